@@ -1,0 +1,132 @@
+"""blocks: recurrent networks of LEGO-like bricks, trained jointly, drawn from the graph that trains.
+
+    import blocks as bk
+
+A user composes wires (`input`, `state`, `sequence`), bricks with weights of their own (`SIGM`, `TANH`,
+`ADD`, `MULTIPLY`, ...) and operations without (`sigm`, `tanh`, ``+``, ``*``) into a `Cell`, runs it over
+time with `scan`, and trains a `Model`. Everything is one explicit `Graph`; `grad` of it is a graph of
+the same bricks.
+"""
+
+from . import cells, losses
+from .bricks import ADD, EMBED, MULTIPLY, RELU, SIGM, SOFTMAX, TANH
+from .cell import Cell, input, parameter, scan, sequence, state, unroll
+from .check import GradientError, check_grads
+from .grad import grad
+from .graph import BlocksError, Graph, Node, WiringError
+from .interpret import FeedError, run
+from .ops.elementwise import abs_ as abs
+from .ops.elementwise import add as add
+from .ops.elementwise import (
+    cast,
+    divide,
+    equal,
+    exp,
+    greater,
+    log,
+    log_sigm,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    power,
+    relu,
+    sigm,
+    sign,
+    softplus,
+    sqrt,
+    stop_gradient,
+    subtract,
+    tanh,
+    where,
+)
+from .ops.leaves import constant
+from .ops.linear import matmul, matvec, outer, transpose
+from .ops.shape import broadcast, concat, gather, log_softmax, mean, one_hot, reshape, softmax, stack, zeros
+from .ops.shape import max_ as max
+from .ops.shape import slice_ as slice
+from .ops.shape import sum_ as sum
+from .train import schedules
+from .train.files import ModelFileError, from_json, to_json
+from .train.model import Model
+from .train.optimizers import SGD, Adam, AdamW, RMSprop
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ADD",
+    "EMBED",
+    "MULTIPLY",
+    "RELU",
+    "SGD",
+    "SIGM",
+    "SOFTMAX",
+    "TANH",
+    "Adam",
+    "AdamW",
+    "BlocksError",
+    "Cell",
+    "FeedError",
+    "GradientError",
+    "Graph",
+    "Model",
+    "ModelFileError",
+    "Node",
+    "RMSprop",
+    "WiringError",
+    "abs",
+    "add",
+    "broadcast",
+    "cast",
+    "cells",
+    "check_grads",
+    "concat",
+    "constant",
+    "divide",
+    "equal",
+    "exp",
+    "from_json",
+    "gather",
+    "grad",
+    "greater",
+    "input",
+    "log",
+    "log_sigm",
+    "log_softmax",
+    "losses",
+    "matmul",
+    "matvec",
+    "max",
+    "maximum",
+    "mean",
+    "minimum",
+    "multiply",
+    "negative",
+    "one_hot",
+    "outer",
+    "parameter",
+    "power",
+    "relu",
+    "reshape",
+    "run",
+    "scan",
+    "schedules",
+    "sequence",
+    "sigm",
+    "sign",
+    "slice",
+    "softmax",
+    "softplus",
+    "sqrt",
+    "stack",
+    "state",
+    "stop_gradient",
+    "subtract",
+    "sum",
+    "tanh",
+    "to_json",
+    "transpose",
+    "unroll",
+    "where",
+    "zeros",
+]

@@ -1,0 +1,5 @@
+"""``python -m blocks``: the command line."""
+
+from .cli import main
+
+main()

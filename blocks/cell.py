@@ -1,0 +1,399 @@
+"""Cells: one step of a recurrent network, and the ways to run it over time.
+
+A `Cell` is a one-step graph in which every state is a wire paired with its next value. `scan` runs it
+over sequences as one loop, whatever their length; `unroll` writes some steps out, for drawing and
+teaching. A finished cell is itself a brick: called inside another cell, it brings its states along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from .graph import (
+    BlocksError,
+    Graph,
+    Node,
+    Shape,
+    Wire,
+    WiringError,
+    as_node,
+    rebuild,
+    show_shape,
+    stamped,
+    substitute,
+    topological,
+    user_line,
+)
+from .ops.elementwise import where
+from .ops.leaves import check_name, check_shape, make_input, make_parameter, nearest
+from .ops.loop import FINAL, NEXT, loop, pick
+from .ops.loss import as_mask
+
+Sizes = int | Shape
+
+
+def _sizes(name: str, features: tuple[Any, ...], dims: tuple[str, ...], shape: Any) -> Shape:
+    try:
+        return check_shape(shape if shape is not None else (*dims, *features), repr(name))
+    except WiringError as error:
+        raise WiringError(f"{error} [{user_line()}]") from None
+
+
+def input(name: str, *features: int, dtype: str = "float", shape: Shape | None = None) -> Node:
+    """A wire that is fed: ``input("x", 8)`` is ``(batch, 8)``, ``input("class", dtype="int")`` is
+    ``(batch,)``; `shape` gives all dimensions instead. dtype: "float", "int" or "bool"."""
+    return make_input(name, _sizes(name, features, ("batch",), shape), dtype, role="input")
+
+
+def sequence(name: str, *features: int, dtype: str = "float", time: str = "time") -> Node:
+    """A fed wire with a value for every step: ``sequence("x", 8)`` is ``(time, batch, 8)``.
+
+    `time` names the dimension: sequences of lengths of their own need names of their own.
+    """
+    return make_input(name, _sizes(name, features, (time, "batch"), None), dtype, role="sequence")
+
+
+def state(name: str, *features: int, dtype: str = "float") -> Node:
+    """A wire of a cell that carries the value of the step before: ``state("h", 32)`` is ``(batch, 32)``.
+
+    Zero at first, unless it is fed. A state may have any shape: ``state("C", 8, 8)`` is a matrix memory.
+    """
+    return make_input(name, _sizes(name, features, ("batch",), None), dtype, role="state", default="zeros")
+
+
+def parameter(name: str, *sizes: int, init: Any = "glorot") -> Node:
+    """Weights without a brick, ``parameter("scale", 32, init=1.0)``; `init` as for bricks."""
+    return make_parameter(name, _sizes(name, sizes, (), None), init)
+
+
+_scoped: WeakKeyDictionary[Node, Node] = WeakKeyDictionary()  # a parameter → itself inside a named cell
+
+
+class Cell:
+    """One step of a recurrent network: states, each with its next value, and outputs.
+
+    Args:
+        states: state wire → the wire of its next value.
+        outputs: one wire, or a dict of named wires.
+        name: put in front of the names of weights and states, ``layer1/forget.W_x``; needed when a graph
+            has two cells of one kind.
+
+    Attributes: graph, the one-step `Graph`, with the outputs and ``next/<state>``; states, inputs and
+    outputs, their names (an only output is called "y").
+
+    Raises WiringError for a state that is never given a next value or belongs to another cell, for a wire
+    that has a time dimension, and for names used twice.
+    """
+
+    def __init__(self, states: Mapping[Node, Node], outputs: Node | Mapping[str, Node], name: str | None = None):
+        self.name = None if name is None else check_name(name, "a cell")
+        self.where = user_line()
+        here = f"cell {name!r}" if name else "the cell"
+        pairs = {s: as_node(n) for s, n in states.items()}
+        for node in pairs:
+            if not isinstance(node, Node) or node.role != "state":
+                raise WiringError(f"{here}: {node!r} is no state; states come from state(name, units)")
+        named = {"y": outputs} if isinstance(outputs, Node) else dict(outputs)
+        for key, node in named.items():
+            if not isinstance(node, Node):
+                raise WiringError(f"{here}: output {key!r} is a {type(node).__name__}, not a wire")
+        if not named:
+            raise WiringError(f"{here} has no output")
+        order = topological([*named.values(), *pairs.values()])
+        used = [n for n in order if n.role == "state" and n.op.name == "input"]
+        for node in used:
+            if node not in pairs and node.next is not None:
+                pairs[node] = node.next
+                new = [n for n in topological([node.next]) if n.role == "state" and n.op.name == "input"]
+                used.extend(n for n in new if n not in used)
+        for node in used:
+            if node not in pairs:
+                raise WiringError(
+                    f"{here}: the state {node.describe()} made at {node.where} is used, but never given a next value: "
+                    f"put it into states={{...}}; if it is a wire of another cell, hand its value over as an input",
+                    "cell",
+                    (node,),
+                )
+        for before, after in pairs.items():
+            if before.shape != after.shape or before.dtype != after.dtype:
+                raise WiringError(
+                    f"{here}: the state {before.describe()} {before.dtype} made at {before.where} has the next value "
+                    f"{after.describe()} {after.dtype} made at {after.where}; both must have one shape and type",
+                    "cell",
+                    (before, after),
+                )
+        for node in topological([*named.values(), *pairs.values()]):
+            if node.role == "sequence":
+                raise WiringError(
+                    f"{here}: {node.describe()} made at {node.where} is a sequence; a cell sees one step of it: "
+                    f"use input({node.name!r}, ...) inside, and scan(cell, ...) outside",
+                    "cell",
+                    (node,),
+                )
+        ports: dict[str, Node] = {}
+        for before in pairs:
+            other = ports.setdefault(str(before.name), before)
+            if other is not before:
+                raise WiringError(
+                    f"{here}: two states are called {before.name!r}, made at {other.where} and {before.where}", "cell"
+                )
+        everything = {**named, **{NEXT + str(b.name): a for b, a in pairs.items()}}
+        if self.name:
+            everything = {
+                k.replace(NEXT, f"{NEXT}{name}/", 1) if k not in named else k: v for k, v in everything.items()
+            }
+            everything = _in_scope(everything, self.name, pairs)
+        self.outputs: tuple[str, ...] = tuple(named)
+        prefix = f"{name}/" if name else ""
+        self.states: tuple[str, ...] = tuple(prefix + str(b.name) for b in pairs)
+        self.graph = Graph(everything).verify()
+        fed = self.graph.fed("input")
+        self._state_nodes = {s: fed.get(s) for s in self.states}
+        self._shapes = {prefix + str(b.name): (b.shape, b.dtype) for b in pairs}
+        self.inputs: tuple[str, ...] = tuple(n for n, node in fed.items() if node.role != "state")
+        self._initial: dict[str, Node] = {}
+
+    def __call__(self, *wires: Wire, **named: Wire) -> Any:
+        """The cell as a brick inside another cell: its output for these inputs, at this step.
+
+        Inputs by position, if there is one, or by name. Its states become states of the cell around it.
+        One wire, or a dict of them where the cell has several outputs.
+        """
+        inputs = self._by_name(wires, named)
+        states = {s: make_input(s, *self._shapes[s], role="state", default="zeros") for s in self.states}
+        outputs, after = self.step(inputs, states)
+        for name, node in states.items():
+            object.__setattr__(node, "next", after[name])
+        return outputs[self.outputs[0]] if len(outputs) == 1 else outputs
+
+    def step(
+        self, inputs: Mapping[str, Wire], states: Mapping[str, Wire], label: int | None = None
+    ) -> tuple[dict[str, Node], dict[str, Node]]:
+        """One step written out: the outputs, and the next value of each state, by name."""
+        fed = self.graph.fed("input")
+        mapping: dict[Node, Node] = {}
+        for name, wire in {**inputs, **states}.items():
+            node = as_node(wire)
+            if name not in fed and name in self.states:
+                continue  # a state whose old value the cell does not use
+            if name not in fed:
+                known = [*self.inputs, *self.states]
+                raise WiringError(f"{self} has no input {name!r}{nearest(name, known)}; it has {', '.join(known)}")
+            if node.shape != fed[name].shape or node.dtype != fed[name].dtype:
+                raise WiringError(
+                    f"{self}: {name!r} is {show_shape(fed[name].shape)} {fed[name].dtype}, but {node.describe()} "
+                    f"{node.dtype} made at {node.where} was wired to it",
+                    "cell",
+                    (node,),
+                )
+            mapping[fed[name]] = node
+        missing = [n for n in fed if fed[n] not in mapping]
+        if missing:
+            raise WiringError(f"{self}: nothing is wired to {', '.join(map(repr, missing))}", "cell")
+
+        def relabel(node: Node) -> dict[str, Any]:
+            return {} if label is None or node.op.name == "parameter" else {"step": label}
+
+        new = substitute(self.graph.outputs, mapping, relabel)
+        return {k: new[k] for k in self.outputs}, {s: new[NEXT + s] for s in self.states}
+
+    def _by_name(self, wires: tuple[Wire, ...], named: Mapping[str, Wire]) -> dict[str, Wire]:
+        if len(wires) > 1 or (wires and (len(self.inputs) != 1)):
+            raise WiringError(f"{self} has the inputs {', '.join(self.inputs) or 'none'}; wire them by name", "cell")
+        return {**dict(zip(self.inputs, wires, strict=False)), **named}
+
+    def initial(self, name: str) -> Node:
+        """The wire that is a state's value before the first step: fed under the state's name, else zero."""
+        if name not in self._initial:
+            shape, dtype = self._shapes[name]
+            self._initial[name] = make_input(name, shape, dtype, role="initial", default="zeros")
+        return self._initial[name]
+
+    @property
+    def params(self) -> dict[str, Shape]:
+        """Name → shape of all weights."""
+        return self.graph.params
+
+    def draw(self, **options: Any) -> Any:
+        """A `Figure` of one step; see `Graph.draw`."""
+        return self.graph.draw(**options)
+
+    def _repr_svg_(self) -> str:
+        return self.draw()._repr_svg_()
+
+    def __repr__(self) -> str:
+        return f"<Cell {self.name or ''}({', '.join(self.inputs)}; {', '.join(self.states)})>".replace(
+            "Cell (", "Cell("
+        )
+
+
+def _in_scope(outputs: Mapping[str, Node], name: str, states: Mapping[Node, Node]) -> dict[str, Node]:
+    """Parameters, states and bricks under the name of their cell: ``layer1/forget.W_x``."""
+    mapping: dict[Node, Node] = {}
+    for node in topological(outputs.values()):
+        if node.op.name == "parameter":
+            if node not in _scoped:
+                again = rebuild(node, name=f"{name}/{node.name}", brick=_within(name, node.brick))
+                object.__setattr__(again, "origin", node)
+                _scoped[node] = again
+            mapping[node] = _scoped[node]
+        elif node.op.name == "input" and node.role == "state":
+            mapping[node] = rebuild(node, name=f"{name}/{node.name}")
+    return substitute(outputs, mapping, lambda node: {"brick": _within(name, node.brick)} if node.brick else {})
+
+
+def _within(name: str, brick: str | None) -> str | None:
+    return f"{name}/{brick}" if brick else None
+
+
+def scan(
+    cell: Cell,
+    xs: Node | Mapping[str, Node],
+    initial: Mapping[str, Wire] | Wire | None = None,
+    reverse: bool = False,
+    mask: Node | None = None,
+    final: bool = False,
+) -> Any:
+    """Run a cell over sequences.
+
+    Args:
+        cell: a `Cell`.
+        xs: the wire for its only input, ``(time, batch, ...)``; or a dict by input. A wire with the shape
+            of the input itself, without time, is the same at every step.
+        initial: the states before the first step, a dict by state (for a cell with one state, a wire); a
+            state that is not named is fed under its own name, and zero if it is not fed.
+        reverse: from the last step to the first. Outputs stand in the order of time all the same.
+        mask: ``(time, batch)``, 1 where a sequence has a step and 0 where it is padded: there states keep
+            their value and outputs are 0.
+        final: give the last states too.
+
+    Returns the outputs of all steps, ``(time, batch, ...)``: a wire, or a dict where the cell names
+    several; with `final`, a pair of that and the dict of final states.
+
+    Raises WiringError naming the input, state or mask that does not fit.
+    """
+    if not isinstance(cell, Cell):
+        raise WiringError(f"scan runs a Cell, not a {type(cell).__name__}; a cell function must be called first")
+    fed = cell.graph.fed("input")
+    wires = xs if isinstance(xs, Mapping) else cell._by_name((xs,), {})
+    for name in wires:
+        if name not in cell.inputs:
+            raise WiringError(
+                f"{cell} has no input {name!r}{nearest(str(name), cell.inputs)}; it has {', '.join(cell.inputs)}"
+            )
+    missing = [n for n in cell.inputs if n not in wires]
+    if missing:
+        raise WiringError(f"{cell}: nothing is wired to {', '.join(map(repr, missing))}")
+    sequences: dict[str, Node] = {}
+    constants: dict[str, Node] = {}
+    for name, wire in wires.items():
+        node = as_node(wire)
+        if node.shape == fed[name].shape:
+            constants[name] = node
+        elif (
+            len(node.shape) == len(fed[name].shape) + 1
+            and node.shape[1:] == fed[name].shape
+            and isinstance(node.shape[0], str)
+        ):
+            sequences[name] = node
+        else:
+            raise WiringError(
+                f"{cell}: the input {name!r} is {show_shape(fed[name].shape)} at each step, so its sequence is "
+                f"{show_shape(('time', *fed[name].shape))}; {node.describe()} made at {node.where} does not fit",
+                "scan",
+                (node,),
+            )
+    times = {str(node.shape[0]): node for node in sequences.values()}
+    if len(times) != 1:
+        raise WiringError(
+            f"{cell}: a scan needs sequences over one time dimension, not {', '.join(times) or 'none'}", "scan"
+        )
+    (time,) = times
+
+    outputs = dict(cell.graph.outputs)
+    mapping: dict[Node, Node] = {}
+    for name, node in cell.graph.fed("parameter").items():
+        with stamped(brick=node.brick):
+            mapping[node] = make_input(name, node.shape, "float", role="parameter")
+        constants[name] = node
+    outputs = substitute(outputs, mapping)
+    if mask is not None:
+        if mask.shape != (time, "batch"):
+            raise WiringError(
+                f"{cell}: a mask for these sequences is ({time}, batch), not {mask.describe()} made at {mask.where}",
+                "scan",
+            )
+        port = _free_name("mask", fed)
+        valid = make_input(port, ("batch",), "float", role="input")
+        sequences[port] = as_mask(mask)
+        for name in cell.outputs:
+            outputs[name] = where(valid, outputs[name], 0.0)
+        for s in cell.states:
+            before = cell._state_nodes[s] or make_input(s, *cell._shapes[s], role="state", default="zeros")
+            outputs[NEXT + s] = where(valid, outputs[NEXT + s], before)
+    node = loop(Graph(outputs), constants, _initial_wires(cell, initial), sequences, cell.outputs, time, bool(reverse))
+    stacked = {name: pick(node, name) for name in cell.outputs}
+    result = stacked[cell.outputs[0]] if len(stacked) == 1 else stacked
+    return (result, {s: pick(node, FINAL + s) for s in cell.states}) if final else result
+
+
+def _free_name(name: str, taken: Mapping[str, Node]) -> str:
+    while name in taken:
+        name += "'"
+    return name
+
+
+def _initial_wires(cell: Cell, initial: Any) -> dict[str, Node]:
+    if initial is not None and not isinstance(initial, Mapping):
+        if len(cell.states) != 1:
+            raise WiringError(f"{cell} has the states {', '.join(cell.states)}; give initial={{name: wire}}")
+        initial = {cell.states[0]: initial}
+    given = dict(initial or {})
+    wires: dict[str, Node] = {}
+    for name in cell.states:
+        short = name.rsplit("/", 1)[-1]
+        wire = given.pop(name, given.pop(short, None)) if name in given or short in given else None
+        if wire is None:
+            wires[name] = cell.initial(name)
+            continue
+        node, (shape, dtype) = as_node(wire), cell._shapes[name]
+        if node.shape != shape or node.dtype != dtype:
+            raise WiringError(
+                f"{cell}: the state {name!r} is {show_shape(shape)} {dtype}, its initial value {node.describe()} "
+                f"{node.dtype}",
+                "scan",
+                (node,),
+            )
+        wires[name] = node
+    if given:
+        name = next(iter(given))
+        raise WiringError(
+            f"{cell} has no state {name!r}{nearest(str(name), cell.states)}; it has {', '.join(cell.states)}"
+        )
+    return wires
+
+
+def unroll(cell: Cell, steps: int) -> Graph:
+    """Some steps of a cell written out as one plain graph, for drawing and teaching.
+
+    Inputs are ``x(1)``, ``x(2)``, …, the states before the first step ``h(0)``, outputs ``y(1)``, … and
+    the final states ``h(steps)``. The weights are shared. Each node carries its step. Raises BlocksError
+    if `steps` is not a positive number.
+    """
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+        raise BlocksError(f"a cell is unrolled over 1 step or more, not {steps!r}")
+    fed = cell.graph.fed("input")
+    states: dict[str, Wire] = {
+        s: make_input(f"{s}(0)", *cell._shapes[s], role="state", default="zeros") for s in cell.states
+    }
+    outputs: dict[str, Node] = {}
+    for t in range(1, steps + 1):
+        inputs = {n: rebuild(fed[n], name=f"{n}({t})", step=t) for n in cell.inputs}
+        results, after = cell.step(inputs, states, label=t)
+        outputs |= {f"{name}({t})": node for name, node in results.items()}
+        states = {**after}
+    return Graph(
+        {**outputs, **{f"{s}({steps})": as_node(n) for s, n in states.items() if f"{s}({steps})" not in outputs}}
+    )

@@ -1,0 +1,137 @@
+"""Gradient checks: the symbolic gradient against finite differences, with the wrong node named.
+
+The outputs of a graph are made one number by random weights; its gradient, of first or second order, is
+compared with a five-point difference along a random direction in each parameter and input. Where they
+differ, every operation of the graph is checked alone, at the values it had, to find the one to blame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .grad import grad
+from .graph import BlocksError, Graph, Node, rebuild
+from .interpret import Run, bind, execute
+from .ops.leaves import make_input
+from .ops.shape import sum_
+
+STEP = 1e-4  # five-point differences: the error of the formula is of order STEP⁴
+
+
+class GradientError(BlocksError):
+    """A gradient that disagrees with finite differences."""
+
+
+def check_grads(
+    graph: Graph,
+    feeds: Mapping[str, Any],
+    order: int = 1,
+    wrt: Iterable[str] | None = None,
+    tolerance: float = 1e-6,
+    seed: int = 0,
+) -> None:
+    """Compare the gradients of a graph with finite differences, in float64.
+
+    `feeds` as for `run`; `wrt` are names of feeds, by default every floating-point one. With ``order=2``
+    the gradient of the gradient is compared. The tolerance is relative to the larger of 1 and the
+    derivative.
+
+    Raises GradientError naming the operation that is wrong, where it was made, and both numbers.
+    """
+    if order not in (1, 2):
+        raise BlocksError(f"the order of a gradient check is 1 or 2, not {order!r}")
+    exact = {name: _float64(value) for name, value in feeds.items()}
+    arrays, context = bind(graph, exact)
+    leaves = graph.fed("input") | graph.fed("parameter")
+    names = [n for n, leaf in leaves.items() if leaf.dtype == "float"] if wrt is None else list(wrt)
+    fault = _compare(graph, arrays, context, names, order, tolerance, seed)
+    if fault:
+        wrong = _find_wrong_node(graph, arrays, context, tolerance, seed)
+        raise GradientError(wrong or f"the gradient with respect to {fault}; every operation alone is right")
+
+
+def _float64(value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _compare(
+    graph: Graph,
+    arrays: Mapping[str, np.ndarray],
+    context: Run,
+    names: list[str],
+    order: int,
+    tolerance: float,
+    seed: int,
+) -> str | None:
+    """None, or which derivative differs, and by how much."""
+    rng = np.random.default_rng(seed)
+    scalar, probes = _one_number(graph.outputs, "probe", context, rng)
+    arrays = {**arrays, **probes}
+    for _ in range(order - 1):
+        gradients = grad(Graph({"number": scalar}), of="number", wrt=_present(scalar, names))
+        outputs = {k: v for k, v in gradients.outputs.items() if k != "number"}
+        scalar, probes = _one_number(outputs, "second probe", context, rng)
+        arrays |= probes
+    target = Graph({"number": scalar})
+    names = _present(scalar, names)
+    results = execute(grad(target, of="number", wrt=names), arrays, context)
+    for name in names:
+        direction = rng.standard_normal(arrays[name].shape)
+
+        def along(step: float, name: str = name, direction: np.ndarray = direction) -> float:
+            moved = {**arrays, name: arrays[name] + step * direction}
+            return float(execute(target, moved, context)["number"])
+
+        numeric = (8 * (along(STEP) - along(-STEP)) - (along(2 * STEP) - along(-2 * STEP))) / (12 * STEP)
+        symbolic = float((results[f"grad/{name}"] * direction).sum())
+        if not abs(numeric - symbolic) <= tolerance * max(1.0, abs(numeric), abs(symbolic)):
+            return f"{name!r} is {symbolic:.9g} by the graph and {numeric:.9g} by finite differences"
+    return None
+
+
+def _present(scalar: Node, names: list[str]) -> list[str]:
+    known = Graph({"number": scalar}).nodes
+    return [n for n in names if n in known]
+
+
+def _one_number(
+    outputs: Mapping[str, Node], label: str, context: Run, rng: np.random.Generator
+) -> tuple[Node, dict[str, np.ndarray]]:
+    """Σ random · output, over every floating-point output; and the random numbers, as feeds."""
+    total: Node | None = None
+    probes: dict[str, np.ndarray] = {}
+    for name, output in outputs.items():
+        if output.dtype != "float":
+            continue
+        probe = make_input(f"{label} of {name}", output.shape, "float", role="input")
+        probes[f"{label} of {name}"] = rng.standard_normal(context.shape(output.shape))
+        term = sum_(output * probe)
+        total = term if total is None else total + term
+    if total is None:
+        raise BlocksError("the graph has no floating-point output to differentiate")
+    return total, probes
+
+
+def _find_wrong_node(
+    graph: Graph, arrays: Mapping[str, np.ndarray], context: Run, tolerance: float, seed: int
+) -> str | None:
+    values: dict[Node, Any] = {}
+    watching = Run(context.dims, context.dtype, lambda node, value, steps: values.__setitem__(node, value))
+    execute(graph, arrays, watching)
+    for node, value in list(values.items()):
+        if node.op.vjp is None or not isinstance(value, np.ndarray | np.generic):
+            continue
+        leaves = [make_input(f"operand {i}", o.shape, o.dtype, role="input") for i, o in enumerate(node.operands)]
+        alone = Graph({"y": rebuild(node, tuple(leaves))})
+        fed = {f"operand {i}": values[o] for i, o in enumerate(node.operands)}
+        floats = [str(leaf.name) for leaf in leaves if leaf.dtype == "float"]
+        blocked = node.op.name in ("stop_gradient", "sign")
+        fault = None if blocked or not floats else _compare(alone, fed, context, floats, 1, tolerance, seed)
+        if fault:
+            made = f", made at {node.where}" if node.where else ""
+            return f"the gradient of {node.describe()} ({node.op.name}{made}) is wrong: with respect to {fault}"
+    return None

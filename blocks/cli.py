@@ -1,0 +1,258 @@
+"""The command line: ``blocks demo``, ``train``, ``sample``, ``draw``, ``describe``, ``doctor``."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .cell import Cell
+from .graph import BlocksError, show_shape
+from .ops.leaves import nearest
+from .tasks import text as task
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Recurrent networks of LEGO-like bricks, trained jointly, drawn from the graph that trains.",
+)
+
+CellName = Annotated[str, typer.Argument(metavar="CELL", help="A gallery cell (lstm, gru, ...) or FILE.py:FUNCTION.")]
+Units = Annotated[int, typer.Option(min=1, help="Units of the cell.")]
+
+
+def load_cell(spec: str) -> Callable[[int, int], Cell]:
+    """A cell function by its name in the gallery, or as FILE.py:FUNCTION, called with (inputs, units).
+
+    Raises BlocksError naming what was not found.
+    """
+    if ":" not in spec:
+        if spec not in task.CELLS:
+            known = ", ".join(task.CELLS)
+            raise BlocksError(
+                f"no cell {spec!r} in the gallery{nearest(spec, task.CELLS)}; there are {known}, or FILE.py:FUNCTION"
+            )
+        return task.CELLS[spec]
+    file, _, name = spec.rpartition(":")
+    path = Path(file)
+    if not path.is_file():
+        raise BlocksError(f"there is no file {file!r}")
+    found = importlib.util.spec_from_file_location("_user_cells", path)
+    if found is None or found.loader is None:
+        raise BlocksError(f"{file!r} is no Python file")
+    module = importlib.util.module_from_spec(found)
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:
+        raise BlocksError(f"{file!r} does not run: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.pop(0)
+    function = getattr(module, name, None)
+    if not callable(function):
+        functions = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise BlocksError(f"{file!r} has no function {name!r}{nearest(name, functions)}; it has {', '.join(functions)}")
+
+    def build(inputs: int, units: int) -> Cell:
+        cell = function(inputs, units)
+        if not isinstance(cell, Cell):
+            raise BlocksError(f"{spec} returned a {type(cell).__name__}, not a Cell")
+        return cell
+
+    return build
+
+
+@app.command(epilog="Example: blocks demo -o demo")
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for figures, plot and model.")] = Path(
+        "blocks-demo"
+    ),
+    units: Units = 96,
+    updates: Annotated[int, typer.Option(min=10, help="Updates of each network.")] = 600,
+) -> None:
+    """Train an SRN and an LSTM on real text, compare them, write figures and a model."""
+    from .tasks.demo import run_demo
+
+    run_demo(output, units, updates)
+    typer.echo(
+        f"\nwritten to {output}/: {', '.join(sorted(p.name for p in output.iterdir() if not p.name.startswith('.')))}"
+    )
+
+
+@app.command(epilog="Example: blocks train book.txt --cell gru --units 128 -o gru.safetensors")
+def train(
+    text: Annotated[Path | None, typer.Argument(help="A text file (UTF-8); by default Python's own help.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The model file; also the checkpoint.")] = Path(
+        "model.safetensors"
+    ),
+    cell: Annotated[str, typer.Option(help="A gallery cell or FILE.py:FUNCTION.")] = "lstm",
+    units: Units = 128,
+    epochs: Annotated[int, typer.Option(min=1)] = 5,
+    lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 3e-3,
+    batch: Annotated[int, typer.Option(min=1, help="Streams of text side by side.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of truncated backpropagation.")] = 50,
+    clip: Annotated[float, typer.Option(help="Largest norm of the gradient.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the model file, if it exists.")] = False,
+) -> None:
+    """Train a character model on a text. Ctrl-C leaves a model that --resume goes on from."""
+    from .train.optimizers import Adam
+
+    try:
+        whole = task.python_topics() if text is None else text.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BlocksError(f"{text}: {error}") from None
+    training, held_out = task.split(whole)
+    letters = task.Vocabulary.of(whole)
+    model = task.character_model(load_cell(cell), len(letters), units, seed=seed)
+    model.info = {"task": "text", "characters": letters.characters, "cell": cell}
+    data = task.streams(letters.encode(training), batch)
+    test = letters.encode(held_out)
+    typer.echo(f"{len(whole):,} characters, {len(letters)} different ones; {model}")
+    try:
+        model.fit(
+            data, epochs=epochs, batch_size=batch, tbptt=steps, optimizer=Adam(lr), clip=clip,
+            validation=task.streams(test, min(8, batch)), checkpoint=output, resume=resume,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo(f"\nstopped; {output} holds the model so far: go on with --resume", err=True)
+        raise typer.Exit(130) from None
+    for record in model.history.epochs:
+        bits = record["validation"] / math.log(2)
+        typer.echo(
+            f"epoch {record['epoch'] + 1}: loss {record.get('loss', math.nan):.4f}, held out {bits:.3f} bits/character"
+        )
+    typer.echo(f"written: {output}")
+
+
+@app.command(epilog='Example: blocks sample model.safetensors --prime "The " --temperature 0.6')
+def sample(
+    model: Annotated[Path, typer.Argument(help="A model file of blocks train or blocks demo.")],
+    length: Annotated[int, typer.Option(min=1)] = 400,
+    prime: Annotated[str, typer.Option(help="Text to begin with.")] = "\n",
+    temperature: Annotated[
+        float, typer.Option(min=0.0, help="1: as learnt; less: more careful; 0: the most likely.")
+    ] = 0.7,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Let a character model write."""
+    from .train.model import Model
+
+    loaded = Model.load(model)
+    characters = loaded.info.get("characters")
+    if loaded.info.get("task") != "text" or not isinstance(characters, str):
+        raise BlocksError(f"{model}: this model was not trained on text by blocks train")
+    sys.stdout.write(prime.lstrip("\n"))
+    for character in task.sample(loaded, task.Vocabulary(characters), length, prime, temperature, seed):
+        sys.stdout.write(character)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+
+
+@app.command(epilog="Example: blocks draw lstm -o lstm.svg --highlight forget")
+def draw(
+    cell: CellName,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file: .svg, .png, .pdf or .dot.")],
+    highlight: Annotated[
+        list[str] | None, typer.Option(help="A brick, wire or state to emphasise; repeatable.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Draw the operations inside of each brick.")] = False,
+    shapes: Annotated[bool, typer.Option("--shapes", help="Write the shape on each wire.")] = False,
+    inputs: Annotated[int, typer.Option(min=1, help="Features of the input.")] = 8,
+    units: Units = 8,
+) -> None:
+    """Draw a cell."""
+    figure = load_cell(cell)(inputs, units).draw(highlight=highlight or None, bricks=not open_, shapes=shapes)
+    typer.echo(f"written: {figure.save(output)}")
+
+
+@app.command(epilog="Example: blocks describe lstm --inputs 8 --units 32")
+def describe(
+    cell: CellName,
+    inputs: Annotated[int, typer.Option(min=1, help="Features of the input.")] = 8,
+    units: Units = 8,
+) -> None:
+    """Print the equations and the weights of a cell."""
+    from .equations import equations
+
+    built = load_cell(cell)(inputs, units)
+    typer.echo("equations (h' is h one step before)")
+    for line in equations(built.graph):
+        typer.echo("  " + line)
+    typer.echo("\nweights")
+    total = 0
+    for name, shape in built.params.items():
+        count = math.prod(int(d) for d in shape)
+        total += count
+        typer.echo(f"  {name:<24} {show_shape(shape):<12} {count:>10,}")
+    typer.echo(f"  {'total':<24} {'':<12} {total:>10,}")
+
+
+@app.command(epilog="Example: blocks doctor")
+def doctor() -> None:
+    """Say what this machine has, and what would help."""
+    import numpy as np
+
+    from . import __version__
+
+    typer.echo(f"blocks {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    for name in (
+        "numpy",
+        "networkx",
+        "graphviz",
+        "pygraphviz",
+        "matplotlib",
+        "rich",
+        "typer",
+        "safetensors",
+        "threadpoolctl",
+    ):
+        typer.echo(f"  {name:<14} {_version(name)}")
+    import threadpoolctl
+
+    advice = []
+    for pool in threadpoolctl.threadpool_info():
+        kernels = pool.get("architecture", "unknown kernels")
+        library, threads = f"{pool['internal_api']} {pool.get('version') or ''}", pool["num_threads"]
+        typer.echo(f"  BLAS           {library}, {kernels}, {threads} threads")
+        if pool["internal_api"] == "openblas" and kernels == "Haswell" and _has_avx512(np):
+            advice.append("this processor has AVX-512, but OpenBLAS uses AVX2 kernels: try OPENBLAS_CORETYPE=SKYLAKEX")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    typer.echo(f"  processors     {cores}")
+    for line in advice or ["nothing that would help is missing"]:
+        typer.echo(f"advice: {line}")
+
+
+def _version(name: str) -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return f"missing: pip install {name}"
+
+
+def _has_avx512(np: Any) -> bool:
+    return "AVX512_SKX" in np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
+
+
+def main() -> None:
+    """The entry point; an error of the package is one line, not a traceback."""
+    try:
+        app()
+    except BlocksError as error:
+        typer.echo(f"blocks: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

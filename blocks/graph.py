@@ -1,0 +1,520 @@
+"""The graph: immutable, typed nodes, wired by name.
+
+Everything a user builds is a `Graph` of `Node`s, and every other part of the package is a function
+from graphs to something: to numbers, to another graph, to a picture, to a file.
+
+- A `Node` is one value: an operation, its operands, and the shape of what it gives. Its shape is
+  known when it is made, so a wiring mistake raises on the line that makes it.
+- A shape is a tuple of dimensions. An integer is a number of features; a string is a *named*
+  dimension, whose size is known only at run time: ``("time", "batch", 32)``.
+- An `Op` is a row in a table: how to infer a shape, how to compute it, how to differentiate it.
+
+Trap: the operands of a node can be reached over many paths, and a graph can be thousands of nodes
+deep. So nothing here recurses: every walk goes over `order()`, in which operands stand before the
+nodes that use them. (The reverse of it is what backpropagation needs: a node's gradient is complete
+only when all its users have handed theirs in.)
+"""
+
+from __future__ import annotations
+
+import builtins
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import networkx
+
+Dim = int | str
+Shape = tuple[Dim, ...]
+Wire = Any  # a Node, or anything that becomes a constant: a number, an array
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class BlocksError(ValueError):
+    """Every error that the package raises on purpose."""
+
+
+class WiringError(BlocksError):
+    """Wires that do not fit. `op` and `operands` hold what was being built when it was noticed."""
+
+    def __init__(self, message: str, op: str = "", operands: tuple[Node, ...] = ()):
+        super().__init__(message)
+        self.op, self.operands = op, operands
+
+
+def show_shape(shape: Iterable[Dim]) -> str:
+    """``(time, batch, 32)``: as a person writes it, without quotation marks."""
+    return "(" + ", ".join(str(d) for d in shape) + ")"
+
+
+def user_line() -> str:
+    """``file.py:12``: the innermost line on the stack that is not the package's own."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+# --- operations ----------------------------------------------------------------------------------
+
+OPS: dict[str, Op] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One operation: a row in the table of everything that a graph can compute.
+
+    - ``infer(*operands, **attrs) -> (shape, dtype)`` checks the operands and types the result.
+    - ``forward(*arrays, **attrs) -> array`` computes it. With ``dynamic``, the first argument is the
+      run (`interpret.Run`), which knows the size of each named dimension and the float type.
+    - ``vjp(g, y, *operands, **attrs) -> (cotangent or None, ...)`` builds the gradient out of nodes:
+      g is the cotangent of the result y. None: no gradient flows there.
+    - ``prepare(operands, attrs) -> (operands, attrs)`` normalises both before the node is made.
+    """
+
+    name: str
+    formula: str
+    infer: Callable[..., tuple[Shape, str]]
+    forward: Callable[..., Any]
+    vjp: Callable[..., tuple[Node | None, ...]] | None = None
+    prepare: Callable[..., tuple[tuple[Node, ...], dict[str, Any]]] | None = None
+    dynamic: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name in OPS:
+            raise BlocksError(f"operation {self.name!r} is defined twice")
+        OPS[self.name] = self
+
+    def __call__(self, *operands: Wire, **attrs: Any) -> Node:
+        return apply(self, *operands, **attrs)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}: {self.formula}>"
+
+
+# --- nodes ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a node is called and where it belongs; it takes no part in the mathematics."""
+
+    name: str | None = None  # its own name: inputs, states and parameters have one
+    brick: str | None = None  # the brick that made it, ``layer1/forget``
+    role: str = "operation"  # input, state, initial, parameter, constant, gradient, ...
+    step: int | None = None  # the time step, in an unrolled graph
+    where: str = ""  # the user's line
+
+
+_stamp: ContextVar[Stamp] = ContextVar("stamp", default=Stamp())  # noqa: B039 (it is frozen)
+
+
+@contextmanager
+def stamped(**changes: Any) -> Iterator[None]:
+    """Nodes made inside carry these labels: ``with stamped(brick="forget"): ...``."""
+    now = _stamp.get()
+    token = _stamp.set(Stamp(**{**now.__dict__, **changes}))
+    try:
+        yield
+    finally:
+        _stamp.reset(token)
+
+
+_serials = itertools.count()
+
+
+class Node:
+    """One value in a graph: an operation, its operands, and the type of what it gives.
+
+    Immutable; two nodes are equal only if they are the same node. Arithmetic on nodes makes nodes:
+    ``f * C + i``, ``x @ W``, ``-x``, ``x ** 2``.
+
+    Attributes: op, operands, attrs, shape (see `Dim`), dtype ("float", "int" or "bool"), and the
+    labels of its `Stamp`: name, brick, role, step, where.
+    """
+
+    __slots__ = ("__weakref__", "attrs", "dtype", "next", "op", "operands", "origin", "serial", "shape", "stamp")
+    __array_ufunc__ = None  # so that `array * node` asks the node
+
+    op: Op
+    operands: tuple[Node, ...]
+    attrs: Mapping[str, Any]
+    shape: Shape
+    dtype: str
+    stamp: Stamp
+    origin: Node | None  # the parameter of which this one is a renamed copy
+    serial: int  # nodes are numbered as they are made
+    next: Node | None  # the next value of a state that a cell inside a cell brought along
+
+    def __init__(
+        self,
+        op: Op,
+        operands: tuple[Node, ...],
+        attrs: Mapping[str, Any],
+        stamp: Stamp,
+        origin: Node | None = None,
+        next: Node | None = None,
+    ):
+        shape, dtype = op.infer(*operands, **attrs)
+        for slot, value in (
+            ("op", op),
+            ("operands", operands),
+            ("attrs", MappingProxyType(dict(attrs))),
+            ("shape", shape),
+            ("dtype", dtype),
+            ("stamp", stamp),
+            ("origin", origin),
+            ("next", next),
+            ("serial", builtins.next(_serials)),
+        ):
+            object.__setattr__(self, slot, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a node is immutable: {name} of {self.describe()} cannot be set")
+
+    name = property(lambda self: self.stamp.name)
+    brick = property(lambda self: self.stamp.brick)
+    role = property(lambda self: self.stamp.role)
+    step = property(lambda self: self.stamp.step)
+    where = property(lambda self: self.stamp.where)
+
+    def describe(self) -> str:
+        """``h (batch, 32)``: what to call it in an error message."""
+        label = self.name or (f"{self.brick} ({self.op.name})" if self.brick else self.op.name)
+        return f"{label} {show_shape(self.shape)}"
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name} {self.describe()}>"
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self.describe()} is a wire: it has no value, so neither is it true nor false")
+
+    def __add__(self, other: Wire) -> Node:
+        return apply("add", self, other)
+
+    def __radd__(self, other: Wire) -> Node:
+        return apply("add", other, self)
+
+    def __sub__(self, other: Wire) -> Node:
+        return apply("subtract", self, other)
+
+    def __rsub__(self, other: Wire) -> Node:
+        return apply("subtract", other, self)
+
+    def __mul__(self, other: Wire) -> Node:
+        return apply("multiply", self, other)
+
+    def __rmul__(self, other: Wire) -> Node:
+        return apply("multiply", other, self)
+
+    def __truediv__(self, other: Wire) -> Node:
+        return apply("divide", self, other)
+
+    def __rtruediv__(self, other: Wire) -> Node:
+        return apply("divide", other, self)
+
+    def __pow__(self, other: Wire) -> Node:
+        return apply("power", self, other)
+
+    def __rpow__(self, other: Wire) -> Node:
+        return apply("power", other, self)
+
+    def __matmul__(self, other: Wire) -> Node:
+        return apply("matmul", self, other)
+
+    def __neg__(self) -> Node:
+        return apply("negative", self)
+
+
+def as_node(value: Wire) -> Node:
+    """A node as it is; a number or an array as a constant."""
+    return value if isinstance(value, Node) else apply("constant", value=value)
+
+
+def apply(op: Op | str, *operands: Wire, name: str | None = None, role: str | None = None, **attrs: Any) -> Node:
+    """A new node: `op` on `operands`.
+
+    Raises WiringError, naming the operands with their shapes and where each was made, if they do not
+    fit.
+    """
+    op = OPS[op] if isinstance(op, str) else op
+    nodes = tuple(as_node(o) for o in operands)
+    labels = _stamp.get()
+    labels = Stamp(name, labels.brick, role or labels.role, labels.step, user_line())
+    try:
+        if op.prepare:
+            nodes, attrs = op.prepare(nodes, attrs)
+        return Node(op, nodes, attrs, labels)
+    except WiringError as error:
+        if error.operands:  # it has its context already
+            raise
+        inside = f"in brick {labels.brick!r}, " if labels.brick else ""
+        made = "; ".join(dict.fromkeys(f"{n.describe()} made at {n.where}" for n in nodes if n.where))
+        tail = f" [{made}]" if made else ""
+        raise WiringError(f"{inside}{op.name}: {error}{tail}", op.name, nodes) from None
+
+
+def misfit(message: str) -> WiringError:
+    """What `Op.infer` raises; `apply` adds the names and places."""
+    return WiringError(message)
+
+
+def rebuild(node: Node, operands: tuple[Node, ...] | None = None, **labels: Any) -> Node:
+    """The same operation on other operands, or under other labels."""
+    stamp = Stamp(**{**node.stamp.__dict__, **labels}) if labels else node.stamp
+    return Node(node.op, node.operands if operands is None else operands, node.attrs, stamp, node.origin, node.next)
+
+
+# --- walking and rewriting -----------------------------------------------------------------------
+
+
+def topological(outputs: Iterable[Node], stop: Callable[[Node], bool] = lambda node: False) -> list[Node]:
+    """All nodes that `outputs` need, operands first; the same order in every process.
+
+    A node's operands exist before it does and never change, so the order in which nodes were made is
+    such an order, and it is the one in which the user wrote them. Nodes for which `stop` holds are
+    listed, but what they need is not.
+    """
+    found: set[Node] = set()
+    pending = list(outputs)
+    while pending:
+        node = pending.pop()
+        if node not in found:
+            found.add(node)
+            if not stop(node):
+                pending.extend(node.operands)
+    return sorted(found, key=lambda node: node.serial)
+
+
+def substitute(
+    outputs: Mapping[str, Node],
+    mapping: Mapping[Node, Node],
+    relabel: Callable[[Node], Mapping[str, Any]] | None = None,
+) -> dict[str, Node]:
+    """The same outputs with some nodes replaced; `relabel(node)` gives changed labels, if any."""
+    new: dict[Node, Node] = dict(mapping)
+    for node in topological(outputs.values(), stop=mapping.__contains__):
+        if node in new:
+            continue
+        operands = tuple(new[o] for o in node.operands)
+        labels = relabel(node) if relabel else {}
+        changed = labels or any(a is not b for a, b in zip(operands, node.operands, strict=True))
+        new[node] = rebuild(node, operands, **labels) if changed else node
+    return {name: new[node] for name, node in outputs.items()}
+
+
+# --- the graph -----------------------------------------------------------------------------------
+
+FED = ("input", "parameter")  # the operations whose value comes from the feeds
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Named outputs, and through their operands everything that they need.
+
+    ``Graph({"loss": loss, "y": y})``. Raises WiringError when two different nodes claim one name,
+    naming where both were made.
+    """
+
+    outputs: Mapping[str, Node]
+    _order: tuple[Node, ...] = field(init=False, repr=False)
+    _names: Mapping[Node, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        outputs = dict(self.outputs)
+        for name, node in outputs.items():
+            if not isinstance(name, str) or not isinstance(node, Node):
+                raise BlocksError(f"an output is a name and a wire, not {name!r}: {type(node).__name__}")
+        if not outputs:
+            raise BlocksError("a graph needs at least one output")
+        object.__setattr__(self, "outputs", MappingProxyType(outputs))
+        object.__setattr__(self, "_order", tuple(topological(outputs.values())))
+        object.__setattr__(self, "_names", MappingProxyType(_unique_names(self._order)))
+
+    def order(self) -> tuple[Node, ...]:
+        """Every node once, operands before their users."""
+        return self._order
+
+    def name_of(self, node: Node) -> str:
+        """The name of a node, unique in this graph and the same in every process."""
+        return self._names[node]
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """Name → node, in order."""
+        return {name: node for node, name in self._names.items()}
+
+    def fed(self, op: str) -> dict[str, Node]:
+        """Name → node of the leaves of one kind, "input" or "parameter"."""
+        return {node.name: node for node in self._order if node.op.name == op}
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """Name → shape of everything that is fed and not trained; a state or an initial state that
+        is not fed is zero."""
+        return {name: node.shape for name, node in self.fed("input").items()}
+
+    @property
+    def params(self) -> dict[str, Shape]:
+        """Name → shape of all weights."""
+        return {name: node.shape for name, node in self.fed("parameter").items()}
+
+    def init(self, seed: int = 0, dtype: Any = "float32") -> dict[str, Any]:
+        """Fresh weights, name → array. Each depends on the seed and its own name alone, so adding a
+        brick leaves the others' first weights as they were."""
+        from .ops.leaves import initial_weights
+
+        return {name: initial_weights(node, seed, dtype) for name, node in self.fed("parameter").items()}
+
+    def verify(self) -> Graph:
+        """Check every invariant again, loop bodies included; returns the graph itself.
+
+        Raises WiringError naming the first node that breaks one.
+        """
+        seen: set[Node] = set()
+        for node in self._order:
+            name = self.name_of(node)
+            if not all(o in seen for o in node.operands):
+                raise WiringError(f"{name} stands before one of its operands", node.op.name, (node,))
+            if OPS.get(node.op.name) is not node.op:
+                raise WiringError(f"{name}: operation {node.op.name!r} is not in the table", node.op.name, (node,))
+            shape, dtype = node.op.infer(*node.operands, **node.attrs)
+            if (shape, dtype) != (node.shape, node.dtype):
+                raise WiringError(
+                    f"{name} says it is {show_shape(node.shape)} {node.dtype}, but {node.op.name} of its "
+                    f"operands is {show_shape(shape)} {dtype}",
+                    node.op.name,
+                    node.operands,
+                )
+            if node.origin is not None and node.origin in self._names:
+                raise WiringError(
+                    f"the weights {node.origin.name!r} are used inside the named cell as {node.name!r} and "
+                    f"outside of it too (made at {node.where}); they would no longer be shared. Give the "
+                    "cell no name, or the brick inside it a brick of its own",
+                    node.op.name,
+                    (node, node.origin),
+                )
+            for body in subgraphs(node).values():
+                body.verify()
+            seen.add(node)
+        return self
+
+    def substitute(self, mapping: Mapping[Node, Node]) -> Graph:
+        """The same graph with some nodes replaced by others."""
+        return Graph(substitute(self.outputs, mapping))
+
+    def dump(self) -> str:
+        """The graph as text, a line a node; the body of a loop is indented below it."""
+        lines: list[str] = []
+        pending: list[tuple[Graph, int] | str] = [(self, 0)]
+        while pending:
+            item = pending.pop()
+            if isinstance(item, str):
+                lines.append(item)
+                continue
+            graph, depth = item
+            later: list[tuple[Graph, int] | str] = []
+            for node in graph._order:
+                later.append("    " * depth + _dump_line(graph, node))
+                later.extend((body, depth + 1) for body in subgraphs(node).values())
+            outputs = ", ".join(f"{name} = {graph.name_of(node)}" for name, node in graph.outputs.items())
+            later.append("    " * depth + f"-> {outputs}")
+            pending.extend(reversed(later))
+        return "\n".join(lines)
+
+    def to_networkx(self) -> networkx.MultiDiGraph:
+        """A networkx graph: node attributes op, shape, dtype, brick, role, step; edges go from operand
+        to user with attributes position and shape. The nodes of a loop's body are called
+        ``loop/name`` and have the attribute parent; edges into them have the role "bind"."""
+        import networkx
+
+        out = networkx.MultiDiGraph()
+        pending: list[tuple[Graph, str, Node | None]] = [(self, "", None)]
+        while pending:
+            graph, prefix, _ = pending.pop()
+            for node, name in graph._names.items():
+                labels = {"op": node.op.name, "shape": show_shape(node.shape), "dtype": node.dtype}
+                labels |= {"brick": node.brick or "", "role": node.role, "label": name, "parent": prefix.rstrip("/")}
+                if node.step is not None:
+                    labels["step"] = str(node.step)
+                out.add_node(prefix + name, **labels)
+                for position, operand in enumerate(node.operands):
+                    edge = {"position": position, "shape": show_shape(operand.shape), "role": "wire"}
+                    out.add_edge(prefix + graph.name_of(operand), prefix + name, **edge)
+                for body in subgraphs(node).values():
+                    inside = f"{prefix}{name}/"
+                    pending.append((body, inside, node))
+                    bound = body.fed("input")
+                    for position, (port, operand) in enumerate(zip(node.attrs["ports"], node.operands, strict=True)):
+                        if port in bound:
+                            edge = {"position": position, "shape": show_shape(operand.shape), "role": "bind"}
+                            out.add_edge(prefix + graph.name_of(operand), inside + port, **edge)
+            for name, node in graph.outputs.items():
+                out.nodes[prefix + graph.name_of(node)].setdefault("output", name)
+        return out
+
+    def draw(self, **options: Any) -> Any:
+        """A `Figure` of this graph: shows itself in a notebook, saves by file ending."""
+        from .draw import draw
+
+        return draw(self, **options)
+
+    def _repr_svg_(self) -> str:
+        return self.draw()._repr_svg_()
+
+    def __repr__(self) -> str:
+        weights = len(self.params)
+        return f"<Graph of {len(self._order)} nodes, {weights} weights: {', '.join(self.outputs)}>"
+
+
+def subgraphs(node: Node) -> dict[str, Graph]:
+    """The graphs that a node carries in its attributes: the body of a loop."""
+    return {key: value for key, value in node.attrs.items() if isinstance(value, Graph)}
+
+
+def _unique_names(order: tuple[Node, ...]) -> dict[Node, str]:
+    leaves: dict[str, Node] = {}
+    for node in order:
+        if node.op.name in FED:
+            other = leaves.setdefault(node.name, node)
+            if other is not node:
+                raise WiringError(
+                    f"two wires are called {node.name!r}: the {other.role} {other.describe()} made at {other.where} "
+                    f"and the {node.role} {node.describe()} made at {node.where}. Give the bricks, cells or inputs "
+                    "names of their own (name=...)",
+                    node.op.name,
+                    (other, node),
+                )
+    names = {node: name for name, node in leaves.items()}
+    taken = set(leaves)
+    counts: dict[str, int] = {}
+    for node in order:
+        if node in names:
+            continue
+        base = node.name or ((node.brick + "." if node.brick else "") + node.op.name)
+        base += f"({node.step})" if node.step is not None else ""
+        name = base
+        while name in taken:
+            counts[base] = counts.get(base, 1) + 1
+            name = f"{base}_{counts[base]}"
+        taken.add(name)
+        names[node] = name
+    return {node: names[node] for node in order}
+
+
+def _dump_line(graph: Graph, node: Node) -> str:
+    name = graph.name_of(node)
+    if node.op.name in FED:
+        return f"{name:<24} {node.role:<10} {show_shape(node.shape)} {node.dtype}"
+    operands = [graph.name_of(o) for o in node.operands]
+    attrs = [f"{k}={v}" for k, v in node.attrs.items() if not isinstance(v, Graph)]
+    kind = show_shape(node.shape) + ("" if node.dtype == "float" else f" {node.dtype}")
+    return f"{name:<24} = {node.op.name}({', '.join(operands + attrs)})  {kind}"

@@ -1,0 +1,179 @@
+"""The leaves of a graph: inputs and parameters, which are fed, and constants, which are not.
+
+First weights are made here too, because a parameter carries the recipe for them: a name ("glorot",
+"orthogonal", "zeros", ...), a number, or an array.
+"""
+
+from __future__ import annotations
+
+import difflib
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..graph import BlocksError, Dim, Node, Op, Shape, WiringError, apply, misfit, show_shape
+
+DTYPES = ("float", "int", "bool")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'forget.W_x'?)``, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def check_name(name: Any, what: str) -> str:
+    """A usable name: a string without control characters, 1 to 200 long."""
+    if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
+        raise misfit(f"the name of {what} must be a printable string of 1 to 200 characters, not {name!r:.80}")
+    return name
+
+
+def check_shape(shape: Any, what: str) -> Shape:
+    """A tuple of positive sizes and dimension names."""
+    if not isinstance(shape, tuple | list):
+        raise misfit(f"the shape of {what} must be a tuple like ('batch', 32), not {shape!r}")
+    for d in shape:
+        named = isinstance(d, str) and d.isidentifier()
+        sized = isinstance(d, int | np.integer) and not isinstance(d, bool) and d > 0
+        if not (named or sized):
+            raise misfit(f"{what} has the dimension {d!r}; a dimension is a positive number or a name like 'batch'")
+    return tuple(d if isinstance(d, str) else int(d) for d in shape)
+
+
+def _infer_input(*, shape: Shape, dtype: str, default: Any) -> tuple[Shape, str]:
+    if dtype not in DTYPES:
+        raise misfit(f"unknown dtype {dtype!r}; known are {', '.join(DTYPES)}{nearest(str(dtype), DTYPES)}")
+    if default not in (None, "zeros"):
+        raise misfit(f"unknown default {default!r}; known are None and 'zeros'")
+    return check_shape(shape, "an input"), dtype
+
+
+def _infer_parameter(*, shape: Shape, init: Any) -> tuple[Shape, str]:
+    if any(isinstance(d, str) and d != "trials" for d in check_shape(shape, "weights")):
+        raise misfit(f"weights have no time or batch, but these are {show_shape(shape)}")
+    check_init(shape, init)
+    return tuple(shape), "float"
+
+
+def _infer_constant(*, value: np.ndarray) -> tuple[Shape, str]:
+    kinds = {"f": "float", "i": "int", "u": "int", "b": "bool"}
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in kinds:
+        raise misfit(f"{value!r:.80} is no number, array or wire")
+    return value.shape, kinds[value.dtype.kind]
+
+
+def _prepare_constant(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> tuple[tuple[Node, ...], dict[str, Any]]:
+    value = attrs["value"]
+    try:
+        array = np.array(value)
+    except ValueError:
+        array = np.array(None)
+    if array.dtype.kind not in "fiub":
+        raise misfit(f"a {type(value).__name__} is no number, array or wire: {value!r:.80}")
+    array.flags.writeable = False
+    return nodes, {"value": array}
+
+
+def _forward_constant(run: Any, *, value: np.ndarray) -> np.ndarray:
+    return value.astype(run.dtype) if value.dtype.kind == "f" else value
+
+
+def _not_fed(*_: Any, **attrs: Any) -> np.ndarray:
+    raise BlocksError("an input or parameter has no value of its own; it must be fed")
+
+
+input_op = Op("input", "a value that is fed at each run", _infer_input, _not_fed)
+parameter_op = Op("parameter", "weights, trained", _infer_parameter, _not_fed)
+constant = Op("constant", "the same at each run", _infer_constant, _forward_constant, None, _prepare_constant, True)
+
+
+def make_input(name: str, shape: Shape, dtype: str, role: str, default: str | None = None) -> Node:
+    """An input node; `role` is input, sequence, state or initial."""
+    check_name(name, "an input")
+    return _named(name, lambda: apply("input", name=name, role=role, shape=shape, dtype=dtype, default=default))
+
+
+def make_parameter(name: str, shape: Shape, init: Any) -> Node:
+    """A parameter node with its recipe for first weights."""
+    check_name(name, "a parameter")
+    if isinstance(init, list | tuple | np.ndarray):
+        init = np.array(init, dtype=float)
+        init.flags.writeable = False
+    return _named(name, lambda: apply("parameter", name=name, role="parameter", shape=shape, init=init))
+
+
+def _named(name: str, make: Callable[[], Node]) -> Node:
+    try:
+        return make()
+    except WiringError as error:
+        raise WiringError(f"{name!r}: {error}", error.op) from None
+
+
+# --- first weights -------------------------------------------------------------------------------
+
+
+def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    return (shape[-2], shape[-1]) if len(shape) > 1 else (shape[-1], shape[-1]) if shape else (1, 1)
+
+
+def _glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Uniform in ±√(6 / (inputs + units)) (Glorot and Bengio 2010, eq. 16)."""
+    limit = np.sqrt(6.0 / sum(_fans(shape)))
+    return rng.uniform(-limit, limit, shape)
+
+
+def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """A random matrix with orthonormal rows or columns (Saxe et al. 2014)."""
+    rows, columns = _fans(shape)
+    normal = rng.standard_normal((*shape[:-2], max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(normal)
+    q = q * np.sign(np.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
+    return q if rows >= columns else np.swapaxes(q, -1, -2)
+
+
+def _identity(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """The identity (Le et al. 2015, IRNN)."""
+    return np.broadcast_to(np.eye(*_fans(shape)), shape).copy()
+
+
+INITS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {
+    "glorot": _glorot,
+    "orthogonal": _orthogonal,
+    "identity": _identity,
+    "zeros": lambda rng, shape: np.zeros(shape),
+    "ones": lambda rng, shape: np.ones(shape),
+    "uniform": lambda rng, shape: rng.uniform(-0.1, 0.1, shape),
+    "normal": lambda rng, shape: rng.normal(0.0, 0.1, shape),
+}
+
+
+def check_init(shape: Shape, init: Any) -> None:
+    """Raises WiringError unless `init` is a known name, a number, or an array of this shape."""
+    if isinstance(init, str):
+        if init not in INITS:
+            raise misfit(f"unknown initialisation {init!r}; known are {', '.join(INITS)}{nearest(init, INITS)}")
+        if init in ("orthogonal", "identity") and len(shape) < 2:
+            raise misfit(f"the shape is {show_shape(shape)}; {init!r} needs a matrix")
+    elif isinstance(init, np.ndarray):
+        if init.shape != tuple(shape):
+            raise misfit(f"the shape is {show_shape(shape)}, that of the first weights {show_shape(init.shape)}")
+    elif not isinstance(init, int | float) or isinstance(init, bool):
+        raise misfit(f"first weights are a name, a number or an array, not {init!r:.80}")
+
+
+def initial_weights(node: Node, seed: int, dtype: Any, trials: int = 1) -> np.ndarray:
+    """The first weights of one parameter, from the seed and the parameter's name alone."""
+    shape = tuple(trials if isinstance(d, str) else d for d in node.shape)
+    init = node.attrs["init"]
+    if isinstance(init, str):
+        rng = np.random.default_rng([seed, zlib.crc32(str(node.name).encode())])
+        return INITS[init](rng, shape).astype(dtype)
+    return np.broadcast_to(np.asarray(init, dtype=dtype), shape).copy()
+
+
+def dims_of(shape: Iterable[Dim]) -> tuple[str, ...]:
+    """The named dimensions of a shape."""
+    return tuple(d for d in shape if isinstance(d, str))

@@ -1,0 +1,106 @@
+"""Products: rows times a matrix, the transpose, and the outer product that is their gradient.
+
+    y = matmul(x, W)      y[..., m] = Σₙ x[..., n] W[n, m]         every row of x times W
+    W̄ = outer(x, ȳ)       W̄[n, m]   = Σ… x[..., n] ȳ[..., m]       summed over all those rows
+
+The two are closed under differentiation. A matrix may have leading dimensions of its own, ``(trials,
+n, m)`` or ``(batch, n, m)`` (a matrix memory); then both are stacks of matrices, as in NumPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..graph import Node, Op, Shape, Wire, apply, as_node, misfit, show_shape
+from .elementwise import Prepared, broadcast_dims, merge_named, split_named, to_float
+
+
+def _infer_matmul(x: Node, w: Node) -> tuple[Shape, str]:
+    wanted = "wants rows (..., n) and a matrix (n, m), or stacks of matrices"
+    if len(x.shape) < min(len(w.shape), 3) - 1 or not x.shape or len(w.shape) < 2:
+        raise misfit(f"{wanted}; not {show_shape(x.shape)} and {show_shape(w.shape)}")
+    if x.shape[-1] != w.shape[-2]:
+        raise misfit(
+            f"{show_shape(x.shape)} and {show_shape(w.shape)} do not fit: rows of {x.shape[-1]} meet a matrix "
+            f"of {w.shape[-2]} rows; those two must be equal"
+        )
+    if len(w.shape) == 2:
+        return (*x.shape[:-1], w.shape[-1]), "float"
+    return (*broadcast_dims([x.shape[:-2], w.shape[:-2]]), x.shape[-2], w.shape[-1]), "float"
+
+
+def _prepare_matmul(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
+    """Stacks of matrices meet by the names of their leading dimensions."""
+    if len(nodes) != 2:
+        raise misfit(f"takes 2 wires, not {len(nodes)}")
+    x, w = to_float(nodes)
+    if len(w.shape) > 2 and len(x.shape) > 2:
+        split = [split_named(n.shape[:-2]) for n in (x, w)]
+        names = merge_named([prefix for prefix, _ in split])
+        aligned = []
+        for node, (prefix, rest) in zip((x, w), split, strict=True):
+            shape = tuple(d if d in prefix else 1 for d in names) + rest + node.shape[-2:]
+            aligned.append(node if shape == node.shape else apply("reshape", node, shape=shape, role="align"))
+        x, w = aligned
+    return (x, w), attrs
+
+
+def _matmul_vjp(g: Node, y: Node, x: Node, w: Node) -> tuple[Node | None, ...]:
+    if len(w.shape) == 2:
+        return matmul(g, transpose(w)), outer(x, g)
+    return matmul(g, transpose(w)), matmul(transpose(x), g)
+
+
+def _infer_transpose(x: Node) -> tuple[Shape, str]:
+    if len(x.shape) < 2:
+        raise misfit(f"{show_shape(x.shape)} has fewer than two axes to swap")
+    return (*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype
+
+
+def _infer_outer(a: Node, b: Node) -> tuple[Shape, str]:
+    if not a.shape or a.shape[:-1] != b.shape[:-1]:
+        raise misfit(
+            f"{show_shape(a.shape)} and {show_shape(b.shape)} do not fit: all dimensions but the last must be equal"
+        )
+    return (a.shape[-1], b.shape[-1]), "float"
+
+
+def _prepare_outer(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
+    if len(nodes) != 2:
+        raise misfit(f"takes 2 wires, not {len(nodes)}")
+    return to_float(nodes), attrs
+
+
+def _forward_outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
+
+
+matmul: Op = Op("matmul", "rows of x times the matrix W", _infer_matmul, np.matmul, _matmul_vjp, _prepare_matmul)
+transpose: Op = Op(
+    "transpose",
+    "the last two axes swapped",
+    _infer_transpose,
+    lambda x: np.swapaxes(x, -1, -2),
+    lambda g, y, x: (transpose(g),),
+)
+outer: Op = Op(
+    "outer",
+    "Σ aᵗ b over all leading dimensions",
+    _infer_outer,
+    _forward_outer,
+    lambda g, y, a, b: (matmul(b, transpose(g)), matmul(a, g)),
+    _prepare_outer,
+)
+
+
+def matvec(matrix: Wire, vector: Wire) -> Node:
+    """A matrix of each sample's own times a vector: ``(batch, n, m)``, ``(batch, m)`` → ``(batch, n)``.
+
+    The read-out of a matrix memory. Raises WiringError if the sizes do not fit.
+    """
+    matrix, vector = as_node(matrix), as_node(vector)
+    row = apply("reshape", vector, shape=(*vector.shape[:-1], 1, *vector.shape[-1:]), role="align")
+    out = matmul(row, transpose(matrix))
+    return apply("reshape", out, shape=(*out.shape[:-2], out.shape[-1]), role="align")

@@ -1,0 +1,144 @@
+"""The one loop, closed under differentiation.
+
+    (constants, initial states, sequences)  →  (final states, stacked outputs)
+
+Its body is a `Graph` with an input for each of the first and an output for each of the second. At step
+t it sees the constants, the states of the step before, and slice t of each sequence. With `reverse` it
+runs from the last step to the first; stacked outputs always stand in the order of time.
+
+A loop gives several values, so its node has no shape of its own; ``pick(loop, output="final/h")`` is
+one of them. The size of the graph does not depend on the number of steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..graph import Graph, Node, Op, Shape, apply, misfit, show_shape
+from .elementwise import Prepared
+
+NEXT, FINAL = "next/", "final/"  # body output of a state; loop output of a state
+
+
+def _infer_loop(
+    *operands: Node,
+    body: Graph,
+    ports: tuple[str, ...],
+    states: tuple[str, ...],
+    sequences: tuple[str, ...],
+    stacked: tuple[str, ...],
+    time: str,
+    reverse: bool,
+) -> tuple[Shape, str]:
+    inputs = body.fed("input")
+    if len(operands) != len(ports) or len(set(ports)) != len(ports):
+        raise misfit(f"a loop with the ports {', '.join(ports)} cannot take {len(operands)} wires")
+    if body.params:
+        raise misfit(f"the body of a loop has weights of its own: {', '.join(body.params)}; they must be ports")
+    loose = [name for name in inputs if name not in ports]
+    if loose:
+        raise misfit(f"the body of the loop asks for {', '.join(map(repr, loose))}, which nothing is wired to")
+    if not isinstance(time, str) or not time.isidentifier():
+        raise misfit(f"a loop runs over a named dimension, not {time!r}")
+    for port, operand in zip(ports, operands, strict=True):
+        if port not in inputs:  # a port that the body does not use
+            continue
+        inside = inputs[port]
+        wanted = (time, *inside.shape) if port in sequences else inside.shape
+        if operand.shape != wanted or operand.dtype != inside.dtype:
+            raise misfit(
+                f"{port!r} wants {show_shape(wanted)} {inside.dtype}, but {operand.describe()} is {operand.dtype}"
+            )
+    for state in states:
+        after = body.outputs.get(NEXT + state)
+        before = operands[ports.index(state)] if state in ports else None
+        if after is None or before is None or after.shape != before.shape or after.dtype != before.dtype:
+            got = "nothing" if after is None else f"{show_shape(after.shape)} {after.dtype}"
+            want = "no such port" if before is None else f"{show_shape(before.shape)} {before.dtype}"
+            raise misfit(f"the next value of state {state!r} is {got}, the state itself {want}")
+    for name in (*stacked, *sequences, *states):
+        if name not in (body.outputs if name in stacked else ports):
+            raise misfit(f"the body of the loop has no {name!r}")
+    return (), "loop"
+
+
+def _prepare_loop(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
+    return nodes, {k: tuple(v) if isinstance(v, list) else v for k, v in attrs.items()}
+
+
+def _forward_loop(
+    run: Any,
+    *arrays: np.ndarray,
+    body: Graph,
+    ports: tuple[str, ...],
+    states: tuple[str, ...],
+    sequences: tuple[str, ...],
+    stacked: tuple[str, ...],
+    time: str,
+    reverse: bool,
+) -> dict[str, np.ndarray]:
+    fed = dict(zip(ports, arrays, strict=True))
+    steps = run.dims[time]
+    out: dict[str, np.ndarray] = {}
+    for t in reversed(range(steps)) if reverse else range(steps):
+        now = {name: value[t] if name in sequences else value for name, value in fed.items()}
+        results = run.step(body, now, t)
+        for name in stacked:
+            if name not in out:
+                out[name] = np.empty((steps, *results[name].shape), results[name].dtype)
+            out[name][t] = results[name]
+        fed |= {state: results[NEXT + state] for state in states}
+    return out | {FINAL + state: fed[state] for state in states}
+
+
+def _infer_pick(loop: Node, *, output: str) -> tuple[Shape, str]:
+    if loop.dtype != "loop":
+        raise misfit(f"{loop.describe()} is no loop, it gives one value")
+    body: Graph = loop.attrs["body"]
+    if output in loop.attrs["stacked"]:
+        inside = body.outputs[output]
+        return (loop.attrs["time"], *inside.shape), inside.dtype
+    if output.startswith(FINAL) and output[len(FINAL) :] in loop.attrs["states"]:
+        inside = body.outputs[NEXT + output[len(FINAL) :]]
+        return inside.shape, inside.dtype
+    known = (*loop.attrs["stacked"], *(FINAL + s for s in loop.attrs["states"]))
+    raise misfit(f"the loop has no output {output!r}; it has {', '.join(known)}")
+
+
+loop_op = Op(
+    "loop",
+    "(constants, initial states, sequences) → (final states, stacked outputs)",
+    _infer_loop,
+    _forward_loop,
+    None,
+    _prepare_loop,
+    True,
+)
+pick_op = Op("pick", "one output of a loop", _infer_pick, lambda values, *, output: values[output])
+
+
+def loop(
+    body: Graph,
+    constants: dict[str, Node],
+    initial: dict[str, Node],
+    sequences: dict[str, Node],
+    stacked: tuple[str, ...],
+    time: str,
+    reverse: bool = False,
+) -> Node:
+    """A loop over `body`: wires by the name of the body's input that they feed.
+
+    `initial` has one wire per state, whose next value is the body's output ``next/<state>``; `stacked`
+    names the body's outputs to keep for every step. Raises WiringError naming the port that does not fit.
+    """
+    wires = {**constants, **initial, **sequences}
+    attrs: dict[str, Any] = {"states": tuple(initial), "sequences": tuple(sequences), "stacked": tuple(stacked)}
+    ports: dict[str, Any] = {"ports": tuple(wires), "time": time, "reverse": reverse}
+    return apply("loop", *wires.values(), body=body, **ports, **attrs)
+
+
+def pick(node: Node, output: str) -> Node:
+    """One output of a loop: a stacked one by its name, a final state as ``final/<state>``."""
+    return apply("pick", node, output=output)

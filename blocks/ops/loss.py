@@ -1,0 +1,163 @@
+"""Losses: one number, the mean over steps and sequences; with a mask, over those that it admits.
+
+Every loss takes ``y`` from the graph and ``target`` from the data, and an optional ``mask`` of the
+shape of the steps, ``(time, batch)``: 1 counts, 0 does not (a weight between is a weight). A mask that
+masks everything is an error when it is run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..graph import Node, Op, Shape, Wire, apply, as_node, misfit, show_shape, stamped
+from .elementwise import Prepared, align, softplus, to_float
+from .shape import check_ids, mean, one_hot, softmax, spread, sum_
+
+# --- masks ---------------------------------------------------------------------------------------
+
+
+def _forward_mask(run: Any, m: np.ndarray) -> np.ndarray:
+    if not np.any(m):
+        raise misfit("the mask masks everything: nothing is left to learn from")
+    return np.asarray(m).astype(run.dtype)
+
+
+mask_op = Op(
+    "mask", "1 counts, 0 does not; not all may be 0", lambda m: (m.shape, "float"), _forward_mask, None, None, True
+)
+
+
+def as_mask(mask: Wire) -> Node:
+    """The mask as numbers, checked at run time to admit something."""
+    node = as_node(mask)
+    return node if node.op is mask_op else mask_op(node)
+
+
+def _infer_weighted_mean(x: Node, w: Node) -> tuple[Shape, str]:
+    if len(x.shape) != len(w.shape) or any(b not in (a, 1) for a, b in zip(x.shape, w.shape, strict=True)):
+        raise misfit(f"the weights {show_shape(w.shape)} do not fit the values {show_shape(x.shape)}")
+    return (), "float"
+
+
+def _prepare_weighted_mean(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
+    return align(to_float(nodes)), attrs
+
+
+def _forward_weighted_mean(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    w = np.broadcast_to(w, x.shape)
+    return (x * w).sum() / w.sum()
+
+
+def _weighted_mean_vjp(g: Node, y: Node, x: Node, w: Node) -> tuple[Node | None, ...]:
+    every = tuple(range(len(x.shape)))
+    total = sum_(apply("broadcast", w, shape=x.shape))
+    return w * spread(g / total, x, every), (x - y) * spread(g / total, x, every)
+
+
+weighted_mean = Op(
+    "weighted_mean",
+    "Σ w x / Σ w",
+    _infer_weighted_mean,
+    _forward_weighted_mean,
+    _weighted_mean_vjp,
+    _prepare_weighted_mean,
+)
+
+
+def mean_over_steps(per_step: Node, mask: Wire | None) -> Node:
+    """One number from the losses of all steps; `mask` weighs them."""
+    if mask is None:
+        return mean(per_step)
+    return weighted_mean(per_step, as_mask(mask))
+
+
+# --- cross-entropy -------------------------------------------------------------------------------
+
+
+def _infer_cross_entropy(logits: Node, target: Node) -> tuple[Shape, str]:
+    wanted = logits.shape[:-1] if target.dtype == "int" else logits.shape
+    kind = "class numbers" if target.dtype == "int" else "probabilities"
+    if not logits.shape or isinstance(logits.shape[-1], str) or target.shape != wanted:
+        raise misfit(
+            f"logits {show_shape(logits.shape)} and targets {show_shape(target.shape)} do not fit: "
+            f"{kind} must be {show_shape(wanted)}, and the last axis of the logits the classes"
+        )
+    return logits.shape[:-1], "float"
+
+
+def _prepare_cross_entropy(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
+    logits, target = nodes
+    return (*to_float((logits,)), *((target,) if target.dtype == "int" else to_float((target,)))), attrs
+
+
+def _forward_cross_entropy(logits: np.ndarray, target: np.ndarray) -> np.ndarray:
+    top = logits.max(axis=-1, keepdims=True)
+    logsum = np.log(np.exp(logits - top).sum(axis=-1)) + top[..., 0]
+    if target.ndim < logits.ndim:
+        chosen = np.take_along_axis(logits, check_ids(target, logits.shape[-1])[..., None], axis=-1)
+        return logsum - chosen[..., 0]
+    return (target * (logsum[..., None] - logits)).sum(axis=-1)
+
+
+def _cross_entropy_vjp(g: Node, y: Node, logits: Node, target: Node) -> tuple[Node | None, ...]:
+    rows = apply("reshape", g, shape=(*g.shape, 1))
+    if target.dtype == "int":
+        return rows * (softmax(logits) - one_hot(target, classes=logits.shape[-1])), None
+    mass = sum_(target, axis=-1, keepdims=True)
+    return rows * (softmax(logits) * mass - target), rows * -apply("log_softmax", logits)
+
+
+cross_entropy_op = Op(
+    "cross_entropy",
+    "ln Σ eᶻ - z[target] of every row",
+    _infer_cross_entropy,
+    _forward_cross_entropy,
+    _cross_entropy_vjp,
+    _prepare_cross_entropy,
+)
+
+
+def cross_entropy(logits: Node, target: Node, mask: Wire | None = None) -> Node:
+    """The mean of -ln p(target), in nats, with p = softmax(logits).
+
+    `logits` ``(..., classes)``; `target` either class numbers ``(...)`` of dtype "int", or one-hot rows
+    or probabilities ``(..., classes)``. Exact for logits of any size. Raises WiringError if the shapes
+    do not fit, and at run time BlocksError for a class number out of range.
+    """
+    with stamped(role="loss"):
+        return mean_over_steps(cross_entropy_op(logits, target), mask)
+
+
+def squared_error(y: Node, target: Node, mask: Wire | None = None) -> Node:
+    """The mean of (y - target)², over features, steps and sequences.
+
+    `y` and `target` of one shape ``(..., features)``. Raises WiringError if the shapes differ.
+    """
+    with stamped(role="loss"):
+        _same_shape(y, target)
+        squares = (y - target) ** 2.0
+        return mean_over_steps(_over_features(squares), mask)
+
+
+def binary_cross_entropy(logits: Node, target: Node, mask: Wire | None = None) -> Node:
+    """The mean of -t ln σ(z) - (1 - t) ln(1 - σ(z)) = softplus(z) - t z, in nats.
+
+    `logits` z and `target` t (0, 1 or between) of one shape. Exact for z of any size. Raises
+    WiringError if the shapes differ.
+    """
+    with stamped(role="loss"):
+        _same_shape(logits, target)
+        return mean_over_steps(_over_features(softplus(logits) - target * logits), mask)
+
+
+def _over_features(x: Node) -> Node:
+    """The mean over the axes that have no name."""
+    axes = tuple(i for i, d in enumerate(x.shape) if not isinstance(d, str))
+    return mean(x, axis=axes) if axes else x
+
+
+def _same_shape(y: Node, target: Node) -> None:
+    if y.shape != target.shape:
+        raise misfit(f"{y.describe()} and its target {target.describe()} must have one shape")

@@ -1,0 +1,1 @@
+"""Tasks: real data and the networks that learn it."""

@@ -1,0 +1,1 @@
+"""Training: data in batches, optimizers, the loop over them, and model files."""

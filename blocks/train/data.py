@@ -1,0 +1,211 @@
+"""Data: what a user hands over, checked once and cut into batches.
+
+A user's arrays are (batch, time, features), as in Keras; inside, time comes first. Sequences of unequal
+length may come as a list of arrays; they are padded batch by batch, and the graph's mask is made from
+their lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..graph import BlocksError, Graph, Node, show_shape
+from ..interpret import FeedError
+from ..ops.leaves import nearest
+
+Arrays = dict[str, np.ndarray]
+
+
+def mask_inputs(graph: Graph) -> set[str]:
+    """The inputs that the graph uses as masks."""
+    return {str(n.operands[0].name) for n in graph.order() if n.op.name == "mask" and n.operands[0].op.name == "input"}
+
+
+def _class_counts(graph: Graph) -> dict[str, int]:
+    """How many classes each integer input may name, where an operation says so."""
+    counts: dict[str, int] = {}
+    for node in graph.order():
+        if node.op.name in ("cross_entropy", "gather", "one_hot"):
+            ids = node.operands[0] if node.op.name == "one_hot" else node.operands[1]
+            limit = {
+                "cross_entropy": lambda n=node: n.operands[0].shape[-1],
+                "gather": lambda n=node: n.operands[0].shape[0],
+                "one_hot": lambda n=node: n.attrs["classes"],
+            }[node.op.name]()
+            if ids.op.name == "input" and ids.dtype == "int":
+                counts[str(ids.name)] = min(int(limit), counts.get(str(ids.name), int(limit)))
+    return counts
+
+
+class Data:
+    """Samples for the inputs of a graph.
+
+    `data` is input name → array ``(samples, time, ...)`` or ``(samples, ...)``, or, for sequences of unequal
+    length, a list of arrays ``(time, ...)``. Inputs without a batch dimension are the same in all batches.
+
+    Raises FeedError naming the input and the sample for anything missing, unknown, of the wrong shape or
+    type, empty, not finite, or out of the range of its classes.
+    """
+
+    def __init__(self, graph: Graph, data: Mapping[str, Any], dtype: np.dtype, others: Sequence[str] = ()):
+        if not isinstance(data, Mapping):
+            raise FeedError(f"data is a dict by input, {{'x': array}}, not a {type(data).__name__}")
+        self.nodes = graph.fed("input")
+        self.dtype = dtype
+        for name in data:
+            if name not in self.nodes and name not in others:
+                raise FeedError(
+                    f"the model has no input {name!r}{nearest(str(name), self.nodes)}; it has {', '.join(self.nodes)}"
+                )
+        self.lengths: dict[str, np.ndarray] = {}  # of the sequences in each time dimension
+        self.values: dict[str, Any] = {}
+        for name, node in self.nodes.items():
+            if name in data:
+                self.values[name] = self._checked(name, node, data[name])
+        for name in sorted(mask_inputs(graph)):
+            node = self.nodes[name]
+            if name not in self.values and node.shape and node.shape[0] in self.lengths:
+                lengths = self.lengths[str(node.shape[0])]
+                self.values[name] = [
+                    np.ones(n, {"int": np.int64, "bool": bool}.get(node.dtype, dtype)) for n in lengths
+                ]
+        for name, node in self.nodes.items():
+            if name not in self.values and node.attrs["default"] is None:
+                raise FeedError(
+                    f"the model's input {name!r} {show_shape(node.shape)} has no data{nearest(name, data)}; "
+                    f"there is data for {', '.join(map(str, data)) or 'nothing'}"
+                )
+        self._check_lengths(graph)
+        counts = {n: len(v) for n, v in self.values.items() if "batch" in self.nodes[n].shape}
+        if len(set(counts.values())) > 1:
+            raise FeedError("inputs of one batch differ in the number of samples: " + _listed(counts))
+        self.samples = next(iter(counts.values()), 1)
+        self._check_classes(_class_counts(graph))
+
+    # -- checks -----------------------------------------------------------------------------------
+
+    def _checked(self, name: str, node: Node, value: Any) -> Any:
+        is_sequence = len(node.shape) > 1 and node.shape[1] == "batch" and isinstance(node.shape[0], str)
+        if is_sequence and _is_list_of_sequences(value):
+            parts = [self._array(f"{name!r}, sample {i}", node, v) for i, v in enumerate(value)]
+            wanted = (node.shape[0], *node.shape[2:])
+            for i, part in enumerate(parts):
+                if part.ndim != len(wanted) or part.shape[1:] != node.shape[2:]:
+                    raise FeedError(f"{name!r}, sample {i}: {show_shape(wanted)} fits, not {part.shape}")
+                if len(part) == 0:
+                    raise FeedError(f"{name!r}, sample {i}: this sequence is empty")
+            lengths = np.array([len(p) for p in parts])
+            time = str(node.shape[0])
+            known = self.lengths.setdefault(time, lengths)
+            if len(known) == len(lengths) and (known != lengths).any():
+                i = int(np.argmax(known != lengths))
+                raise FeedError(f"{name!r}, sample {i}: {lengths[i]} steps where another input has {known[i]}")
+            return parts
+        array = self._array(repr(name), node, value)
+        axes = ["samples" if d == "batch" else d for d in self._user_order(node)]
+        if array.ndim != len(axes) or any(
+            isinstance(d, int) and d != n for d, n in zip(axes, array.shape, strict=True)
+        ):
+            raise FeedError(f"{name!r}: {show_shape(axes)} fits, not {array.shape}")
+        if array.size == 0:
+            empty = axes[array.shape.index(0)]
+            raise FeedError(
+                f"{name!r} is empty: {array.shape} has no {empty}"
+                if empty == "samples"
+                else f"{name!r} holds empty sequences: {array.shape} has 0 for {empty}"
+            )
+        return array
+
+    def _array(self, label: str, node: Node, value: Any) -> np.ndarray:
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            raise FeedError(f"{label}: rows of different lengths; give a list of arrays, one a sequence") from None
+        fits = {"float": "fiub", "int": "iu", "bool": "b"}[node.dtype]
+        if array.dtype.kind not in fits:
+            raise FeedError(f"{label} wants {node.dtype} numbers; an array of {array.dtype} does not fit")
+        if node.dtype == "float":
+            bad = ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(0, bool)
+            if bad.any():
+                place = tuple(int(i) for i in np.argwhere(bad)[0])
+                raise FeedError(f"{label} is {array[place]} at {place}; mask missing values, do not feed them")
+            return array.astype(self.dtype, copy=False)
+        return array
+
+    def _user_order(self, node: Node) -> tuple[Any, ...]:
+        shape = node.shape
+        if "batch" not in shape:
+            return shape
+        at = shape.index("batch")
+        return ("batch", *shape[:at], *shape[at + 1 :])
+
+    def _check_lengths(self, graph: Graph) -> None:
+        times = {t for t, lengths in self.lengths.items() if len(set(lengths.tolist())) > 1}
+        masked = {str(self.nodes[m].shape[0]) for m in mask_inputs(graph) if self.nodes[m].shape}
+        for time in times - masked:
+            lengths = self.lengths[time]
+            raise FeedError(
+                f"sequences have {lengths.min()} to {lengths.max()} steps, but the model has no mask over {time!r}: "
+                f"make one, mask = sequence('mask'), and give it to scan and to the loss"
+            )
+
+    def _check_classes(self, counts: Mapping[str, int]) -> None:
+        for name, limit in counts.items():
+            if name not in self.values:
+                continue
+            for i, row in enumerate(self.values[name]):
+                bad = (row < 0) | (row >= limit)
+                if np.any(bad):
+                    wrong = row if np.ndim(row) == 0 else row[tuple(np.argwhere(bad)[0])]
+                    raise FeedError(f"{name!r}, sample {i}: the class {wrong} is outside of 0 to {limit - 1}")
+
+    # -- batches ----------------------------------------------------------------------------------
+
+    def batch(self, index: np.ndarray) -> Arrays:
+        """The samples `index` as feeds, time first, padded to the longest of them."""
+        feeds: Arrays = {}
+        for name, value in self.values.items():
+            node = self.nodes[name]
+            if "batch" not in node.shape:
+                feeds[name] = value
+            elif isinstance(value, list):
+                parts = [value[i] for i in index]
+                out = np.zeros((max(map(len, parts)), len(parts), *parts[0].shape[1:]), parts[0].dtype)
+                for column, part in enumerate(parts):
+                    out[: len(part), column] = part
+                feeds[name] = out
+            else:
+                feeds[name] = np.ascontiguousarray(np.moveaxis(value[index], 0, node.shape.index("batch")))
+        return feeds
+
+    def batches(self, size: int, order: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, Arrays]]:
+        """All samples in batches, in a given order: the numbers of the samples, and the feeds."""
+        order = np.arange(self.samples) if order is None else order
+        for start in range(0, self.samples, size):
+            index = order[start : start + size]
+            yield index, self.batch(index)
+
+    def steps_of(self, index: np.ndarray, time: str) -> int:
+        """How many steps a batch of these samples has."""
+        if time in self.lengths:
+            return int(self.lengths[time][index].max())
+        for name, value in self.values.items():
+            order = self._user_order(self.nodes[name])
+            if time in order:
+                return int(value.shape[order.index(time)])
+        raise BlocksError(f"no data has the dimension {time!r}")
+
+    def times(self) -> list[str]:
+        """The time dimensions of the data: the named ones that are not the batch."""
+        return sorted({d for n in self.values for d in self.nodes[n].shape if isinstance(d, str) and d != "batch"})
+
+
+def _is_list_of_sequences(values: Any) -> bool:
+    return isinstance(values, list | tuple) and bool(values) and all(np.ndim(v) or isinstance(v, list) for v in values)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} has {n}" for name, n in counts.items())

@@ -1,0 +1,347 @@
+"""A model: a graph with a loss, and its weights.
+
+    model = Model(loss=loss, outputs={"y": y}, seed=0)
+    model.fit({"x": X, "target": Y}, epochs=5, optimizer=Adam(1e-3), clip=1.0)
+    model.predict({"x": X})
+
+Arrays that go in and come out are (batch, time, features).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..grad import grad
+from ..graph import BlocksError, Graph, Node, Shape, WiringError, show_shape
+from ..interpret import FeedError, Run, bind, execute, run
+from ..ops.leaves import nearest
+from ..ops.shape import sum_
+from .data import Arrays, Data
+from .files import ModelFileError, read_model, write_model
+from .history import History
+from .truncated import carried_states, counted, windows
+
+LOSS = "loss"
+
+
+class NonFiniteError(BlocksError):
+    """NaN or infinity in the loss or a gradient."""
+
+
+class Model:
+    """A loss to minimise, outputs to predict, and the weights of both.
+
+    Args:
+        loss: a wire with one number, from `losses` or made by hand; None for a model that only predicts.
+        outputs: a wire, or a dict of them by name.
+        seed: of the first weights and of the order of the data.
+        dtype: "float32" or "float64".
+
+    Attributes: graph; weights, name → array; history, a `History`; info, a dict of JSON values that is
+    saved along (a vocabulary, say).
+
+    Raises WiringError for a loss that is no single number, a state outside of a cell, or names used twice.
+    """
+
+    def __init__(
+        self,
+        loss: Node | None = None,
+        outputs: Node | Mapping[str, Node] | None = None,
+        seed: int = 0,
+        dtype: str = "float32",
+    ):
+        named = {"y": outputs} if isinstance(outputs, Node) else dict(outputs or {})
+        if LOSS in named:
+            raise WiringError(f"an output cannot be called {LOSS!r}; that is the loss")
+        if loss is not None:
+            if not isinstance(loss, Node) or loss.shape != () or loss.dtype != "float":
+                got = loss.describe() if isinstance(loss, Node) else type(loss).__name__
+                raise WiringError(f"a loss is one number, not {got}; take the mean")
+            named = {LOSS: loss, **named}
+        self._setup(Graph(named).verify(), seed, dtype)
+        self.weights: Arrays = self.graph.init(seed, self.dtype)
+
+    def _setup(self, graph: Graph, seed: int, dtype: Any) -> None:
+        for node in graph.order():
+            if node.role == "state" and node.op.name == "input":
+                raise WiringError(f"the state {node.describe()} made at {node.where} stands outside of any cell")
+        if str(dtype) not in ("float32", "float64"):
+            raise BlocksError(f"the dtype of a model is float32 or float64, not {dtype!r}")
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise BlocksError(f"a seed is a whole number from 0, not {seed!r}")
+        self.graph, self.seed, self.dtype = graph, seed, np.dtype(dtype)
+        self.outputs: tuple[str, ...] = tuple(n for n in graph.outputs if n != LOSS)
+        self.history = History()
+        self.info: dict[str, Any] = {}
+        self._graphs: dict[str, Graph] = {}
+
+    # -- the graphs that are run ------------------------------------------------------------------
+
+    def graph_for(self, purpose: str) -> Graph:
+        """The graph of one purpose: "predict" (outputs), "train" (loss, gradients), "windowed" (the same,
+        with weights for the steps), "evaluate" (loss and the number of steps it counts), "advance" (final
+        states alone). Those that can be carried over give final states too, as ``final/<state>``."""
+        if purpose not in self._graphs:
+            self._graphs[purpose] = self._make_graph(purpose)
+        return self._graphs[purpose]
+
+    def _make_graph(self, purpose: str) -> Graph:
+        outputs = {n: self.graph.outputs[n] for n in self.outputs}
+        if purpose == "predict":
+            if not outputs:
+                raise BlocksError("this model has no outputs to predict; name some: Model(loss=..., outputs={'y': y})")
+            return _with_finals(Graph(outputs))
+        if LOSS not in self.graph.outputs:
+            raise BlocksError("this model has no loss; give one: Model(loss=..., outputs=...)")
+        loss = Graph({LOSS: self.graph.outputs[LOSS]})
+        if purpose == "train":
+            return grad(_with_finals(loss))
+        if purpose == "windowed":
+            return grad(_with_finals(counted(loss, self.time())))
+        if purpose == "evaluate":
+            return _with_finals(Graph({LOSS: loss.outputs[LOSS], **_count(loss)}))
+        finals = {k: v for k, v in _with_finals(loss).outputs.items() if k != LOSS}
+        return Graph(finals)
+
+    def time(self) -> str:
+        """The name of the time dimension. Raises BlocksError if there is none or more than one."""
+        times = {d for shape in self.graph.inputs.values() for d in shape if isinstance(d, str) and d != "batch"}
+        if len(times) != 1:
+            raise BlocksError(f"chunks need one time dimension; this model has {', '.join(sorted(times)) or 'none'}")
+        return times.pop()
+
+    def execute(self, purpose: str, feeds: Mapping[str, Any], step: int | None = None) -> Arrays:
+        """Run one of the model's graphs on feeds with time first.
+
+        Raises NonFiniteError, naming the first node with NaN or infinity, if the loss or a gradient is not
+        finite.
+        """
+        graph = self.graph_for(purpose)
+        known = graph.fed("input")
+        fed = {**self.weights, **{k: v for k, v in feeds.items() if k in known}}
+        fed = {k: v for k, v in fed.items() if k in known or k in graph.fed("parameter")}
+        results = run(graph, fed)
+        watched = [k for k in results if k == LOSS or k.startswith("grad/")]
+        if not all(np.isfinite(results[k]).all() for k in watched):
+            where = first_not_finite(graph, fed)
+            at = "" if step is None else f" at update {step}"
+            raise NonFiniteError(
+                f"the {'loss' if not np.isfinite(results[LOSS]) else 'gradient'} is not finite{at}: {where}"
+            )
+        return results
+
+    # -- use --------------------------------------------------------------------------------------
+
+    def fit(self, data: Mapping[str, Any], **options: Any) -> History:
+        """Train; see `train.fit.fit` for the options: epochs, batch_size, optimizer, clip, tbptt,
+        validation, patience, shuffle, checkpoint, every, resume, progress."""
+        from .fit import fit
+
+        return fit(self, data, **options)
+
+    def evaluate(self, data: Mapping[str, Any], batch_size: int = 256, chunk: int | None = None) -> float:
+        """The mean loss over all samples, each weighted by the steps that count in it.
+
+        `chunk` runs long sequences in pieces of so many steps, states carried over. Raises FeedError for
+        data that does not fit.
+        """
+        prepared = Data(self.graph_for("evaluate"), data, self.dtype)
+        total = weight = 0.0
+        for results in self._pieces("evaluate", prepared, batch_size, chunk):
+            total += float(results[LOSS]) * float(results["count"])
+            weight += float(results["count"])
+        return total / weight
+
+    def predict(
+        self,
+        data: Mapping[str, Any],
+        batch_size: int = 256,
+        chunk: int | None = None,
+        final: bool = False,
+    ) -> Any:
+        """The outputs for some inputs: an array ``(batch, time, features)``, or a dict of them where the
+        model names several; for sequences of unequal length, a list of arrays.
+
+        States start at zero, or where `data` has them under their names; with `final` the last states are
+        returned too, as a dict that can be handed in again. Data for the loss alone is not needed.
+        Raises FeedError for data that does not fit.
+        """
+        graph = self.graph_for("predict")
+        prepared = Data(graph, data, self.dtype, others=tuple(self.graph.inputs))
+        pieces: dict[str, list[list[np.ndarray]]] = {}
+        finals: dict[str, list[np.ndarray]] = {}
+        time = self.time() if chunk else ""
+        for results in self._pieces("predict", prepared, batch_size, chunk):
+            for name in self.outputs:
+                batches = pieces.setdefault(name, [])
+                joins = not results["first"] and time in graph.outputs[name].shape
+                batches[-1:] = [[*batches[-1], results[name]]] if joins else [*batches[-1:], [results[name]]]
+                if not results["first"] and not joins:
+                    batches[-2:] = [batches[-1]]
+            for name in (k for k in results if k.startswith("final/")):
+                known = finals.setdefault(name[6:], [])
+                known[len(known) if results["first"] else len(known) - 1 :] = [results[name]]
+        outputs = {
+            name: _user_first(batches, graph.outputs[name].shape, time, prepared) for name, batches in pieces.items()
+        }
+        result = outputs[self.outputs[0]] if len(outputs) == 1 else outputs
+        shapes = graph.inputs
+        states = {k: _joined(v, shapes[k].index("batch")) for k, v in finals.items()}
+        return (result, states) if final else result
+
+    def _pieces(self, purpose: str, data: Data, batch_size: int, chunk: int | None) -> Any:
+        """The results of each batch, in pieces of `chunk` steps; "first" says whether a batch begins."""
+        graph = self.graph_for(purpose)
+        for index, feeds in data.batches(batch_size):
+            if chunk is None:
+                yield {**self.execute(purpose, feeds), "first": True}
+                continue
+            time = self.time()
+            states: Arrays = {}
+            for window in windows(data.steps_of(index, time), chunk, chunk):
+                part = slice_time(graph, feeds, time, window.start, window.stop)
+                if all_masked(graph, part):
+                    break
+                results = self.execute(purpose, {**part, **states})
+                states = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
+                yield {**results, "first": window.start == 0}
+
+    # -- files ------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one ``.safetensors`` file: weights, graph, `info`. The file is replaced only
+        when its successor is whole."""
+        self.write(path, {}, {})
+
+    def write(self, path: str | os.PathLike[str], arrays: Arrays, meta: Mapping[str, Any]) -> None:
+        """As `save`, with more arrays (under names that begin with ``//``) and JSON values along."""
+        own = {"seed": self.seed, "dtype": str(self.dtype), "info": self.info}
+        write_model(path, self.graph, {**self.weights, **arrays}, {**own, **meta})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Model:
+        """The model in a file that `save` or a checkpoint wrote. Runs no code from the file.
+
+        Raises ModelFileError naming the file and what is wrong with it.
+        """
+        graph, arrays, meta = read_model(path)
+        model = cls.__new__(cls)
+        try:
+            model._setup(graph, meta.get("seed", 0), meta.get("dtype", "float32"))
+        except BlocksError as error:
+            raise ModelFileError(f"{os.fspath(path)}: {error}") from None
+        info = meta.get("info", {})
+        model.info = info if isinstance(info, dict) else {}
+        model.weights = {name: arrays[name].astype(model.dtype) for name in graph.params}
+        return model
+
+    def set_weights(self, weights: Mapping[str, Any]) -> None:
+        """Replace some weights, by name. Raises FeedError for an unknown name or a wrong shape; then none
+        is replaced."""
+        new: Arrays = {}
+        for name, value in weights.items():
+            if name not in self.weights:
+                raise FeedError(f"the model has no weights {name!r}{nearest(str(name), self.weights)}")
+            array = np.array(value, dtype=self.dtype)
+            if array.shape != self.weights[name].shape:
+                raise FeedError(f"the weights {name!r} are {self.weights[name].shape}, not {array.shape}")
+            new[name] = array
+        self.weights = {**self.weights, **new}
+
+    def summary(self) -> str:
+        """A table of the weights: name, shape, number."""
+        rows = [(n, show_shape(s), self.weights[n].size) for n, s in self.graph.params.items()]
+        width = max([len(n) for n, _, _ in rows] + [5])
+        lines = [f"{n:<{width}}  {s:<14} {k:>10,}" for n, s, k in rows]
+        return "\n".join([*lines, f"{'total':<{width}}  {'':<14} {sum(k for _, _, k in rows):>10,}"])
+
+    def __repr__(self) -> str:
+        count = sum(w.size for w in self.weights.values())
+        fed = [n for n, node in self.graph.fed("input").items() if node.attrs["default"] is None]
+        return f"<Model: {', '.join(fed)} → {', '.join(self.outputs)}; {count:,} weights>"
+
+
+def _with_finals(graph: Graph) -> Graph:
+    """The graph, with the final states that can be carried over; as it is, where none can."""
+    try:
+        finals = carried_states(graph)
+    except BlocksError:
+        return graph
+    return Graph({**graph.outputs, **{f"final/{k}": v for k, v in finals.items()}})
+
+
+def _count(graph: Graph) -> dict[str, Node]:
+    """How many steps the loss counts: the sum of its mask, or all steps of all samples."""
+    from ..ops.shape import broadcast, size
+
+    masked = [n for n in graph.order() if n.op.name == "weighted_mean"]
+    if len(masked) == 1:
+        values, weights = masked[0].operands
+        return {"count": sum_(broadcast(weights, shape=values.shape))}
+    dims = {d: None for s in graph.inputs.values() for d in s if isinstance(d, str)}
+    return {"count": size(tuple(dims))}
+
+
+def slice_time(graph: Graph, feeds: Mapping[str, np.ndarray], time: str, start: int, stop: int) -> Arrays:
+    """The feeds of some steps: inputs with a time dimension are cut, the others stay."""
+    known = graph.fed("input")
+    out: Arrays = {}
+    for name, array in feeds.items():
+        if name in known and time in known[name].shape:
+            axis = known[name].shape.index(time)
+            out[name] = array[(slice(None),) * axis + (slice(start, stop),)]
+        elif name in known:
+            out[name] = array
+    return out
+
+
+def all_masked(graph: Graph, feeds: Mapping[str, np.ndarray]) -> bool:
+    """Whether a mask of these feeds lets nothing through: then there is nothing to do."""
+    from .data import mask_inputs
+
+    return any(name in feeds and not np.any(feeds[name]) for name in mask_inputs(graph))
+
+
+def _joined(arrays: list[np.ndarray], axis: int) -> np.ndarray:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)
+
+
+def _user_first(batches: list[list[np.ndarray]], shape: Shape, time: str, data: Data) -> Any:
+    """An output of all batches with the batch first; a list, where sequences have lengths of their own."""
+    at = shape.index("batch") if "batch" in shape else None
+    whole = [_joined(parts, shape.index(time)) if time in shape else parts[-1] for parts in batches]
+    if at is None:
+        return whole[-1]
+    whole = [np.moveaxis(part, at, 0) for part in whole]
+    lengths = data.lengths.get(str(shape[0])) if at == 1 else None
+    if lengths is not None:
+        rows = [row for part in whole for row in part]
+        return [row[:n] for row, n in zip(rows, lengths, strict=True)]
+    return np.ascontiguousarray(_joined(whole, 0))
+
+
+def first_not_finite(graph: Graph, feeds: Mapping[str, Any]) -> str:
+    """Which node of a run is the first whose value is not finite."""
+    found: list[str] = []
+
+    class Found(Exception):
+        pass
+
+    def watch(node: Node, value: Any, steps: tuple[int, ...]) -> None:
+        if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f" and not np.isfinite(value).all():
+            inside = f", at step {steps[-1]} of the loop" if steps else ""
+            made = f", made at {node.where}" if node.where else ""
+            kind = "NaN" if np.isnan(value).any() else "infinite"
+            found.append(f"the first such value is {node.describe()} ({node.op.name}{made}){inside}: it is {kind}")
+            raise Found
+
+    arrays, context = bind(graph, feeds)
+    try:
+        execute(graph, arrays, Run(context.dims, context.dtype, watch))
+    except Found:
+        return found[0]
+    return "it came and went: no value of a second run is"

@@ -1,0 +1,97 @@
+"""Truncated backpropagation through time, in the (k1, k2) form of Williams and Peng 1990.
+
+Every k1 steps there is an update, from the losses of those k1 steps, and the error goes back k2 steps.
+A `Window` says which steps one update sees and which of them count:
+
+    k1 = k2 = 4      |0 1 2 3|4 5 6 7|8 9 …           states are handed from window to window
+    k1 = 2, k2 = 4   |0 1|, |0 1 [2 3]|, |2 3 [4 5]|   [ ]: the losses that count
+    k1 = 4, k2 = 2   0 1 [2 3], 4 5 [6 7]              steps 0, 1, 4, 5 are run for their states alone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..graph import BlocksError, Graph, Node, apply
+from ..ops.leaves import make_input
+from ..ops.loop import FINAL, pick
+from ..ops.loss import weighted_mean
+
+WINDOW = "steps that count"  # the input that weighs the losses of a window's steps
+
+
+@dataclass(frozen=True)
+class Window:
+    """Steps start … stop - 1 are seen, those from `counts` on count in the loss."""
+
+    start: int
+    counts: int
+    stop: int
+
+
+def windows(steps: int, k1: int, k2: int) -> Iterator[Window]:
+    """The windows over a sequence of some steps."""
+    for begin in range(0, steps, k1):
+        stop = min(begin + k1, steps)
+        start = max(begin, stop - k2) if k2 <= k1 else max(0, begin + k1 - k2)
+        yield Window(start, max(start, begin), stop)
+
+
+def parse_tbptt(tbptt: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """(k1, k2) from a number, a pair or None. Raises BlocksError for anything else."""
+    if tbptt is None:
+        return None
+    pair = tuple(tbptt) if isinstance(tbptt, tuple | list) else (tbptt, tbptt)
+    if len(pair) != 2 or any(not isinstance(k, int) or isinstance(k, bool) or k < 1 for k in pair):
+        raise BlocksError(f"tbptt is a number of steps or a pair (k1, k2) of them, 1 or more; not {tbptt!r}")
+    return pair[0], pair[1]
+
+
+def carried_states(graph: Graph) -> dict[str, Node]:
+    """The name of each initial state that may be fed → the wire of the same state after the last step.
+
+    Raises BlocksError for a state that cannot be carried over: of a loop that runs backwards in time, or
+    of a cell that is scanned twice.
+    """
+    finals: dict[str, Node] = {}
+    for node in graph.order():
+        if node.op.name != "loop":
+            continue
+        wires = dict(zip(node.attrs["ports"], node.operands, strict=True))
+        for state in node.attrs["states"]:
+            wire = wires[state]
+            if wire.role != "initial":
+                continue
+            if node.attrs["reverse"]:
+                raise BlocksError(
+                    f"the state {state!r} runs backwards in time; it cannot be carried from chunk to chunk"
+                )
+            if wire.name in finals:
+                raise BlocksError(
+                    f"the cell with the state {state!r} is scanned twice; which one to carry over is unclear"
+                )
+            finals[str(wire.name)] = pick(node, FINAL + state)
+    return finals
+
+
+def counted(graph: Graph, time: str) -> Graph:
+    """The graph with one more input, ``(time,)`` weights of the steps, that its losses heed.
+
+    Raises BlocksError if no loss of the graph is a mean over time made by `losses`.
+    """
+    weights = make_input(WINDOW, (time,), "float", role="input")
+    mapping: dict[Node, Node] = {}
+    for node in graph.order():
+        per_step = node.operands[0] if node.operands else None
+        if per_step is None or time not in per_step.shape:
+            continue
+        if node.op is weighted_mean:
+            mapping[node] = weighted_mean(per_step, node.operands[1] * weights)
+        elif node.op.name == "mean" and node.role == "loss" and node.shape == ():
+            mapping[node] = apply("weighted_mean", per_step, weights)
+    if not mapping:
+        raise BlocksError(
+            "with k2 > k1 only the last k1 steps count, so the loss must come from blocks.losses, over time"
+        )
+    return graph.substitute(mapping)
