@@ -150,7 +150,6 @@ class Cell:
         self.states: tuple[str, ...] = tuple(prefix + str(b.name) for b in pairs)
         self.graph = Graph(everything).verify()
         fed = self.graph.fed("input")
-        self._state_nodes = {s: fed.get(s) for s in self.states}
         self._shapes = {prefix + str(b.name): (b.shape, b.dtype) for b in pairs}
         self.inputs: tuple[str, ...] = tuple(n for n, node in fed.items() if node.role != "state")
         self._initial: dict[str, Node] = {}
@@ -331,7 +330,7 @@ def scan(
         for name in cell.outputs:
             outputs[name] = where(valid, outputs[name], 0.0)
         for s in cell.states:
-            before = cell._state_nodes[s] or make_input(s, *cell._shapes[s], role="state", default="zeros")
+            before = fed[s] if s in fed else make_input(s, *cell._shapes[s], role="state", default="zeros")
             outputs[NEXT + s] = where(valid, outputs[NEXT + s], before)
     node = loop(Graph(outputs), constants, _initial_wires(cell, initial), sequences, cell.outputs, time, bool(reverse))
     stacked = {name: pick(node, name) for name in cell.outputs}

@@ -11,7 +11,6 @@ behind them as in NumPy, from the right. So a mask ``(time, batch)`` multiplies 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -58,13 +57,21 @@ def broadcast_dims(shapes: Sequence[Shape]) -> Shape:
     return tuple(out)
 
 
+def dims_fit(shapes: Sequence[Shape]) -> bool:
+    """Whether NumPy's rule takes these shapes as they are."""
+    try:
+        broadcast_dims(shapes)
+    except WiringError:
+        return False
+    return True
+
+
 def align(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     """The operands with dimensions of size 1 put in, so that NumPy's rule does what the names say.
 
     Operands that fit as they are stay as they are; so aligning twice changes nothing.
     """
-    with suppress(WiringError):
-        broadcast_dims([n.shape for n in nodes])
+    if dims_fit([n.shape for n in nodes]):
         return nodes
     split = [split_named(n.shape) for n in nodes]
     names = merge_named([prefix for prefix, _ in split])

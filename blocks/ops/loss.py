@@ -25,7 +25,13 @@ def _forward_mask(run: Any, m: np.ndarray) -> np.ndarray:
 
 
 mask_op = Op(
-    "mask", "1 counts, 0 does not; not all may be 0", lambda m: (m.shape, "float"), _forward_mask, None, None, True
+    "mask",
+    "1 counts, 0 does not; not all may be 0",
+    lambda m: (m.shape, "float"),
+    _forward_mask,
+    lambda g, y, m: (g if m.dtype == "float" else None,),
+    None,
+    True,
 )
 
 

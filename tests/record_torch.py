@@ -1,0 +1,130 @@
+"""Record forward values and gradients of PyTorch's recurrent layers, for test_recorded.py.
+
+    pip install torch numpy && python tests/record_torch.py      # writes tests/data/torch.npz
+
+PyTorch is needed to make the arrays, not to run the tests. Everything is float64, with sizes that all
+differ; weights are named as in blocks. The number behind every gradient is
+
+    Σ y ⊙ V + Σ final states ⊙ U        with random V and U
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+T, B, N, H = 7, 3, 5, 4
+GATES = {
+    "srn": ["hidden"],
+    "lstm": ["input", "forget", "candidate", "output"],
+    "gru_reset_after": ["reset", "update", "candidate"],
+}
+torch.set_default_dtype(torch.float64)
+records: dict[str, np.ndarray] = {}
+
+
+def record(case: str, kind: str, name: str, value: torch.Tensor) -> None:
+    records[f"{case}|{kind}|{name}"] = value.detach().numpy().copy()
+
+
+def named(cell: str, module: nn.RNNBase, suffix: str, prefix: str):
+    """Blocks' names → (values, gradients) of one layer's weights; the two biases of PyTorch are one sum,
+    but for the candidate of its GRU."""
+    w_x, w_h, b_x, b_h = (getattr(module, f"{p}_{suffix}") for p in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    out = {}
+    for k, gate in enumerate(GATES[cell]):
+        rows = slice(k * H, (k + 1) * H)
+        hidden = prefix + ("recurrent" if (cell, gate) == ("gru_reset_after", "candidate") else gate)
+        name = prefix + gate
+        out[f"{name}.W_x"] = (w_x[rows].T, w_x.grad[rows].T)
+        out[f"{hidden}.W_h"] = (w_h[rows].T, w_h.grad[rows].T)
+        if hidden != name:
+            out[f"{name}.b"] = (b_x[rows], b_x.grad[rows])
+            out[f"{hidden}.b"] = (b_h[rows], b_h.grad[rows])
+        else:
+            out[f"{name}.b"] = (b_x[rows] + b_h[rows], b_x.grad[rows])
+    return out
+
+
+def layer_case(case: str, cell: str, kind: type[nn.RNNBase], layers=1, both=False, lengths=None) -> None:
+    module = kind(N, H, num_layers=layers, bidirectional=both)
+    for weight in module.parameters():
+        nn.init.normal_(weight, std=0.6)
+    rows = layers * (2 if both else 1)
+    x = torch.randn(T, B, N, requires_grad=True)
+    states = {s: torch.randn(rows, B, H, requires_grad=True) for s in (["h", "C"] if cell == "lstm" else ["h"])}
+    initial = (states["h"], states["C"]) if cell == "lstm" else states["h"]
+    if lengths is None:
+        y, finals = module(x, initial)
+    else:
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+        y, finals = module(packed, initial)
+        y, _ = nn.utils.rnn.pad_packed_sequence(y, total_length=T)
+        record(case, "input", "mask", torch.tensor([[float(t < n) for n in lengths] for t in range(T)]))
+    finals = finals if cell == "lstm" else (finals,)
+    number = torch.zeros(())
+    for name, value in {"y": y, **dict(zip(states, finals, strict=True))}.items():
+        probe = torch.randn(value.shape)
+        number = number + (value * probe).sum()
+        record(case, "probe", name, probe)
+        record(case, "output", name, value)
+    number.backward()
+    record(case, "input", "x", x)
+    record(case, "grad", "x", x.grad)
+    for name, value in states.items():
+        record(case, "input", name, value)
+        record(case, "grad", name, value.grad)
+    for row in range(rows):
+        layer, back = (row // 2, row % 2) if both else (row, 0)
+        suffix = f"l{layer}" + ("_reverse" if back else "")
+        prefix = "" if rows == 1 else f"layer{row}/"
+        for name, (value, gradient) in named(cell, module, suffix, prefix).items():
+            record(case, "input", name, value)
+            record(case, "grad", name, gradient)
+
+
+def gru_reset_before() -> None:
+    """Cho's GRU, written out: PyTorch has only the other form."""
+    case = "gru"
+    shapes = {"reset": (N, H), "update": (N, H), "candidate": (N, H)}
+    weights = {}
+    for gate in shapes:
+        weights[f"{gate}.W_x"] = torch.randn(N, H) * 0.6
+        weights[f"{gate}.W_2" if gate == "candidate" else f"{gate}.W_h"] = torch.randn(H, H) * 0.6
+        weights[f"{gate}.b"] = torch.randn(H) * 0.6
+    weights = {k: v.requires_grad_() for k, v in weights.items()}
+    x, h0 = torch.randn(T, B, N, requires_grad=True), torch.randn(B, H, requires_grad=True)
+    h, ys = h0, []
+    for t in range(T):
+        r = torch.sigmoid(x[t] @ weights["reset.W_x"] + h @ weights["reset.W_h"] + weights["reset.b"])
+        z = torch.sigmoid(x[t] @ weights["update.W_x"] + h @ weights["update.W_h"] + weights["update.b"])
+        net = x[t] @ weights["candidate.W_x"] + (r * h) @ weights["candidate.W_2"] + weights["candidate.b"]
+        h = z * h + (1 - z) * torch.tanh(net)
+        ys.append(h)
+    y = torch.stack(ys)
+    probe, last = torch.randn(y.shape), torch.randn(h.shape)
+    ((y * probe).sum() + (h * last).sum()).backward()
+    for kind, name, value in [("probe", "y", probe), ("probe", "h", last[None]), ("output", "y", y), ("output", "h", h[None])]:
+        record(case, kind, name, value)
+    for name, value in {"x": x, **weights}.items():
+        record(case, "input", name, value)
+        record(case, "grad", name, value.grad)
+    record(case, "input", "h", h0[None])
+    record(case, "grad", "h", h0.grad[None])
+
+
+if __name__ == "__main__":
+    torch.manual_seed(20)
+    layer_case("srn", "srn", nn.RNN)
+    layer_case("lstm", "lstm", nn.LSTM)
+    layer_case("gru_reset_after", "gru_reset_after", nn.GRU)
+    gru_reset_before()
+    for cell, kind in (("srn", nn.RNN), ("lstm", nn.LSTM), ("gru_reset_after", nn.GRU)):
+        layer_case(f"{cell} masked", cell, kind, lengths=[4, 7, 2])
+        layer_case(f"{cell} 2 layers", cell, kind, layers=2)
+        layer_case(f"{cell} 2 directions", cell, kind, both=True)
+        layer_case(f"{cell} 2 directions masked", cell, kind, both=True, lengths=[3, 1, 7])
+    target = Path(__file__).parent / "data" / "torch.npz"
+    np.savez_compressed(target, **records)
+    print(f"{target}: {len(records)} arrays, PyTorch {torch.__version__}")

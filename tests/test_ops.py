@@ -1,0 +1,214 @@
+"""Every operation, from one table: finite differences of first and second order, and NumPy's own answer."""
+
+import numpy as np
+import pytest
+
+import blocks as bk
+from blocks.graph import OPS
+
+RNG = np.random.default_rng(7)
+
+
+def wire(name, *shape, dtype="float"):
+    return bk.input(name, dtype=dtype, shape=shape)
+
+
+def normal(*shape):
+    return RNG.standard_normal(shape)
+
+
+def positive(*shape):
+    return RNG.uniform(0.5, 2.0, shape)
+
+
+A, B, C = normal(3, 4), normal(3, 4), normal(4)
+IDS = np.array([2, 0, 2])
+
+# name: (what it builds, the feeds, NumPy's answer or None); batch is 3, features 4
+a, b, c = wire("a", "batch", 4), wire("b", "batch", 4), wire("c", 4)
+i = wire("i", "batch", dtype="int")
+m = wire("m", "batch", dtype="bool")
+TABLE = {
+    "add": (bk.add(a, c), {"a": A, "c": C}, lambda: A + C),
+    "subtract": (a - b, {"a": A, "b": B}, lambda: A - B),
+    "multiply": (a * c, {"a": A, "c": C}, lambda: A * C),
+    "divide": (a / (b * b + 1.0), {"a": A, "b": B}, lambda: A / (B**2 + 1)),
+    "power": (wire("p", "batch", 4) ** b, {"p": positive(3, 4), "b": B}, None),
+    "negative": (-a * b, {"a": A, "b": B}, lambda: -A * B),
+    "exp": (bk.exp(a), {"a": A}, lambda: np.exp(A)),
+    "log": (bk.log(a * a + 0.5), {"a": A}, lambda: np.log(A**2 + 0.5)),
+    "sqrt": (bk.sqrt(a * a + 0.5), {"a": A}, lambda: np.sqrt(A**2 + 0.5)),
+    "abs": (bk.abs(a) * b, {"a": A, "b": B}, lambda: np.abs(A) * B),
+    "sign": (bk.sign(a) * b, {"a": A, "b": B}, lambda: np.sign(A) * B),
+    "sigm": (bk.sigm(a), {"a": A}, lambda: 1 / (1 + np.exp(-A))),
+    "tanh": (bk.tanh(a), {"a": A}, lambda: np.tanh(A)),
+    "relu": (bk.relu(a) * b, {"a": A, "b": B}, lambda: np.maximum(A, 0) * B),
+    "softplus": (bk.softplus(a), {"a": A}, lambda: np.log1p(np.exp(A))),
+    "maximum": (bk.maximum(a, b) * b, {"a": A, "b": B}, lambda: np.maximum(A, B) * B),
+    "minimum": (bk.minimum(a, c) * a, {"a": A, "c": C}, lambda: np.minimum(A, C) * A),
+    "where": (bk.where(bk.greater(a, 0.0), a * b, b), {"a": A, "b": B}, lambda: np.where(A > 0, A * B, B)),
+    "greater": (bk.where(bk.greater(a, b), a, b) ** 2, {"a": A, "b": B}, lambda: np.maximum(A, B) ** 2),
+    "equal": (bk.cast(bk.equal(a, a)) * b, {"a": A, "b": B}, lambda: B),
+    "cast": (bk.cast(m) * a, {"m": A[:, 0] > 0, "a": A},
+             lambda: (A[:, :1] > 0) * A),
+    "stop_gradient": (bk.stop_gradient(a) + b * b, {"b": B, "a": A}, lambda: A + B**2),
+    "matmul": (a @ wire("w", 4, 2), {"a": A, "w": normal(4, 2)}, None),
+    "transpose": (bk.transpose(wire("w", 2, 4)) * bk.reshape(c, shape=(4, 1)), {"w": normal(2, 4), "c": C}, None),
+    "outer": (bk.outer(a, wire("d", "batch", 2)), {"a": A, "d": normal(3, 2)}, None),
+    "sum": (bk.sum(a * a, axis="batch"), {"a": A}, lambda: (A * A).sum(0)),
+    "mean": (bk.mean(a * a, axis=("batch", -1)), {"a": A}, lambda: (A * A).mean()),
+    "max": (bk.max(a * b, axis=-1), {"a": A, "b": B}, lambda: (A * B).max(-1)),
+    "softmax": (bk.softmax(a), {"a": A}, lambda: np.exp(A) / np.exp(A).sum(-1, keepdims=True)),
+    "log_softmax": (bk.log_softmax(a, axis=0), {"a": A}, lambda: A - np.log(np.exp(A).sum(0))),
+    "size": (bk.mean(a, axis="batch") * 2.0, {"a": A}, lambda: 2 * A.mean(0)),
+    "broadcast": (bk.broadcast(c, shape=("batch", 4)) * a, {"c": C, "a": A}, lambda: C * A),
+    "reshape": (bk.reshape(a, shape=("batch", 2, 2)) ** 2, {"a": A}, lambda: A.reshape(3, 2, 2) ** 2),
+    "concat": (bk.concat(a, b, a) ** 2, {"a": A, "b": B}, lambda: np.concatenate([A, B, A], 1) ** 2),
+    "slice": (bk.slice(a, start=1, stop=3) ** 2, {"a": A}, lambda: A[:, 1:3] ** 2),
+    "pad": (bk.graph.apply("pad", a, start=1, stop=5, axis=1, shape=("batch", 7)) ** 2, {"a": A},
+            lambda: np.pad(A, ((0, 0), (1, 2))) ** 2),
+    "gather": (bk.gather(wire("t", 3, 4), i) ** 2, {"t": A, "i": IDS}, lambda: A[IDS] ** 2),
+    "scatter": (bk.graph.apply("scatter", a, i, rows=5) ** 2, {"a": A, "i": IDS}, None),
+    "one_hot": (bk.one_hot(i, classes=4) * a, {"i": IDS, "a": A}, lambda: np.eye(4)[IDS] * A),
+    "cross_entropy": (bk.losses.cross_entropy(a * b, i), {"a": A, "b": B, "i": IDS}, None),
+    "mask": (bk.losses.squared_error(a, b, mask=m), {"a": A, "b": B, "m": np.array([True, False, True])},
+             lambda: ((A - B)[[0, 2]] ** 2).mean()),
+    "weighted_mean": (bk.graph.apply("weighted_mean", a * a, wire("v", "batch", 1)), {"a": A, "v": positive(3, 1)}, None),
+    "constant": (a * np.arange(4.0) + 2, {"a": A}, lambda: A * np.arange(4.0) + 2),
+    "input": (a * a, {"a": A}, lambda: A * A),
+    "parameter": (a * bk.parameter("q", 4), {"a": A, "q": C}, lambda: A * C),
+}  # fmt: skip
+LOOPS = {"loop", "pick"}  # checked with cells, in test_cells.py
+
+
+def test_every_operation_is_in_the_table() -> None:
+    assert set(OPS) - LOOPS == set(TABLE)
+    for name, (built, _, _) in TABLE.items():
+        used = {n.op.name for n in bk.Graph({"y": built}).order()}
+        if name == "size":
+            used |= {n.op.name for n in bk.grad(bk.Graph({"y": bk.sum(built)}), of="y", wrt=["a"]).order()}
+        assert name in used, f"the entry for {name} does not use it"
+
+
+def test_every_operation_says_what_it_does() -> None:
+    for name, op in OPS.items():
+        assert op.formula and len(op.formula) < 80, name
+
+
+@pytest.mark.parametrize("name", [n for n in TABLE if n not in ("sign", "stop_gradient")])
+def test_gradients(name: str) -> None:
+    built, feeds, _ = TABLE[name]
+    graph = bk.Graph({"y": built}).verify()
+    bk.check_grads(graph, feeds, order=1)
+    bk.check_grads(graph, feeds, order=2)
+
+
+@pytest.mark.parametrize("name", [n for n, row in TABLE.items() if row[2]])
+def test_values(name: str) -> None:
+    built, feeds, expected = TABLE[name]
+    result = bk.run(bk.Graph({"y": built}), feeds)["y"]
+    np.testing.assert_allclose(result, expected(), rtol=1e-13, atol=1e-13)
+    assert result.shape == np.shape(expected())
+
+
+@pytest.mark.parametrize("name", list(TABLE))
+def test_float32_stays_float32(name: str) -> None:
+    built, feeds, _ = TABLE[name]
+    single = {k: v.astype(np.float32) if v.dtype.kind == "f" else v for k, v in feeds.items()}
+    if any(v.dtype.kind == "f" for v in feeds.values()):
+        assert bk.run(bk.Graph({"y": built}), single)["y"].dtype == np.float32
+
+
+@pytest.mark.parametrize("name", list(TABLE))
+def test_shapes_are_what_was_inferred(name: str) -> None:
+    built, feeds, _ = TABLE[name]
+    result = bk.run(bk.Graph({"y": built}), feeds)["y"]
+    assert result.shape == tuple({"batch": 3}.get(d, d) for d in built.shape)
+
+
+def test_matmul_and_outer_sum_over_all_leading_dimensions() -> None:
+    x, g = bk.sequence("x", 3), bk.sequence("g", 2)
+    X, G = normal(5, 4, 3), normal(5, 4, 2)
+    out = bk.run(bk.Graph({"y": bk.outer(x, g)}), {"x": X, "g": G})["y"]
+    np.testing.assert_allclose(out, np.einsum("tbn,tbm->nm", X, G), rtol=1e-12)
+
+
+def test_a_matrix_for_each_sample() -> None:
+    memory, q = bk.input("M", 3, 2), bk.input("q", 2)
+    graph = bk.Graph({"y": bk.matvec(memory, q)})
+    feeds = {"M": normal(4, 3, 2), "q": normal(4, 2)}
+    np.testing.assert_allclose(bk.run(graph, feeds)["y"], np.einsum("bnm,bm->bn", feeds["M"], feeds["q"]), rtol=1e-12)
+    bk.check_grads(graph, feeds, order=2)
+
+
+def test_trials_run_side_by_side() -> None:
+    """Weights with a leading trials dimension: everything behind them has it too."""
+    x = bk.sequence("x", 3)
+    w, bias = wire("W", "trials", 3, 2), wire("b", "trials", 2)
+    graph = bk.Graph({"y": bk.tanh(x @ w + bias)})
+    feeds = {"x": normal(5, 4, 3), "W": normal(6, 3, 2), "b": normal(6, 2)}
+    y = bk.run(graph, feeds)["y"]
+    assert graph.outputs["y"].shape == ("trials", "time", "batch", 2)
+    for r in range(6):
+        np.testing.assert_allclose(y[r], np.tanh(feeds["x"] @ feeds["W"][r] + feeds["b"][r]), rtol=1e-12)
+    bk.check_grads(graph, feeds)
+
+
+def test_named_dimensions_meet_by_name() -> None:
+    xs, mask, per_time = bk.sequence("x", 2), bk.sequence("mask"), wire("t", "time")
+    graph = bk.Graph({"y": xs * mask * per_time})
+    feeds = {"x": normal(5, 3, 2), "mask": normal(5, 3), "t": normal(5)}
+    expected = feeds["x"] * feeds["mask"][..., None] * feeds["t"][:, None, None]
+    np.testing.assert_allclose(bk.run(graph, feeds)["y"], expected, rtol=1e-13)
+    bk.check_grads(graph, feeds)
+
+
+@pytest.mark.parametrize("size", [1e4, -1e4])
+def test_extreme_numbers(size: float) -> None:
+    """Values and gradients stay exact where a formula written down naively overflows."""
+    z = np.array([[size, 0.0, 3.0]])
+    x, t = bk.input("x", 3), bk.input("t", dtype="int")
+    graph = bk.Graph(
+        {
+            "loss": bk.losses.cross_entropy(x, t),
+            "softmax": bk.softmax(x),
+            "log_sigm": bk.log_sigm(x),
+            "sigm": bk.sigm(x),
+            "softplus": bk.softplus(x),
+        }
+    )
+    out = bk.run(bk.grad(graph, wrt=["x"]), {"x": z, "t": np.array([1])})
+    assert all(np.isfinite(v).all() for v in out.values())
+    np.testing.assert_allclose(out["loss"], np.logaddexp.reduce(z[0]) - 0.0)
+    np.testing.assert_allclose(out["log_sigm"], -np.logaddexp(0, -z))
+    np.testing.assert_allclose(out["softplus"], np.logaddexp(0, z))
+    binary = bk.Graph({"loss": bk.losses.binary_cross_entropy(x, bk.input("p", 3))})
+    p = np.array([[0.0, 1.0, 0.25]])
+    expected = (-p * -np.logaddexp(0, -z) - (1 - p) * -np.logaddexp(0, z)).mean()
+    np.testing.assert_allclose(bk.run(binary, {"x": z, "p": p})["loss"], expected)
+
+
+def test_one_hot_and_integer_targets_agree() -> None:
+    x, ids, rows = bk.sequence("x", 4), bk.sequence("t", dtype="int"), bk.sequence("r", 4)
+    mask = bk.sequence("mask")
+    graph = bk.Graph({"loss": bk.losses.cross_entropy(x, ids, mask), "rows": bk.losses.cross_entropy(x, rows, mask)})
+    T = RNG.integers(0, 4, (5, 3))
+    keep = (RNG.random((5, 3)) > 0.4).astype(float)
+    X = normal(5, 3, 4)
+    feeds = {"x": X, "t": T, "r": np.eye(4)[T], "mask": keep}
+    out = bk.run(graph, feeds)
+    log_p = X - np.log(np.exp(X).sum(-1, keepdims=True))
+    by_hand = -(np.take_along_axis(log_p, T[..., None], -1)[..., 0] * keep).sum() / keep.sum()
+    np.testing.assert_allclose([out["loss"], out["rows"]], by_hand, rtol=1e-12)
+    bk.check_grads(graph, feeds)
+
+
+def test_a_wrong_gradient_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Break tanh's rule on purpose, inside a loop: the check names the brick."""
+    hs = bk.scan(bk.cells.lstm(3, 4), bk.sequence("x", 3))
+    graph = bk.Graph({"y": hs})
+    feeds = {**graph.init(0, "float64"), "x": normal(4, 2, 3)}
+    bk.check_grads(graph, feeds)
+    monkeypatch.setitem(OPS["tanh"].__dict__, "vjp", lambda g, y, x: (g * (1.0 - y),))
+    with pytest.raises(bk.GradientError, match=r"candidate.*tanh.*finite differences"):
+        bk.check_grads(graph, feeds)
