@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from .graph import BlocksError, Graph, Node, Shape, apply, show_shape, stamped, substitute, topological
+from .ops.elementwise import already_aligned
 from .ops.leaves import constant, make_input, nearest
 from .ops.loop import FINAL, NEXT, loop, pick
 from .ops.shape import reshape, sum_, zeros
@@ -79,7 +80,9 @@ def backward(seeds: Mapping[Node, Node], wrt: Collection[Node]) -> tuple[dict[No
                 outputs, name = of_loops.setdefault(node.operands[0], {}), node.attrs["output"]
                 outputs[name] = outputs[name] + cotangents[node] if name in outputs else cotangents[node]
             elif node.op.vjp is not None:
-                for operand, g in zip(node.operands, node.op.vjp(cotangents[node], node, *node.operands), strict=True):
+                with already_aligned():
+                    returned = list(node.op.vjp(cotangents[node], node, *node.operands))
+                for operand, g in zip(node.operands, returned, strict=True):
                     hand_back(operand, g)
     final: dict[Node, Node] = {}
     for old, new in reversed(replaced.items()):  # the earliest loop first: later ones may take its outputs

@@ -105,7 +105,12 @@ def gru_reset_before() -> None:
     y = torch.stack(ys)
     probe, last = torch.randn(y.shape), torch.randn(h.shape)
     ((y * probe).sum() + (h * last).sum()).backward()
-    for kind, name, value in [("probe", "y", probe), ("probe", "h", last[None]), ("output", "y", y), ("output", "h", h[None])]:
+    for kind, name, value in [
+        ("probe", "y", probe),
+        ("probe", "h", last[None]),
+        ("output", "y", y),
+        ("output", "h", h[None]),
+    ]:
         record(case, kind, name, value)
     for name, value in {"x": x, **weights}.items():
         record(case, "input", name, value)

@@ -10,12 +10,14 @@ behind them as in NumPy, from the right. So a mask ``(time, batch)`` multiplies 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from ..graph import Dim, Node, Op, Shape, WiringError, apply, misfit, show_shape
+from ..graph import Dim, Node, Op, Shape, apply, misfit, show_shape
 
 Prepared = tuple[tuple[Node, ...], dict[str, Any]]
 
@@ -57,28 +59,41 @@ def broadcast_dims(shapes: Sequence[Shape]) -> Shape:
     return tuple(out)
 
 
-def dims_fit(shapes: Sequence[Shape]) -> bool:
-    """Whether NumPy's rule takes these shapes as they are."""
+_aligned: ContextVar[bool] = ContextVar("aligned", default=False)
+
+
+@contextmanager
+def already_aligned() -> Iterator[None]:
+    """Inside, operands meet by NumPy's rule alone: for the rules of gradients, whose operands were
+    aligned when the user wired them, and for graphs from files."""
+    token = _aligned.set(True)
     try:
-        broadcast_dims(shapes)
-    except WiringError:
-        return False
-    return True
+        yield
+    finally:
+        _aligned.reset(token)
 
 
-def align(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+def _fit_by_rank(shapes: Sequence[Shape]) -> bool:
+    ranks = {len(s) for s in shapes}
+    return len(ranks) == 1 and max(ranks) > 1 and all(len({*column} - {1}) <= 1 for column in zip(*shapes, strict=True))
+
+
+def align(nodes: tuple[Node, ...], tail: int = 0) -> tuple[Node, ...]:
     """The operands with dimensions of size 1 put in, so that NumPy's rule does what the names say.
 
-    Operands that fit as they are stay as they are; so aligning twice changes nothing.
+    The last `tail` dimensions take no part in it. Operands of one rank that fit stay as they are: a
+    reduction that keeps its axes meets what it reduced.
     """
-    if dims_fit([n.shape for n in nodes]):
+    heads = [n.shape[: len(n.shape) - tail] for n in nodes]
+    if _aligned.get() or len(set(heads)) == 1 or _fit_by_rank(heads):
         return nodes
-    split = [split_named(n.shape) for n in nodes]
+    split = [split_named(head) for head in heads]
     names = merge_named([prefix for prefix, _ in split])
     rank = max(len(features) for _, features in split)
     out = []
     for node, (prefix, features) in zip(nodes, split, strict=True):
         shape = tuple(d if d in prefix else 1 for d in names) + (1,) * (rank - len(features)) + features
+        shape += node.shape[len(node.shape) - tail :]
         while shape and shape[0] == 1 and len(shape) > len(node.shape):
             shape = shape[1:]
         fits = not prefix or shape == node.shape

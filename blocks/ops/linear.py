@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Node, Op, Shape, Wire, apply, as_node, misfit, show_shape
-from .elementwise import Prepared, broadcast_dims, dims_fit, merge_named, split_named, to_float
+from .elementwise import Prepared, align, broadcast_dims, to_float
 
 
 def _infer_matmul(x: Node, w: Node) -> tuple[Shape, str]:
@@ -36,14 +36,8 @@ def _prepare_matmul(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
     if len(nodes) != 2:
         raise misfit(f"takes 2 wires, not {len(nodes)}")
     x, w = to_float(nodes)
-    if len(w.shape) > 2 and len(x.shape) > 2 and not dims_fit([x.shape[:-2], w.shape[:-2]]):
-        split = [split_named(n.shape[:-2]) for n in (x, w)]
-        names = merge_named([prefix for prefix, _ in split])
-        aligned = []
-        for node, (prefix, rest) in zip((x, w), split, strict=True):
-            shape = tuple(d if d in prefix else 1 for d in names) + rest + node.shape[-2:]
-            aligned.append(node if shape == node.shape else apply("reshape", node, shape=shape, role="align"))
-        x, w = aligned
+    if len(w.shape) > 2 and len(x.shape) > 2:
+        x, w = align((x, w), tail=2)
     return (x, w), attrs
 
 

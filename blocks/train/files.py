@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ..graph import OPS, BlocksError, Graph, Node, Stamp, apply
+from ..ops.elementwise import already_aligned
 from ..ops.leaves import check_name
 
 VERSION = 1  # of both formats; a file of a newer version is refused
@@ -141,7 +142,8 @@ def _decode_node(entry: Any, nodes: list[Node], depth: int, budget: list[int]) -
         raise ModelFileError(f"its step is {step!r:.40}")
     if op.name in ("input", "parameter") and labels["name"] is None:
         raise ModelFileError("it has no name")
-    node = apply(op, *operands, **attrs)
+    with already_aligned():
+        node = apply(op, *operands, **attrs)
     if node.op is not op:
         raise ModelFileError("its operands do not fit")
     budget[0] -= math.prod(d for d in node.shape if isinstance(d, int))
