@@ -189,13 +189,8 @@ class _Session:
         numbers = {k: v for k, v in self.optimizer.__dict__.items() if not callable(v)}
         tbptt = list(self.tbptt) if self.tbptt else None
         same = {k: self.settings[k] for k in ("batch_size", "clip", "shuffle")}
-        return {
-            **same,
-            "tbptt": tbptt,
-            "optimizer": type(self.optimizer).__name__,
-            **numbers,
-            "samples": self.data.samples,
-        }
+        same["optimizer"] = type(self.optimizer).__name__
+        return {**same, "tbptt": tbptt, "samples": self.data.samples, **numbers}
 
     def resume(self, path: str | os.PathLike[str]) -> None:
         """Take weights, slots and position from a checkpoint.
@@ -212,7 +207,7 @@ class _Session:
             raise ModelFileError(f"{name}: this checkpoint is {meta.get('dtype')}, the model {self.model.dtype}")
         try:
             then, now = dict(training["settings"]), self.fingerprint()
-            for key in {*then, *now}:
+            for key in {**now, **then}:
                 if then.get(key) != now.get(key):
                     raise ModelFileError(f"{name}: {key} was {then.get(key)!r}, now it is {now.get(key)!r}")
             at = Position(**{f.name: training["position"][f.name] for f in fields(Position)})

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..grad import grad
 from ..graph import BlocksError, Graph, Node, Shape, WiringError, show_shape
-from ..interpret import FeedError, Run, bind, execute, run
+from ..interpret import FeedError, run
 from ..ops.leaves import nearest
 from ..ops.shape import sum_
 from .data import Arrays, Data
@@ -339,9 +339,8 @@ def first_not_finite(graph: Graph, feeds: Mapping[str, Any]) -> str:
             found.append(f"the first such value is {node.describe()} ({node.op.name}{made}){inside}: it is {kind}")
             raise Found
 
-    arrays, context = bind(graph, feeds)
     try:
-        execute(graph, arrays, Run(context.dims, context.dtype, watch))
+        run(graph, feeds, watch)
     except Found:
         return found[0]
     return "it came and went: no value of a second run is"
