@@ -1,0 +1,290 @@
+"""Fuse: products that share an operand become one product, and what follows them stays together.
+
+    before      f = tanh(x W_f + b_f); i = tanh(x W_i + b_i)        after      z = tanh(x [W_f W_i] + [b_f b_i])
+                                                                               f = z[:, :n]; i = z[:, n:]
+    before      d = p U + q V                                       after      d = [p q] [U; V]
+    before      A = outer(x, p); B = outer(x, q)                    after      [A B] = outer(x, [p q])
+
+A *group* is a row of values of one form that are computed as one packed value. Groups start at products
+and grow along elementwise operations for as long as every member is treated alike: with the same number,
+with members of another group in the same order, or with constant vectors, which are packed too. Weights
+are packed where they are constant, so hoisting takes that out of the loop.
+
+All members of a group depend on the same values (but for constants), so packing makes no cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..graph import Graph, Node, apply, stamped
+from ..ops.elementwise import already_aligned
+from .rewrite import Loop, levels, same, sweep, users_of
+from .simplify import ELEMENTWISE, scalar
+
+GROWING = ELEMENTWISE - {"where", "greater", "equal", "cast", "stop_gradient", "sign"}
+
+
+def fuse(graph: Graph) -> Graph:
+    """One sweep: the bodies of loops, then the graph around them."""
+    graph = sweep(graph, _fuse_body)
+    level: dict[Node, int] = {}  # outside of loops: 0 is what depends on weights alone
+    for node in graph.order():
+        leaf = 1 if node.op.name == "input" else 0
+        level[node] = max([leaf, *(level[o] for o in node.operands)])
+    return _Fusing(graph, level, in_loop=False).result()
+
+
+def _fuse_body(node: Node, operands: tuple[Node, ...]) -> Node:
+    if node.op.name != "loop":
+        return same(node, operands)
+    loop = Loop.of(node, operands)
+    loop.body = sweep(loop.body, _fuse_body)
+    return loop.node(_Fusing(loop.body, levels(loop), in_loop=True).result())
+
+
+@dataclass
+class Group:
+    """Values that are computed as one: `build` makes the packed value from those that it needs."""
+
+    members: list[Node]
+    needs: list[Node]
+    build: Callable[[dict[Node, Node]], Node]
+    axis: int = -1
+    packed: Node | None = None
+
+    def part(self, first: int, last: int) -> Node:
+        """The packed value of the members first … last - 1."""
+        assert self.packed is not None
+        widths = [int(m.shape[self.axis]) for m in self.members]
+        start, stop = sum(widths[:first]), sum(widths[:last])
+        if (first, last) == (0, len(self.members)):
+            return self.packed
+        return apply("slice", self.packed, start=start, stop=stop, axis=len(self.packed.shape) + self.axis)
+
+
+class _Fusing:
+    def __init__(self, graph: Graph, level: dict[Node, int], in_loop: bool):
+        self.graph, self.level, self.in_loop = graph, level, in_loop
+        self.users = users_of(graph)
+        self.kept = set(graph.outputs.values())
+        self.group_of: dict[Node, tuple[Group, int]] = {}
+        self.groups: list[Group] = []
+        self.rows: list[list[Node]] = []  # values that outer products need side by side
+
+    def result(self) -> Graph:
+        """The graph with every group computed as one."""
+        for products in self.shared(lambda n: n.op.name == "matmul" and self.is_weight(n.operands[1]), 0):
+            self.add_products(products)
+        for group in self.groups:  # grows while it is walked
+            self.grow(group)
+        self.sums_of_products = self.find_sums() if self.in_loop else {}
+        for outers in self.shared(lambda n: n.op.name == "outer", 0):
+            self.add_outers(outers)
+        self.add_sums()
+        return self.rebuilt()
+
+    # -- finding groups
+
+    def is_weight(self, node: Node) -> bool:
+        return self.level[node] == 0 and len(node.shape) == 2
+
+    def shared(self, wanted: Callable[[Node], bool], operand: int) -> list[list[Node]]:
+        """Nodes of one kind that share an operand, two or more of them, in the order of their roots."""
+        rows: dict[Node, list[Node]] = {}
+        for node in self.graph.order():
+            if wanted(node) and node not in self.group_of:
+                rows.setdefault(node.operands[operand], []).append(node)
+        return [sorted(row, key=self.place) for row in rows.values() if len(row) > 1]
+
+    def place(self, node: Node) -> tuple[str, int]:
+        """Where a product stands in its group: beside those that are treated alike later on.
+
+        Its root is what the sum that it is a term of goes into, so the terms of one sum stand at the same
+        place in their groups.
+        """
+        while node.op.name in ("matmul", "add") and len(self.users[node]) == 1 and node not in self.kept:
+            node = self.users[node][0]
+        root, treatment = node, []
+        while node.op.name in GROWING and (
+            len(node.operands) == 1 or any(scalar(o) is not None for o in node.operands)
+        ):
+            treatment.append(node.op.name)
+            if len(self.users[node]) != 1 or node in self.kept:
+                break
+            node = self.users[node][0]
+        return " ".join(treatment), root.serial
+
+    def add(self, group: Group) -> None:
+        self.groups.append(group)
+        for i, member in enumerate(group.members):
+            self.group_of[member] = (group, i)
+
+    def add_products(self, products: list[Node]) -> None:
+        x, weights = products[0].operands[0], [p.operands[1] for p in products]
+
+        def build(new: dict[Node, Node]) -> Node:
+            return apply("matmul", new[x], apply("concat", *(new[w] for w in weights), axis=1))
+
+        self.add(Group(products, [x, *weights], build))
+
+    def add_outers(self, outers: list[Node]) -> None:
+        outers = sorted(outers, key=lambda n: n.operands[1].serial)
+        x, others = outers[0].operands[0], [n.operands[1] for n in outers]
+        if len({o.shape[:-1] for o in others}) > 1:
+            return
+
+        def build(new: dict[Node, Node]) -> Node:
+            return apply("outer", new[x], side_by_side([new[o] for o in others]))
+
+        self.rows.append(others)
+        self.add(Group(outers, [x, *others], build))
+
+    def add_sums(self) -> None:
+        """Sums over leading axes of values that stand side by side anyway."""
+        for row in self.rows:
+            by_axis: dict[tuple[int, ...], list[Node]] = {}
+            for node in (u for o in row for u in self.users[o] if u.op.name == "sum" and u not in self.group_of):
+                if not node.attrs["keepdims"] and len(node.operands[0].shape) - 1 not in node.attrs["axis"]:
+                    by_axis.setdefault(node.attrs["axis"], []).append(node)
+            for axis, sums in by_axis.items():
+                if [n.operands[0] for n in sums] == row:
+                    self.add(Group(sums, row, self.sum_of(row, axis)))
+
+    def sum_of(self, row: list[Node], axis: tuple[int, ...]) -> Callable[[dict[Node, Node]], Node]:
+        return lambda new: apply("sum", side_by_side([new[o] for o in row]), axis=axis, keepdims=False)
+
+    # -- growing a group along elementwise operations
+
+    def grow(self, group: Group) -> None:
+        kinds = {u.op.name for m in group.members for u in self.users[m]} & GROWING
+        for kind in sorted(kinds):
+            row = [self.only_user(m, kind) for m in group.members]
+            first = 0
+            while first < len(row):
+                last = first
+                while last < len(row) and self.alike(row, group, first, last):
+                    last += 1
+                if last - first > 1:
+                    self.add_next(group, first, [n for n in row[first:last] if n is not None])
+                first = max(last, first + 1)
+
+    def only_user(self, member: Node, kind: str) -> Node | None:
+        found = {u for u in self.users[member] if u.op.name == kind and u.shape == member.shape}
+        node = found.pop() if len(found) == 1 else None
+        return None if node is None or node in self.group_of or len(node.operands) > 2 else node
+
+    def alike(self, row: list[Node | None], group: Group, first: int, last: int) -> bool:
+        """Whether the user of member `last` is treated as that of member `first`."""
+        a, b = row[first], row[last]
+        if a is None or b is None:
+            return False
+        for slot in range(len(a.operands)):
+            p, q = a.operands[slot], b.operands[slot]
+            mine = self.group_of.get(p)
+            if mine is not None and self.group_of.get(q) == (mine[0], mine[1] + last - first):
+                continue
+            if scalar(p) is not None and scalar(p) == scalar(q) and p.shape == q.shape == ():
+                continue
+            if self.level[p] == self.level[q] == 0 and p.shape == a.shape[-1:] and q.shape == b.shape[-1:]:
+                continue
+            return False
+        return True
+
+    def add_next(self, group: Group, first: int, row: list[Node]) -> None:
+        count, op = len(row), row[0].op
+        columns = [[n.operands[slot] for n in row] for slot in range(len(row[0].operands))]
+
+        def operand(column: list[Node], new: dict[Node, Node]) -> Node:
+            if column[0] in self.group_of:
+                source, at = self.group_of[column[0]]
+                return source.part(at, at + count)
+            return (
+                new[column[0]] if scalar(column[0]) is not None else apply("concat", *(new[c] for c in column), axis=0)
+            )
+
+        def build(new: dict[Node, Node]) -> Node:
+            return apply(op, *(operand(column, new) for column in columns))
+
+        self.add(Group(row, [o for column in columns for o in column], build))
+
+    # -- sums of products
+
+    def find_sums(self) -> dict[Node, list[Node]]:
+        """Sum → its terms, where two or more of them are products of values inside the loop with weights."""
+        found: dict[Node, list[Node]] = {}
+        links = set()
+        for node in self.graph.order():
+            if node.op.name != "add" or node in self.group_of:
+                continue
+            terms: list[Node] = []
+            for o in node.operands:
+                inner = o in found and len(self.users[o]) == 1 and o not in self.kept
+                terms += found[o] if inner else [o]
+                links |= {o} if inner else set()
+            found[node] = terms
+        sums = {}
+        for node, terms in found.items():
+            products = [t for t in terms if self.is_own_product(t)]
+            if node not in links and len(products) > 1 and all(t.shape == node.shape for t in terms):
+                sums[node] = terms
+        return sums
+
+    def is_own_product(self, node: Node) -> bool:
+        once = len(self.users[node]) == 1 and node not in self.kept and node not in self.group_of
+        return (
+            node.op.name == "matmul" and once and self.level[node.operands[0]] == 2 and self.is_weight(node.operands[1])
+        )
+
+    def one_product(self, node: Node, new: dict[Node, Node]) -> Node:
+        terms = self.sums_of_products[node]
+        products = sorted((t for t in terms if self.is_own_product(t)), key=lambda t: t.operands[0].serial)
+        values = side_by_side([new[t.operands[0]] for t in products])
+        total = apply("matmul", values, apply("concat", *(new[t.operands[1]] for t in products), axis=0))
+        for term in terms:
+            if term not in products:
+                total = apply("add", new[term], total)
+        return total
+
+    # -- building
+
+    def needs(self, node: Node) -> list[Node]:
+        if node in self.group_of:
+            return self.group_of[node][0].needs
+        if node in self.sums_of_products:
+            return [o for t in self.sums_of_products[node] for o in (t.operands if self.is_own_product(t) else (t,))]
+        return list(node.operands)
+
+    def rebuilt(self) -> Graph:
+        new: dict[Node, Node] = {}
+        pending = list(self.graph.outputs.values())
+        with already_aligned():
+            while pending:
+                node = pending[-1]
+                missing = [o for o in self.needs(node) if o not in new] if node not in new else []
+                if missing:
+                    pending.extend(missing)
+                    continue
+                pending.pop()
+                if node not in new:
+                    with stamped(brick=node.brick, role=node.role):
+                        new[node] = self.make(node, new)
+        return Graph({name: new[node] for name, node in self.graph.outputs.items()})
+
+    def make(self, node: Node, new: dict[Node, Node]) -> Node:
+        if node in self.group_of:
+            group, i = self.group_of[node]
+            if group.packed is None:
+                bricks = dict.fromkeys(b for m in group.members if (b := m.brick))
+                with stamped(brick=", ".join(bricks) or None):
+                    group.packed = group.build(new)
+            return group.part(i, i + 1)
+        if node in self.sums_of_products:
+            return self.one_product(node, new)
+        return same(node, tuple(new[o] for o in node.operands))
+
+
+def side_by_side(values: list[Node]) -> Node:
+    """Values along the last axis; neighbouring slices of one value are that value again."""
+    return apply("concat", *values, axis=-1) if len(values) > 1 else values[0]

@@ -1,0 +1,381 @@
+"""The plan: what is computed when, and in which buffer. It knows nothing of the language it becomes.
+
+A plan is a list of instructions (`Compute`, `Copy`, `ForEach`) over *places*:
+
+- `Feed`, `Literal`, `Constant`: values from outside;
+- `Buffer`: an array that is made once per size and used again at every call, or, where a caller will hold
+  it, made anew at each call (`fresh`);
+- `View`: a part or another shape of a place, which costs nothing;
+- `Rows`: one place for each step of a loop; `Row`, inside the loop, is that of the step at hand.
+
+Buffers are shared by values that do not live at the same time; an elementwise operation may write over an
+operand that nobody needs any more; the operands of a concatenation are computed where they will stand; a
+state, and every value that is kept for all steps, is computed in its row at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..graph import FED, Graph, Node, Shape
+from ..ops.loop import FINAL, NEXT
+from .simplify import ELEMENTWISE, scalar
+
+VIEWS = ("slice", "reshape", "transpose", "broadcast", "stop_gradient")
+IN_PLACE = ELEMENTWISE - {"where", "cast", "greater", "equal", "stop_gradient", "softplus", "sigm"}
+
+
+class Place:
+    """Where a value is."""
+
+
+@dataclass(eq=False)
+class Feed(Place):
+    """An input or a weight, by name."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class Literal(Place):
+    """A number."""
+
+    value: float
+
+
+@dataclass(eq=False)
+class Constant(Place):
+    """An array that belongs to the graph."""
+
+    node: Node
+
+
+@dataclass(eq=False)
+class Buffer(Place):
+    """An array of our own. `extra` is 1 where the time axis has one row more, for the state before the
+    first step."""
+
+    label: str
+    shape: Shape
+    dtype: str
+    fresh: bool = False
+    extra: int = 0
+
+
+@dataclass(eq=False)
+class View(Place):
+    """What a slice, reshape, transpose or broadcast node makes of a place."""
+
+    base: Place
+    node: Node
+    rows: bool = False  # of each row
+
+
+@dataclass(eq=False)
+class Part(Place):
+    """A range along an axis of a place (the place of one operand of a concatenation)."""
+
+    base: Place
+    axis: int
+    start: int
+    stop: int
+
+
+@dataclass(eq=False)
+class Rows(Place):
+    """A place for each step: of an array, from row `offset` on; or two buffers in turn."""
+
+    label: str
+    source: Place | tuple[Buffer, Buffer]
+    time: str  # the dimension of the steps
+    offset: int = 0  # 0 or 1, in a source with one row more
+
+
+@dataclass(eq=False)
+class Row(Place):
+    """The place of the step at hand."""
+
+    rows: Rows
+
+
+@dataclass(eq=False)
+class Last(Place):
+    """The row of a state after the loop."""
+
+    rows: Rows
+    reverse: bool
+
+
+@dataclass
+class Compute:
+    """One operation, into a place."""
+
+    node: Node
+    operands: list[Place]
+    out: Place
+
+
+@dataclass
+class Copy:
+    """One place into another."""
+
+    source: Place
+    target: Place
+
+
+@dataclass
+class ForEach:
+    """A loop over the rows of some places."""
+
+    node: Node
+    rows: list[Rows]
+    uses: list[Place]  # what is the same at every step
+    body: list[Instruction]
+
+
+Instruction = Compute | Copy | ForEach
+
+
+@dataclass
+class Plan:
+    """Instructions, the buffers that they use, and where the outputs are."""
+
+    instructions: list[Instruction] = field(default_factory=list)
+    buffers: list[Buffer] = field(default_factory=list)
+    outputs: dict[str, Place] = field(default_factory=dict)
+
+
+def make_plan(graph: Graph) -> Plan:
+    """The plan of a graph."""
+    plan = Plan()
+    held = {_base(node) for node in graph.outputs.values()}
+    scope = _Scope(plan, graph, {}, {}, held)
+    plan.instructions = scope.instructions
+    for name, node in graph.outputs.items():
+        plan.outputs[name] = scope.output(node)
+    return plan
+
+
+def _base(node: Node) -> Node:
+    """The node whose buffer a view shows."""
+    while node.op.name in VIEWS:
+        node = node.operands[0]
+    return node
+
+
+def computed(node: Node) -> bool:
+    """Whether a node is an operation that writes a value somewhere."""
+    return node.op.name not in (*VIEWS, *FED, "constant", "pick", "loop")
+
+
+class _Scope:
+    """A graph being planned: the outermost one, or the body of a loop."""
+
+    def __init__(self, plan: Plan, graph: Graph, bound: dict[str, Place], targets: dict[Node, Place], held: set[Node]):
+        self.plan, self.graph, self.bound, self.held = plan, graph, bound, held
+        self.targets = targets
+        self.instructions: list[Instruction] = []
+        self.place: dict[Node, Place] = {}
+        self.loops: dict[Node, dict[str, Place]] = {}
+        self.free: dict[tuple[Shape, str], list[Buffer]] = {}
+        self.owner: dict[Node, Buffer] = {}  # a node in a shared buffer
+        self.last = self.last_uses()
+        self.claim_parts()
+        for index, node in enumerate(graph.order()):
+            self.visit(index, node)
+
+    def last_uses(self) -> dict[Node, int]:
+        """For each node, the last place in the order where its buffer is needed."""
+        order = self.graph.order()
+        last = {node: i for i, node in enumerate(order)}
+        for i, node in enumerate(order):
+            for o in node.operands:
+                last[o] = max(last[o], i)
+        for node in self.graph.outputs.values():
+            last[node] = len(order)
+        for node in reversed(order):
+            if node.op.name in (*VIEWS, "pick"):
+                last[node.operands[0]] = max(last[node.operands[0]], last[node])
+        return last
+
+    def claim_parts(self) -> None:
+        """Operands of a concatenation are computed in their part of it, where they can be."""
+        for node in reversed(self.graph.order()):
+            if node.op.name != "concat":
+                continue
+            if node not in self.targets:
+                self.targets[node] = self.buffer(node, fresh=node in self.held)
+            axis, at = node.attrs["axis"], 0
+            for o in node.operands:
+                width = int(o.shape[axis])
+                flat = o.op.name in ("matmul", "outer") and len(o.shape) > 2
+                if computed(o) and o not in self.targets and o not in self.held and not flat and o.dtype == node.dtype:
+                    self.targets[o] = Part(self.targets[node], axis, at, at + width)
+                at += width
+
+    def buffer(self, node: Node, fresh: bool = False, shape: Shape | None = None, extra: int = 0) -> Buffer:
+        made = Buffer(self.graph.name_of(node), node.shape if shape is None else shape, node.dtype, fresh, extra)
+        self.plan.buffers.append(made)
+        return made
+
+    # -- nodes in order
+
+    def visit(self, index: int, node: Node) -> None:
+        name = node.op.name
+        if name in FED:
+            self.place[node] = self.bound.get(str(node.name)) or Feed(str(node.name))
+        elif name == "constant":
+            number = scalar(node) if node.shape == () else None
+            self.place[node] = Literal(number) if number is not None else Constant(node)
+        elif name in VIEWS:
+            base = self.place[node.operands[0]]
+            self.place[node] = base if name == "stop_gradient" else View(base, node)
+        elif name == "loop":
+            self.loops[node] = self.plan_loop(node)
+        elif name == "pick":
+            self.place[node] = self.loops[node.operands[0]][node.attrs["output"]]
+        elif name == "concat":
+            self.place[node] = self.targets[node]
+            self.fill_parts(node)
+        else:
+            operands = [self.place[o] for o in node.operands]
+            self.place[node] = out = self.targets.get(node) or self.scratch(index, node)
+            self.instructions.append(Compute(node, operands, out))
+        self.release(index, node)
+
+    def fill_parts(self, node: Node) -> None:
+        axis, at = node.attrs["axis"], 0
+        for o in node.operands:
+            width, place = int(o.shape[axis]), self.place[o]
+            in_place = isinstance(place, Part) and place.base is self.targets[node] and place.start == at
+            if not in_place:
+                self.instructions.append(Copy(place, Part(self.targets[node], axis, at, at + width)))
+            at += width
+
+    def scratch(self, index: int, node: Node) -> Buffer:
+        """A buffer for a node: that of a dying operand, a free one, or a new one."""
+        if node in self.held:
+            return self.buffer(node, fresh=True)
+        key = (node.shape, node.dtype)
+        if node.op.name in IN_PLACE:
+            for o in node.operands:
+                mine = self.owner.get(o)
+                if mine is not None and self.last[o] == index and (o.shape, o.dtype) == key and self.alone(o, index):
+                    del self.owner[o]
+                    self.owner[node] = mine
+                    return mine
+        spare = self.free.get(key)
+        self.owner[node] = spare.pop() if spare else self.buffer(node)
+        return self.owner[node]
+
+    def alone(self, node: Node, index: int) -> bool:
+        """Whether no other operand of the operation at `index` is a view of a node's buffer."""
+        user = self.graph.order()[index]
+        return sum(_base(o) is node for o in user.operands) == sum(o is node for o in user.operands)
+
+    def release(self, index: int, node: Node) -> None:
+        """Free the buffers whose last use this was."""
+        for o in {node, *map(_base, node.operands)}:
+            if o in self.owner and self.last[o] <= index:
+                mine = self.owner.pop(o)
+                self.free.setdefault((mine.shape, mine.dtype), []).append(mine)
+
+    def output(self, node: Node) -> Place:
+        """The place of an output that a caller may hold: never a feed, a constant or a shared buffer."""
+        base = _base(node)
+        made = self.place.get(base)
+        owned = isinstance(made, Buffer) and made.fresh
+        if owned or (isinstance(made, Rows | View) and self.is_fresh(made)):
+            return self.place[node]
+        copy = self.buffer(node, fresh=True)
+        self.instructions.append(Copy(self.place[node], copy))
+        return copy
+
+    def is_fresh(self, place: Place) -> bool:
+        while True:
+            if isinstance(place, Buffer):
+                return place.fresh
+            if isinstance(place, View | Part):
+                place = place.base
+            elif isinstance(place, Rows) and isinstance(place.source, Place):
+                place = place.source
+            else:
+                return False
+
+    # -- loops
+
+    def plan_loop(self, node: Node) -> dict[str, Place]:
+        """Plan a loop; returns the place of each of its outputs."""
+        a = node.attrs
+        body: Graph = a["body"]
+        reverse, time = a["reverse"], a["time"]
+        wires = dict(zip(a["ports"], node.operands, strict=True))
+        names = {n: body.name_of(n) for n in body.order()}
+        inputs = body.fed("input")
+        stacked = {n: body.outputs[n] for n in a["stacked"]}
+        bound: dict[str, Place] = {}
+        targets: dict[Node, Place] = {}
+        rows: list[Rows] = []
+        results: dict[str, Place] = {}
+        held = {p.attrs["output"] for p in self.held if p.op.name == "pick" and p.operands[0] is node}
+
+        def rows_of(label: str, source: Place | tuple[Buffer, Buffer], offset: int = 0) -> Rows:
+            made = Rows(label, source, time, offset)
+            rows.append(made)
+            return made
+
+        for port, wire in wires.items():
+            if port in a["sequences"]:
+                bound[port] = Row(rows_of(names.get(inputs[port], port), self.place[wire]))
+            elif port not in a["states"]:
+                bound[port] = self.place[wire]
+
+        copies: list[tuple[Node, Place]] = []
+        old, new = (1, 0) if reverse else (0, 1)
+        for state in a["states"]:
+            after, before = body.outputs[NEXT + state], inputs.get(state)
+            claims = computed(after) and after not in targets
+            kept = [n for n, v in stacked.items() if v is before or (claims and v is after)]
+            shape = wires[state].shape
+            source: Place | tuple[Buffer, Buffer]
+            if kept:
+                fresh = bool(held & {*kept, FINAL + state})
+                array = Buffer(state, (time, *shape), after.dtype, fresh, extra=1)
+                self.plan.buffers.append(array)
+                source = array
+            else:
+                fresh = FINAL + state in held
+                pair = tuple(Buffer(state, shape, after.dtype, fresh) for _ in range(2))
+                self.plan.buffers.extend(pair)
+                source = (pair[0], pair[1])
+            before_rows, after_rows = rows_of(state, source, old), rows_of(f"{state}_next", source, new)
+            bound[state] = Row(before_rows)
+            self.instructions.append(Copy(self.place[wires[state]], Last(before_rows, not reverse)))
+            results[FINAL + state] = Last(after_rows, reverse)
+            if claims:
+                targets[after] = Row(after_rows)
+            else:
+                copies.append((after, Row(after_rows)))
+            for name in kept:
+                results[name] = before_rows if stacked[name] is before else after_rows
+        for name, value in stacked.items():
+            if name in results:
+                continue
+            twin = next((results[n] for n, v in stacked.items() if v is value and n in results), None)
+            if twin is not None and name not in held:
+                results[name] = twin
+                continue
+            array = Buffer(name, (time, *value.shape), value.dtype, name in held)
+            self.plan.buffers.append(array)
+            target = Row(rows_of(f"{name}_row", array))
+            if computed(value) and value not in targets:
+                targets[value] = target
+            else:
+                copies.append((value, target))
+            results[name] = array
+        scope = _Scope(self.plan, body, bound, targets, set())
+        for value, target in copies:
+            scope.instructions.append(Copy(scope.place[value], target))
+        uses = [p for p in bound.values() if not isinstance(p, Row)]
+        self.instructions.append(ForEach(node, rows, uses, scope.instructions))
+        return results

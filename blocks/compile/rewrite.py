@@ -1,0 +1,110 @@
+"""What the passes have in common: one sweep over a graph, and the loop as data.
+
+A pass is a pure function Graph → Graph. It visits every node once, operands first, and builds what stands
+in its place; the bodies of loops go through the same pass before the loop itself is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from ..graph import Graph, Node, apply, rebuild
+from ..ops.loop import NEXT
+
+Pass = Callable[[Graph], Graph]
+
+
+def sweep(graph: Graph, rule: Callable[[Node, tuple[Node, ...]], Node]) -> Graph:
+    """The graph with every node replaced by ``rule(node, new operands)``."""
+    new: dict[Node, Node] = {}
+    for node in graph.order():
+        new[node] = rule(node, tuple(new[o] for o in node.operands))
+    return Graph({name: new[node] for name, node in graph.outputs.items()})
+
+
+def same(node: Node, operands: tuple[Node, ...]) -> Node:
+    """The node itself on other operands."""
+    unchanged = all(a is b for a, b in zip(operands, node.operands, strict=True))
+    return node if unchanged else rebuild(node, operands)
+
+
+def in_bodies(change: Pass) -> Callable[[Node, tuple[Node, ...]], Node]:
+    """A rule that applies a pass to the body of each loop and leaves the rest."""
+
+    def rule(node: Node, operands: tuple[Node, ...]) -> Node:
+        if node.op.name != "loop":
+            return same(node, operands)
+        loop = Loop.of(node, operands)
+        return loop.node(change(loop.body))
+
+    return rule
+
+
+@dataclass
+class Loop:
+    """The parts of a loop node, open to change."""
+
+    body: Graph
+    wires: dict[str, Node]  # port → what feeds it
+    states: tuple[str, ...]
+    sequences: tuple[str, ...]
+    stacked: tuple[str, ...]
+    time: str
+    reverse: bool
+    template: Node
+
+    @classmethod
+    def of(cls, node: Node, operands: tuple[Node, ...]) -> Loop:
+        """The loop of a node, over new operands."""
+        a = node.attrs
+        wires = dict(zip(a["ports"], operands, strict=True))
+        return cls(a["body"], wires, a["states"], a["sequences"], a["stacked"], a["time"], a["reverse"], node)
+
+    def node(self, body: Graph | None = None) -> Node:
+        """The node of this loop, with only the ports that its body and states need."""
+        body = body or self.body
+        asked = body.fed("input")
+        wires = {p: w for p, w in self.wires.items() if p in asked or p in self.states}
+        sequences = tuple(s for s in self.sequences if s in wires)
+        return apply(
+            "loop",
+            *wires.values(),
+            role=self.template.role,
+            body=body,
+            ports=tuple(wires),
+            states=self.states,
+            sequences=sequences,
+            stacked=self.stacked,
+            time=self.time,
+            reverse=self.reverse,
+        )
+
+    def outputs_of(self, names: Iterable[str]) -> dict[str, Node]:
+        """Some of the body's outputs."""
+        return {n: self.body.outputs[n] for n in names}
+
+
+def users_of(graph: Graph) -> dict[Node, list[Node]]:
+    """Node → the nodes that use it, once for each operand."""
+    users: dict[Node, list[Node]] = {node: [] for node in graph.order()}
+    for node in graph.order():
+        for operand in node.operands:
+            users[operand].append(node)
+    return users
+
+
+def levels(loop: Loop) -> dict[Node, int]:
+    """For each node of a body: 0 if it depends on constants alone, 1 on sequences, 2 on states."""
+    level: dict[Node, int] = {}
+    for node in loop.body.order():
+        if node.op.name == "input":
+            level[node] = 2 if node.name in loop.states else 1 if node.name in loop.sequences else 0
+        else:
+            level[node] = max((level[o] for o in node.operands), default=0)
+    return level
+
+
+def next_of(outputs: Mapping[str, Node], state: str) -> Node:
+    """The next value of a state."""
+    return outputs[NEXT + state]

@@ -1,0 +1,205 @@
+"""Simplify: constants, identities, common subexpressions, dead nodes, cancelling reshapes.
+
+    before      d = multiply(broadcast(1.0, (batch, 4)), h)      after      d = h
+                e = add(transpose(transpose(W)), 0.0)                       e = W
+                f = tanh(a); g = tanh(a)                                    f = g = tanh(a)
+
+In loops also what no one asks for goes: outputs that are not picked, states that nothing depends on, and
+ports without a user.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..graph import Graph, Node, apply
+from ..interpret import Run, evaluate
+from ..ops.elementwise import already_aligned
+from ..ops.loop import FINAL, NEXT
+from .rewrite import Loop, same, sweep
+
+ELEMENTWISE = {
+    "add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "negative", "exp", "log", "sqrt", "abs",
+    "sign", "sigm", "tanh", "relu", "softplus", "greater", "equal", "where", "stop_gradient", "cast",
+}  # fmt: skip
+
+
+def simplify(graph: Graph) -> Graph:
+    """One sweep; see the module."""
+    known: dict[Any, Node] = {}
+    picked = _picked(graph)
+
+    def rule(node: Node, operands: tuple[Node, ...]) -> Node:
+        if node.op.name == "loop":
+            return _simplify_loop(Loop.of(node, operands), picked.get(node, set()))
+        with already_aligned():
+            better = _better(node, operands)
+        if better is not None and better.shape == node.shape and better.dtype == node.dtype:
+            node, operands = better, better.operands
+        key = _key(node, operands)
+        if key is None:
+            return same(node, operands)
+        return known.setdefault(key, same(node, operands))
+
+    return sweep(graph, rule)
+
+
+def _key(node: Node, operands: tuple[Node, ...]) -> Any:
+    """What makes two nodes the same value; None for those that are never merged."""
+    if node.op.name in ("input", "parameter"):
+        return node.serial
+    parts = []
+    for name, value in sorted(node.attrs.items()):
+        if isinstance(value, Graph):
+            return None
+        parts.append(
+            (name, (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value)
+        )
+    return node.op.name, tuple(o.serial for o in operands), tuple(parts)
+
+
+# --- identities ----------------------------------------------------------------------------------
+
+
+def scalar(node: Node) -> float | None:
+    """The value of a constant with one number in it, also of one that is repeated."""
+    while node.op.name in ("broadcast", "reshape"):
+        node = node.operands[0]
+    if node.op.name == "constant" and node.dtype == "float" and node.attrs["value"].size == 1:
+        return float(node.attrs["value"].ravel()[0])
+    return None
+
+
+def filled(value: float, node: Node) -> Node:
+    """One number in the shape of a node."""
+    number = apply("constant", value=np.float64(value))
+    return number if node.shape == () else apply("broadcast", number, shape=node.shape)
+
+
+def _better(node: Node, operands: tuple[Node, ...]) -> Node | None:
+    """A simpler node of the same value, or None."""
+    name, x = node.op.name, operands[0] if operands else node
+    if name in ("reshape", "broadcast") and x.shape == node.attrs["shape"]:
+        return x
+    if name == "reshape" and x.op.name == "reshape":
+        return apply("reshape", x.operands[0], shape=node.attrs["shape"])
+    if name == "transpose" and x.op.name == "transpose":
+        return x.operands[0]
+    if name == "negative" and x.op.name == "negative":
+        return x.operands[0]
+    if name in ("cast", "stop_gradient") and x.dtype == node.dtype:
+        return x
+    if name == "slice":
+        return _better_slice(node, x)
+    if name == "concat" and len(operands) == 1:
+        return x
+    if name in ELEMENTWISE:
+        return _better_elementwise(node, operands)
+    return None
+
+
+def _better_slice(node: Node, x: Node) -> Node | None:
+    axis, start, stop = node.attrs["axis"], node.attrs["start"], node.attrs["stop"]
+    length = x.shape[axis]
+    if isinstance(length, str):
+        return None
+    start, stop, _ = slice(start, stop).indices(length)
+    if (start, stop) == (0, length):
+        return x
+    if x.op.name == "slice" and x.attrs["axis"] == axis and isinstance(x.operands[0].shape[axis], int):
+        first = slice(x.attrs["start"], x.attrs["stop"]).indices(int(x.operands[0].shape[axis]))[0]
+        return apply("slice", x.operands[0], start=first + start, stop=first + stop, axis=axis)
+    if x.op.name == "concat" and x.attrs["axis"] == axis:
+        at = 0
+        for part in x.operands:
+            width = int(part.shape[axis])
+            if at <= start and stop <= at + width:
+                return (
+                    part if width == stop - start else apply("slice", part, start=start - at, stop=stop - at, axis=axis)
+                )
+            at += width
+    return None
+
+
+def _better_elementwise(node: Node, operands: tuple[Node, ...]) -> Node | None:
+    name = node.op.name
+    values = [scalar(o) for o in operands]
+    if operands and all(v is not None for v in values) and node.dtype == "float":
+        run = Run({}, np.dtype(np.float64))
+        with np.errstate(all="ignore"):
+            folded = float(evaluate(node, [np.float64(v) for v in values], run))  # type: ignore[arg-type]
+        return filled(folded, node) if math.isfinite(folded) else None
+    if len(operands) == 2:
+        a, b = operands
+        left, right = values
+        identities: list[tuple[bool, Node]] = [
+            (name in ("add", "subtract") and right == 0.0, a),  # a + 0, a - 0
+            (name == "add" and left == 0.0, b),  # 0 + b
+            (name in ("multiply", "divide", "power") and right == 1.0, a),  # a 1, a / 1, a¹
+            (name == "multiply" and left == 1.0, b),  # 1 b
+        ]
+        for holds, result in identities:
+            if holds and result.shape == node.shape:
+                return result
+        if name == "multiply" and 0.0 in values:  # 0 b
+            return filled(0.0, node)
+        if name == "subtract" and left == 0.0 and b.shape == node.shape:
+            return apply("negative", b)
+        if name == "add" and b.op.name == "negative":  # a + -b
+            return apply("subtract", a, b.operands[0])
+        if name == "add" and a.op.name == "negative":
+            return apply("subtract", b, a.operands[0])
+    if name == "where" and operands[0].dtype != "bool":  # a condition that is false or true, once and for all
+        false = apply("equal", operands[0], apply("constant", value=0.0))
+        return apply("where", false, operands[2], operands[1])
+    slim = tuple(_unrepeated(o) for o in operands)
+    if slim != operands:
+        again = apply(node.op, *slim, **node.attrs)
+        if again.shape == node.shape:
+            return again
+        for i in range(len(operands)):  # some of them must stay repeated, to give the shape
+            mixed = (*slim[:i], operands[i], *slim[i + 1 :])
+            again = apply(node.op, *mixed, **node.attrs)
+            if again.shape == node.shape:
+                return again if mixed != operands else None
+    return None
+
+
+def _unrepeated(node: Node) -> Node:
+    """What an operand is before it is repeated: NumPy repeats it anyway."""
+    while node.op.name == "broadcast":
+        node = node.operands[0]
+    if node.op.name == "reshape" and scalar(node) is not None:
+        node = node.operands[0]
+        while node.op.name in ("broadcast", "reshape"):
+            node = node.operands[0]
+    return node
+
+
+# --- loops ---------------------------------------------------------------------------------------
+
+
+def _picked(graph: Graph) -> dict[Node, set[str]]:
+    picked: dict[Node, set[str]] = {}
+    for node in graph.order():
+        if node.op.name == "pick":
+            picked.setdefault(node.operands[0], set()).add(node.attrs["output"])
+    return picked
+
+
+def _simplify_loop(loop: Loop, picked: set[str]) -> Node:
+    loop.body = simplify(loop.body)
+    loop.stacked = tuple(n for n in loop.stacked if n in picked)
+    alive = {s for s in loop.states if FINAL + s in picked}
+    while True:
+        wanted = loop.outputs_of([*loop.stacked, *(NEXT + s for s in alive)])
+        asked = Graph(wanted).fed("input") if wanted else {}
+        more = {s for s in loop.states if s in asked} - alive
+        if not more:
+            break
+        alive |= more
+    loop.states = tuple(s for s in loop.states if s in alive)
+    return loop.node(Graph(loop.outputs_of([*loop.stacked, *(NEXT + s for s in loop.states)])))

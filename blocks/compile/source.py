@@ -1,0 +1,356 @@
+"""The plan as NumPy source: two functions that read as if a careful person had written them.
+
+`allocate(dims, dtype, constants)` makes every buffer, and every view of one, for one set of sizes, and returns
+`run(feeds)`, the computation in straight lines, which uses them. Names from graphs are made into identifiers here and nowhere else; as strings
+they appear only through `repr`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..graph import Graph, Node, Shape, show_shape
+from .plan import (
+    Buffer,
+    Compute,
+    Constant,
+    Copy,
+    Feed,
+    ForEach,
+    Instruction,
+    Last,
+    Literal,
+    Part,
+    Place,
+    Plan,
+    Row,
+    Rows,
+    View,
+)
+
+UFUNCS = {
+    "add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "negative", "exp", "log", "sqrt", "abs",
+    "sign", "tanh", "greater", "equal",
+}  # fmt: skip
+SIGNS = {"add": "+", "subtract": "−", "multiply": "⊙", "divide": "/", "matmul": "·"}
+RESERVED = {"np", "rt", "feeds", "dims", "dtype", "sizes", "constants", "allocate", "run"}
+RESERVED |= {*keyword.kwlist, *dir(builtins)}
+
+
+class Names:
+    """Identifiers, unique and as close to the given names as may be."""
+
+    def __init__(self) -> None:
+        self.taken = set(RESERVED)
+
+    def fresh(self, wish: str) -> str:
+        """An identifier like `wish`."""
+        name = re.sub(r"\W+", "_", wish, flags=re.ASCII).strip("_")[:40].lower() or "v"
+        name = f"v_{name}" if name[0].isdigit() else name
+        unique, number = name, 1
+        while unique in self.taken:
+            number += 1
+            unique = f"{name}_{number}"
+        self.taken.add(unique)
+        return unique
+
+
+class Writer:
+    """Source, made from a plan."""
+
+    def __init__(self, plan: Plan, graph: Graph):
+        self.plan, self.graph = plan, graph
+        self.names = Names()
+        self.allocated: list[str] = []  # lines of allocate
+        self.lines: list[str] = []  # lines of run
+        self.depth = 2
+        self.expression: dict[Any, str] = {}  # a place → how run writes it
+        self.persistent: set[str] = set()  # expressions that live in b
+        self.constants: list[np.ndarray] = []
+        self.row_variable: dict[Rows, str] = {}
+        self.row_source: dict[str, tuple[str, bool]] = {}  # a variable of a loop → the list that it runs over
+        self.pairs: list[tuple[str, str, bool]] = []  # variables of the loop at hand, with their lists
+        self.before_loop: list[str] = []
+        self.dims: dict[str, str] = {}
+        self.label = ""
+
+    # -- the whole
+
+    def source(self) -> str:
+        """The text of both functions."""
+        leaves = self.graph.fed("parameter") | self.graph.fed("input")
+        for name in leaves:
+            self.expression[name] = self.names.fresh(name)
+        self.instructions(self.plan.instructions)
+        results = [f"{name!r}: {self.write(place)}," for name, place in self.plan.outputs.items()]
+        feeds = [
+            f"{self.expression[name]} = feeds[{name!r}]  # {show_shape(node.shape)}" for name, node in leaves.items()
+        ]
+        lines = [
+            "def allocate(dims, dtype, constants):",
+            '    """All buffers for these sizes, and what computes with them."""',
+            "    sizes = rt.Run(dims, dtype)",
+            *(f"    {variable} = dims[{name!r}]" for name, variable in self.dims.items()),
+            *self.allocated,
+            "",
+            "    def run(feeds):",
+            *("        " + line for line in feeds),
+            *self.lines,
+            "        return {",
+            *("            " + line for line in results),
+            "        }",
+            "",
+            "    return run",
+        ]
+        return "\n".join(line.rstrip() for line in lines) + "\n"
+
+    def say(self, line: str) -> None:
+        self.lines.append("    " * self.depth + line)
+
+    def dim(self, d: Any) -> str:
+        if isinstance(d, int):
+            return str(d)
+        if d not in self.dims:
+            self.dims[d] = self.names.fresh(d)
+        return self.dims[d]
+
+    def shape(self, shape: Shape, extra: int = 0) -> str:
+        parts = [self.dim(d) for d in shape]
+        if extra:
+            parts[0] += f" + {extra}"
+        return "(" + ", ".join(parts) + ("," if len(parts) == 1 else "") + ")"
+
+    # -- places
+
+    def write(self, place: Place) -> str:
+        """How a place is written in run."""
+        if isinstance(place, Literal):
+            return repr(place.value)
+        if isinstance(place, Feed):
+            return self.expression[place.name]
+        if isinstance(place, Row):
+            return self.row_variable[place.rows]
+        if place in self.expression:
+            return self.expression[place]
+        made, lasting = self.make(place)
+        self.expression[place] = made
+        if lasting:
+            self.persistent.add(made)
+        return made
+
+    def make(self, place: Place) -> tuple[str, bool]:
+        """A new variable for a place, and whether it lives in b."""
+        if isinstance(place, Constant):
+            self.constants.append(place.node.attrs["value"])
+            name = self.names.fresh("constant")
+            at = f"constants[{len(self.constants) - 1}]"
+            value = f"{at}.astype(dtype)" if place.node.dtype == "float" else at
+            return self.define(name, value, True), True
+        if isinstance(place, Buffer):
+            kind = {"float": "dtype", "int": "np.int64", "bool": "np.bool_"}[place.dtype]
+            value = f"np.empty({self.shape(place.shape, place.extra)}, {kind})"
+            return self.define(self.names.fresh(place.label), value, not place.fresh), not place.fresh
+        if isinstance(place, View):
+            return self.view_of(place.base, self.view_label(place), lambda base: self.view(place.node, base))
+        if isinstance(place, Part):
+            cut = "[" + ":, " * place.axis + f"{place.start}:{place.stop}]"
+            return self.view_of(place.base, "part", lambda base: base + cut)
+        if isinstance(place, Rows):  # as one array
+            assert isinstance(place.source, Place)
+            base = self.write(place.source)
+            cut = (
+                ""
+                if not (isinstance(place.source, Buffer) and place.source.extra)
+                else "[1:]"
+                if place.offset
+                else "[:-1]"
+            )
+            lasting = base in self.persistent
+            return self.define(self.names.fresh(f"{base}_all"), base + cut, lasting), lasting
+        assert isinstance(place, Last)
+        rows, lasting = self.rows_list(place.rows)
+        end = "0" if place.reverse else "-1"
+        return self.define(self.names.fresh(f"{place.rows.label}_end"), f"{rows}[{end}]", lasting), lasting
+
+    def define(self, name: str, value: str, lasting: bool) -> str:
+        if lasting:
+            self.allocated.append(f"    {name} = {value}")
+        else:
+            self.say(f"{name} = {value}")
+        return name
+
+    def view_of(self, base: Place, label: str, view: Callable[[str], str]) -> tuple[str, bool]:
+        """A view of a place; of the rows of a loop, for all steps at once, beside the rows themselves."""
+        made = self.write(base)
+        name = self.names.fresh(label)
+        if made in self.row_source:
+            rows, lasting = self.row_source[made]
+            all_rows = self.names.fresh(f"{label}_rows")
+            target = self.allocated if lasting else self.before_loop
+            indent = "    " if lasting else "    " * (self.depth - 1)
+            target.append(f"{indent}{all_rows} = [{view('v')} for v in {rows}]")
+            self.row_source[name] = (all_rows, lasting)
+            self.pairs.append((name, all_rows, lasting))
+            return name, False
+        lasting = made in self.persistent
+        return self.define(name, view(made), lasting), lasting
+
+    def view_label(self, place: View) -> str:
+        node = place.node
+        if node.brick and "," not in node.brick:
+            return node.brick
+        return "view" if not node.brick else node.brick.split(", ")[0]
+
+    def view(self, node: Node, base: str) -> str:
+        name = node.op.name
+        if name == "slice":
+            start, stop = node.attrs["start"], node.attrs["stop"]
+            return base + "[" + ":, " * node.attrs["axis"] + f"{start}:{'' if stop is None else stop}]"
+        if name == "transpose":
+            return f"{base}.T" if len(node.shape) == 2 else f"np.swapaxes({base}, -1, -2)"
+        if name == "reshape":
+            return f"{base}.reshape({self.shape(node.shape)})"
+        return f"np.broadcast_to({base}, {self.shape(node.shape)})"
+
+    # -- loops
+
+    def rows_list(self, rows: Rows) -> tuple[str, bool]:
+        """The list of the places of all steps of a state, one more than steps; or of a sequence."""
+        key = ("list", rows.source)
+        if key in self.expression:
+            return self.expression[key], self.expression[key] in self.persistent
+        if isinstance(rows.source, tuple):
+            first, second = (self.write(p) for p in rows.source)
+            lasting = first in self.persistent
+            length = self.dim(rows.time)
+            value = f"([{first}, {second}] * ({length} // 2 + 1))[: {length} + 1]"
+        else:
+            base = self.write(rows.source)
+            lasting, value = base in self.persistent, f"list({base})"
+        name = self.define(self.names.fresh(f"{rows.label}_rows"), value, lasting)
+        self.expression[key] = name
+        if lasting:
+            self.persistent.add(name)
+        return name, lasting
+
+    def each(self, rows: Rows) -> tuple[str, bool]:
+        """The rows that a loop runs over, and whether they live in b."""
+        name, lasting = self.rows_list(rows)
+        more = isinstance(rows.source, tuple) or (isinstance(rows.source, Buffer) and rows.source.extra)
+        return name + ("" if not more else "[1:]" if rows.offset else "[:-1]"), lasting
+
+    def for_each(self, loop: ForEach) -> None:
+        """A loop: a tuple of rows for each step, and the instructions of its body."""
+        reverse = loop.node.attrs["reverse"]
+        for place in loop.uses:
+            self.write(place)
+        outside = (self.lines, self.pairs, self.before_loop)
+        self.lines, self.pairs, self.before_loop, self.label = [], [], [], ""
+        for rows in loop.rows:
+            expression, lasting = self.each(rows)
+            variable = self.row_variable[rows] = self.names.fresh(rows.label)
+            self.row_source[variable] = (expression, lasting)
+            self.pairs.append((variable, expression, lasting))
+        before, known = self.lines, dict(self.expression)  # what making the rows took
+        self.lines, self.depth = [], self.depth + 1
+        self.instructions(loop.body)
+        body, self.depth = self.lines, self.depth - 1
+        text = "\n".join(body)
+        pairs = [p for p in self.pairs if re.search(rf"\b{re.escape(p[0])}\b", text)]
+        before += self.before_loop
+        self.lines, self.pairs, self.before_loop = outside
+        for key, made in list(self.expression.items()):  # what was made inside of the loop is not known outside
+            if key not in known and made not in self.persistent:
+                del self.expression[key]
+        self.lines += before
+        lasting = all(p[2] for p in pairs)
+        names = {"backward_steps" if reverse else "forward_steps"}
+        value = f"list(zip({', '.join(expression for _, expression, _ in pairs)}))" + ("[::-1]" if reverse else "")
+        self.say("")
+        self.say(
+            f"# {'backwards' if reverse else 'forwards'} in time: {_comment(', '.join(loop.node.attrs['states']))}"
+        )
+        steps = self.define(self.names.fresh(names.pop()), value, lasting)
+        if not pairs:
+            self.say(f"for _ in range({self.dim(loop.node.attrs['time'])}):")
+        else:
+            self.say(f"for {', '.join(v for v, _, _ in pairs)}{',' if len(pairs) == 1 else ''} in {steps}:")
+        self.lines += body or ["    " * (self.depth + 1) + "pass"]
+        self.say("")
+        self.label = ""
+
+    # -- instructions
+
+    def instructions(self, todo: list[Instruction]) -> None:
+        """Write a list of instructions."""
+        for instruction in todo:
+            if isinstance(instruction, ForEach):
+                self.for_each(instruction)
+            elif isinstance(instruction, Copy):
+                target, source = self.write(instruction.target), self.write(instruction.source)
+                self.say(f"np.copyto({target}, {source})")
+            else:
+                self.compute(instruction)
+
+    def compute(self, step: Compute) -> None:
+        node = step.node
+        label = node.brick or ""
+        if label != self.label and label:
+            self.say(f"# {_comment(label)}" + (", gradient" if node.role == "gradient" else ""))
+        self.label = label
+        out = self.write(step.out)
+        a = [self.write(p) for p in step.operands]
+        self.say(self.statement(node, a, out))
+
+    def statement(self, node: Node, a: list[str], out: str) -> str:
+        """One line that computes a node into `out`."""
+        name = node.op.name
+        if name in UFUNCS:
+            return f"np.{name}({', '.join(a)}, out={out})"
+        if name == "matmul":
+            return self.matmul(node, a, out)
+        if name == "outer":
+            n, m = node.shape
+            x, g = [
+                a[i] if len(node.operands[i].shape) == 2 else f"{a[i]}.reshape(-1, {k})" for i, k in ((0, n), (1, m))
+            ]
+            return f"np.matmul({x}.T, {g}, out={out})"
+        if name in ("sum", "mean", "max"):
+            return self.reduction(node, a[0], out)
+        if name == "relu":
+            return f"np.maximum({a[0]}, 0, out={out})"
+        if name == "cast":
+            return f"np.copyto({out}, {a[0]})"
+        if name == "where":
+            return f"rt.where({', '.join(a)}, out={out})"
+        extra = "".join(f", {key}={self.attribute(value)}" for key, value in node.attrs.items())
+        tail = ", run=sizes" if node.op.dynamic else ""
+        return f"rt.call({name!r}, {', '.join(a)}{', ' if a else ''}out={out}{tail}{extra})"
+
+    def attribute(self, value: Any) -> str:
+        return repr(value)
+
+    def matmul(self, node: Node, a: list[str], out: str) -> str:
+        x, w = node.operands
+        if len(w.shape) == 2 and len(x.shape) > 2:  # all rows in one product
+            return f"np.matmul({a[0]}.reshape(-1, {x.shape[-1]}), {a[1]}, out={out}.reshape(-1, {w.shape[-1]}))"
+        return f"np.matmul({a[0]}, {a[1]}, out={out})"
+
+    def reduction(self, node: Node, a: str, out: str) -> str:
+        axis, keepdims = node.attrs["axis"], node.attrs["keepdims"]
+        x = node.operands[0]
+        lead = axis == tuple(range(len(x.shape) - 1)) and len(x.shape) > 2 and not keepdims
+        if lead and isinstance(x.shape[-1], int):
+            return f"np.{node.op.name}({a}.reshape(-1, {x.shape[-1]}), axis=0, out={out})"
+        return f"np.{node.op.name}({a}, axis={axis}, keepdims={keepdims}, out={out})"
+
+
+def _comment(text: str) -> str:
+    """Text that is safe behind a # ."""
+    return "".join(c if c.isprintable() else "?" for c in text)[:100]
