@@ -12,6 +12,7 @@ from . import cells, losses
 from .bricks import ADD, EMBED, MULTIPLY, RELU, SIGM, SOFTMAX, TANH
 from .cell import Cell, input, parameter, scan, sequence, state, unroll
 from .check import GradientError, check_grads
+from .compile import Program, compile
 from .grad import grad
 from .graph import BlocksError, Graph, Node, WiringError
 from .interpret import FeedError, run
@@ -72,6 +73,7 @@ __all__ = [
     "Model",
     "ModelFileError",
     "Node",
+    "Program",
     "RMSprop",
     "WiringError",
     "abs",
@@ -80,6 +82,7 @@ __all__ = [
     "cast",
     "cells",
     "check_grads",
+    "compile",
     "concat",
     "constant",
     "divide",

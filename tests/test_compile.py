@@ -1,7 +1,6 @@
 """The compiler: every pass and the whole of it equal the interpreter."""
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 
 import blocks as bk

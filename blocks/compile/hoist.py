@@ -56,7 +56,7 @@ def liftable(node: Node, constant: list[bool]) -> bool:
     if name == "concat":
         return not any(constant)
     if name == "matmul":
-        return constant[1] and len(shapes[1]) == 2 or len(shapes[0]) == len(shapes[1])
+        return (constant[1] and len(shapes[1]) == 2) or len(shapes[0]) == len(shapes[1])
     if name == "gather":
         return constant[0]
     if name == "outer":
@@ -69,7 +69,7 @@ def lift(node: Node, operands: list[Node], constant: list[bool], time: str) -> N
     name, rank = node.op.name, len(node.shape)
     if name in ELEMENTWISE:
         padded = [
-            o if c or len(inside.shape) in (0, rank) and rank == len(o.shape) - 1
+            o if c or (len(inside.shape) in (0, rank) and rank == len(o.shape) - 1)
             else apply("reshape", o, shape=(time, *(1,) * (rank - len(inside.shape)), *inside.shape))
             for o, c, inside in zip(operands, constant, node.operands, strict=True)
         ]  # fmt: skip
@@ -219,7 +219,7 @@ class _Hoisting:
 
     def result(self) -> dict[str, Node]:
         """What stands in the place of each output of the loop."""
-        loop, outputs, names = self.loop, self.body.outputs, self.loop.stacked
+        outputs, names = self.body.outputs, self.loop.stacked
         wanted = [outputs[n] for n in names]
         wanted += [part for added in self.sums.values() for part in parts_of_total(added)]
         if self.states or self.inside:

@@ -310,7 +310,6 @@ class _Scope:
         body: Graph = a["body"]
         reverse, time = a["reverse"], a["time"]
         wires = dict(zip(a["ports"], node.operands, strict=True))
-        names = {n: body.name_of(n) for n in body.order()}
         inputs = body.fed("input")
         stacked = {n: body.outputs[n] for n in a["stacked"]}
         bound: dict[str, Place] = {}
@@ -326,7 +325,7 @@ class _Scope:
 
         for port, wire in wires.items():
             if port in a["sequences"]:
-                bound[port] = Row(rows_of(names.get(inputs[port], port), self.place[wire]))
+                bound[port] = Row(rows_of(port, self.place[wire]))
             elif port not in a["states"]:
                 bound[port] = self.place[wire]
 
@@ -374,8 +373,8 @@ class _Scope:
                 copies.append((value, target))
             results[name] = array
         scope = _Scope(self.plan, body, bound, targets, set())
-        for value, target in copies:
-            scope.instructions.append(Copy(scope.place[value], target))
+        for value, row in copies:
+            scope.instructions.append(Copy(scope.place[value], row))
         uses = [p for p in bound.values() if not isinstance(p, Row)]
         self.instructions.append(ForEach(node, rows, uses, scope.instructions))
         return results

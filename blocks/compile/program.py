@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import linecache
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..graph import BlocksError, Graph
-from ..interpret import FeedError, Feeds, bind
+from ..interpret import FeedError, Feeds, Run, bind
 from . import runtime
 from .arrange import arrange, logistic
 from .fuse import fuse
@@ -19,6 +20,10 @@ from .plan import make_plan
 from .rewrite import Pass
 from .simplify import simplify
 from .source import Writer
+
+Arrays = dict[str, np.ndarray]
+SIZES_KEPT = 8  # for so many sizes of batch and time the buffers are kept
+KINDS_KEPT = 64
 
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
@@ -58,17 +63,17 @@ class Program:
         linecache.cache[name] = (len(self.source), None, self.source.splitlines(True), name)
         space: dict[str, Any] = {"np": np, "rt": runtime}
         exec(compile_python(self.source, name), space)
-        self._allocate: Callable[..., Callable[[Feeds], dict[str, np.ndarray]]] = space["allocate"]
+        self._allocate: Callable[..., Callable[[Arrays], Arrays]] = space["allocate"]
         self._lock = threading.Lock()
-        self._spare: dict[Any, list[Any]] = {}  # sizes → runs, each with its buffers, that no call is using
+        self._runs: OrderedDict[Any, list[Any]] = OrderedDict()  # sizes → runs, each with its buffers, that are idle
+        self._bound: dict[Any, tuple[Any, Arrays, Run]] = {}  # the kinds of some feeds → what `bind` made of them
 
-    def __call__(self, feeds: Feeds) -> dict[str, np.ndarray]:
+    def __call__(self, feeds: Feeds) -> Arrays:
         """The outputs for some feeds. Raises FeedError naming a feed that does not fit."""
-        arrays, context = bind(self.graph, feeds)
-        key = (tuple(context.dims.items()), context.dtype)
+        key, arrays, context = self._bind(feeds)
         with self._lock:
-            spare = self._spare.setdefault(key, [])
-            run = spare.pop() if spare else None
+            idle = self._runs.get(key)
+            run = idle.pop() if idle else None
         if run is None:
             run = self._allocate(context.dims, context.dtype, self._constants)
         try:
@@ -78,7 +83,28 @@ class Program:
             raise FeedError(str(error)) from None
         finally:
             with self._lock:
-                self._spare[key].append(run)
+                self._runs.setdefault(key, []).append(run)
+                self._runs.move_to_end(key)
+                while len(self._runs) > SIZES_KEPT:
+                    self._runs.popitem(last=False)
+
+    def _bind(self, feeds: Feeds) -> tuple[Any, Arrays, Run]:
+        """What `interpret.bind` makes of feeds; feeds of known kinds are not looked at again."""
+        try:
+            kinds = tuple([(name, a.shape, a.dtype.char) for name, a in feeds.items()])
+            known = self._bound.get(kinds)
+        except AttributeError:  # not all are arrays
+            kinds, known = None, None
+        if known is not None:
+            return known[0], {**feeds, **known[1]}, known[2]
+        arrays, context = bind(self.graph, feeds)
+        key = (tuple(context.dims.items()), context.dtype)
+        if kinds is not None and all(arrays[name] is feeds[name] for name in feeds):
+            if len(self._bound) >= KINDS_KEPT:
+                self._bound.clear()
+            zeros = {name: a for name, a in arrays.items() if name not in feeds}
+            self._bound[kinds] = (key, zeros, context)
+        return key, arrays, context
 
     def __reduce__(self) -> tuple[Any, ...]:
         from ..train.files import to_json
@@ -96,7 +122,7 @@ def compile_python(source: str, name: str) -> Any:
     return builtins.compile(source, name, "exec")
 
 
-def compile(graph: Graph, trace: bool = False) -> Program:  # noqa: A001
+def compile(graph: Graph, trace: bool = False) -> Program:
     """A `Program` that computes the outputs of a graph, fast.
 
     With `trace` it keeps the graph after each pass, to print or to draw. Raises BlocksError if the graph

@@ -130,7 +130,7 @@ def _better_elementwise(node: Node, operands: tuple[Node, ...]) -> Node | None:
     if operands and all(v is not None for v in values) and node.dtype == "float":
         run = Run({}, np.dtype(np.float64))
         with np.errstate(all="ignore"):
-            folded = float(evaluate(node, [np.float64(v) for v in values], run))  # type: ignore[arg-type]
+            folded = float(evaluate(node, [np.float64(v) for v in values], run))
         return filled(folded, node) if math.isfinite(folded) else None
     if len(operands) == 2:
         a, b = operands

@@ -1,8 +1,8 @@
 """The plan as NumPy source: two functions that read as if a careful person had written them.
 
 `allocate(dims, dtype, constants)` makes every buffer, and every view of one, for one set of sizes, and returns
-`run(feeds)`, the computation in straight lines, which uses them. Names from graphs are made into identifiers here and nowhere else; as strings
-they appear only through `repr`.
+`run(feeds)`, the computation in straight lines, which uses them. Names from graphs are made into identifiers
+here and nowhere else; as strings they appear only through `repr`.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compile import Program, compile
 from ..grad import grad
 from ..graph import BlocksError, Graph, Node, Shape, WiringError, show_shape
 from ..interpret import FeedError, run
@@ -40,6 +41,7 @@ class Model:
         outputs: a wire, or a dict of them by name.
         seed: of the first weights and of the order of the data.
         dtype: "float32" or "float64".
+        compiled: run through `compile`; False for the interpreter, the same numbers but for rounding.
 
     Attributes: graph; weights, name → array; history, a `History`; info, a dict of JSON values that is
     saved along (a vocabulary, say).
@@ -53,6 +55,7 @@ class Model:
         outputs: Node | Mapping[str, Node] | None = None,
         seed: int = 0,
         dtype: str = "float32",
+        compiled: bool = True,
     ):
         named = {"y": outputs} if isinstance(outputs, Node) else dict(outputs or {})
         if LOSS in named:
@@ -62,10 +65,10 @@ class Model:
                 got = loss.describe() if isinstance(loss, Node) else type(loss).__name__
                 raise WiringError(f"a loss is one number, not {got}; take the mean")
             named = {LOSS: loss, **named}
-        self._setup(Graph(named).verify(), seed, dtype)
+        self._setup(Graph(named).verify(), seed, dtype, compiled)
         self.weights: Arrays = self.graph.init(seed, self.dtype)
 
-    def _setup(self, graph: Graph, seed: int, dtype: Any) -> None:
+    def _setup(self, graph: Graph, seed: int, dtype: Any, compiled: bool) -> None:
         for node in graph.order():
             if node.role == "state" and node.op.name == "input":
                 raise WiringError(f"the state {node.describe()} made at {node.where} stands outside of any cell")
@@ -77,7 +80,9 @@ class Model:
         self.outputs: tuple[str, ...] = tuple(n for n in graph.outputs if n != LOSS)
         self.history = History()
         self.info: dict[str, Any] = {}
+        self.compiled = compiled
         self._graphs: dict[str, Graph] = {}
+        self._programs: dict[str, Program] = {}
 
     # -- the graphs that are run ------------------------------------------------------------------
 
@@ -89,6 +94,12 @@ class Model:
             self._graphs[purpose] = self._make_graph(purpose)
         return self._graphs[purpose]
 
+    def program_for(self, purpose: str) -> Program:
+        """The compiled graph of one purpose; its `source` is what runs."""
+        if purpose not in self._programs:
+            self._programs[purpose] = compile(self.graph_for(purpose))
+        return self._programs[purpose]
+
     def _make_graph(self, purpose: str) -> Graph:
         outputs = {n: self.graph.outputs[n] for n in self.outputs}
         if purpose == "predict":
@@ -99,9 +110,9 @@ class Model:
             raise BlocksError("this model has no loss; give one: Model(loss=..., outputs=...)")
         loss = Graph({LOSS: self.graph.outputs[LOSS]})
         if purpose == "train":
-            return grad(_with_finals(loss))
+            return _gradients(_with_finals(loss))
         if purpose == "windowed":
-            return grad(_with_finals(counted(loss, self.time())))
+            return _gradients(_with_finals(counted(loss, self.time())))
         if purpose == "evaluate":
             return _with_finals(Graph({LOSS: loss.outputs[LOSS], **_count(loss)}))
         finals = {k: v for k, v in _with_finals(loss).outputs.items() if k != LOSS}
@@ -124,7 +135,7 @@ class Model:
         known = graph.fed("input")
         fed = {**self.weights, **{k: v for k, v in feeds.items() if k in known}}
         fed = {k: v for k, v in fed.items() if k in known or k in graph.fed("parameter")}
-        results = run(graph, fed)
+        results = self.program_for(purpose)(fed) if self.compiled else run(graph, fed)
         watched = [k for k in results if k == LOSS or k.startswith("grad/")]
         if not all(np.isfinite(results[k]).all() for k in watched):
             where = first_not_finite(graph, fed)
@@ -223,7 +234,7 @@ class Model:
         write_model(path, self.graph, {**self.weights, **arrays}, {**own, **meta})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Model:
+    def load(cls, path: str | os.PathLike[str], compiled: bool = True) -> Model:
         """The model in a file that `save` or a checkpoint wrote. Runs no code from the file.
 
         Raises ModelFileError naming the file and what is wrong with it.
@@ -231,7 +242,7 @@ class Model:
         graph, arrays, meta = read_model(path)
         model = cls.__new__(cls)
         try:
-            model._setup(graph, meta.get("seed", 0), meta.get("dtype", "float32"))
+            model._setup(graph, meta.get("seed", 0), meta.get("dtype", "float32"), compiled)
         except BlocksError as error:
             raise ModelFileError(f"{os.fspath(path)}: {error}") from None
         info = meta.get("info", {})
@@ -263,6 +274,11 @@ class Model:
         count = sum(w.size for w in self.weights.values())
         fed = [n for n, node in self.graph.fed("input").items() if node.attrs["default"] is None]
         return f"<Model: {', '.join(fed)} → {', '.join(self.outputs)}; {count:,} weights>"
+
+
+def _gradients(graph: Graph) -> Graph:
+    """The gradient of the loss by every weight that it depends on."""
+    return grad(graph, of=LOSS, wrt=list(Graph({LOSS: graph.outputs[LOSS]}).params))
 
 
 def _with_finals(graph: Graph) -> Graph:
