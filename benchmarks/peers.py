@@ -85,7 +85,7 @@ def torch_script(cell, weights, x, d):
 
     if cell != "lstm":
         return None
-    code = '''
+    code = """
 def run(x: Tensor, W: List[Tensor], U: List[Tensor], b: List[Tensor]) -> Tensor:
     h = torch.zeros([x.size(1), U[0].size(0)])
     c = torch.zeros([x.size(1), U[0].size(0)])
@@ -99,7 +99,7 @@ def run(x: Tensor, W: List[Tensor], U: List[Tensor], b: List[Tensor]) -> Tensor:
         h = o * torch.tanh(c)
         out.append(h)
     return torch.stack(out)
-'''
+"""
     import warnings
 
     with warnings.catch_warnings():
@@ -114,7 +114,11 @@ def run(x: Tensor, W: List[Tensor], U: List[Tensor], b: List[Tensor]) -> Tensor:
             for v in row:
                 v.grad = None
         (unit.run(xs, *lists) * ds).sum().backward()
-        return {f"{g}.{k}": v.grad.numpy() for k, row in zip("WUb", lists, strict=True) for g, v in zip(gates, row, strict=True)}
+        return {
+            f"{g}.{k}": v.grad.numpy()
+            for k, row in zip("WUb", lists, strict=True)
+            for g, v in zip(gates, row, strict=True)
+        }
 
     return run
 

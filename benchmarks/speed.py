@@ -68,7 +68,11 @@ def contestants(cell, point, rng, interpreted, alone=False):
 
         def by_hand():
             out = hand.step(x, wx, wh, b, d)
-            return {f"{g}.{k}": out[n][..., i * H : (i + 1) * H] for k, n in (("W", "x"), ("U", "h"), ("b", "b")) for i, g in enumerate(order)}
+            return {
+                f"{g}.{k}": out[n][..., i * H : (i + 1) * H]
+                for k, n in (("W", "x"), ("U", "h"), ("b", "b"))
+                for i, g in enumerate(order)
+            }
 
         found["handwritten"] = by_hand
     made = {
@@ -140,15 +144,23 @@ def main():
     print(f"{platform.machine()}, {os.cpu_count()} processors, {THREADS} threads, NumPy {np.__version__}")
     report = []
     for cell in CELLS if options.cell == "all" else [options.cell]:
-        print(f"\n{cell}: milliseconds of blocks; other columns: time of blocks over theirs (below 1: blocks is faster)")
+        print(
+            f"\n{cell}: milliseconds of blocks; other columns: time of blocks over theirs (below 1: blocks is faster)"
+        )
         header = None
         for point in POINTS[: options.points]:
             times, seconds = measure(cell, point, options.rounds, not options.no_interpreted and point[3] <= 256)
             memory = peak_memory(cell, point)
             ratios = {n: times["blocks"] / t for n, t in times.items() if n != "blocks"}
             if header is None:
-                header = [n for n in ratios if n != "interpreted"] + (["interpreted"] if "interpreted" in ratios else [])
-                print(f"{'(time, batch, in, units)':<24}{'ms':>9}" + "".join(f"{n:>14}" for n in header) + f"{'compile s':>11}{'MiB':>7}")
+                header = [n for n in ratios if n != "interpreted"] + (
+                    ["interpreted"] if "interpreted" in ratios else []
+                )
+                print(
+                    f"{'(time, batch, in, units)':<24}{'ms':>9}"
+                    + "".join(f"{n:>14}" for n in header)
+                    + f"{'compile s':>11}{'MiB':>7}"
+                )
             row = "".join(f"{ratios[n]:>14.3f}" if n in ratios else f"{'-':>14}" for n in header)
             print(f"{point!s:<24}{times['blocks']:>9.2f}{row}{seconds:>11.3f}{memory:>7.0f}", flush=True)
             report.append({"cell": cell, "point": point, "ms": times, "compile_s": seconds, "peak_mib": memory})

@@ -1,6 +1,12 @@
 """The compiler: every pass and the whole of it equal the interpreter."""
 
+import multiprocessing
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 import blocks as bk
@@ -52,3 +58,201 @@ def test_random_cells(case) -> None:
 @given(graphs(kinks=True))
 def test_random_graphs(case) -> None:
     check(*case)
+
+
+# --- what the source looks like ------------------------------------------------------------------
+
+
+def training_step(cell, inputs=3, units=5):
+    """The gradient graph of a cell with a read-out, and its program."""
+    hs = bk.scan(cell, bk.sequence("x", inputs))
+    y = bk.ADD(2, name="w_o")(hs)
+    graph = bk.grad(bk.Graph({"loss": bk.losses.squared_error(y, bk.sequence("t", 2))}))
+    return graph, compile(graph)
+
+
+def peephole(inputs, units):
+    x, h, C = bk.input("x", inputs), bk.state("h", units), bk.state("C", units)
+
+    def gate(name, c):
+        return bk.sigm(bk.ADD(units, name=name)(x, h) + bk.ADD(units, name=f"{name}_peep", weights="diagonal")(c))
+
+    C1 = gate("forget", C) * C + gate("input", C) * bk.TANH(units, name="candidate")(x, h)
+    h1 = gate("output", C1) * bk.tanh(C1)
+    return bk.Cell(states={h: h1, C: C1}, outputs=h1)
+
+
+def loops(source):
+    """The bodies of the loops over time in a program's source."""
+    found, inside, depth = [], None, 0
+    for line in source.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line.lstrip().startswith("for ") and " in " in line and line.endswith(":"):
+            inside, depth = [], indent
+            found.append((line, inside))
+        elif inside is not None and line.strip() and indent <= depth:
+            inside = None
+        elif inside is not None:
+            inside.append(line)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("cell", "forward", "backward"),
+    [
+        (bk.cells.srn, 1, 1),
+        (bk.cells.lstm, 1, 1),
+        (peephole, 1, 1),  # the peepholes are no products of matrices
+        (bk.cells.gru_reset_after, 1, 1),
+        (bk.cells.gru, 2, 2),  # the candidate's product needs r, which needs a product
+    ],
+)
+def test_products_per_step(cell, forward, backward) -> None:
+    """One product with the recurrent weights a step, none with the input; weight gradients after the loop."""
+    _, program = training_step(cell(3, 5))
+    bodies = loops(program.source)
+    assert [line.split(" in ")[-1] for line, _ in bodies] == ["forward_steps:", "backward_steps:"]
+    for (_, body), count in zip(bodies, (forward, backward), strict=True):
+        products = [line for line in body if "matmul(" in line and not line.lstrip().startswith("#")]
+        assert len(products) == count, "\n".join(body)
+        assert not any("np.empty" in line or "x.reshape" in line for line in body)
+    for node in program.lowered.order():
+        if node.op.name == "loop":
+            body = node.attrs["body"]
+            assert not [n for n in body.order() if n.op.name in ("outer", "sum", "sigm", "transpose")]
+            weights = [n for n in body.order() if n.op.name == "matmul"]
+            assert all(n.operands[1].op.name == "input" for n in weights)
+
+
+def test_one_tanh_covers_all_gates() -> None:
+    _, program = training_step(bk.cells.lstm(3, 5))
+    forward = loops(program.source)[0][1]
+    assert sum("np.tanh(" in line for line in forward) == 2  # the gates with the candidate, and of C
+    assert any("candidate, forget, input, output" in line for line in forward)
+
+
+def test_the_source_names_bricks_and_says_formulas() -> None:
+    _, program = training_step(bk.cells.lstm(3, 5))
+    assert "# c_next = forget ⊙ c + input_2 ⊙ candidate" in program.source
+    assert "feeds['forget.W_x']" in program.source
+
+
+def test_no_cell_is_known_to_the_compiler() -> None:
+    folder = Path(bk.__file__).parent / "compile"
+    text = "\n".join(p.read_text(encoding="utf-8") for p in folder.glob("*.py")).lower()
+    for word in ("lstm", "gru", "srn", "forget", "candidate", "gate_", "peephole", "elman"):
+        assert word not in text, word
+
+
+@pytest.mark.parametrize(
+    "name", ["'); import os; os.abort() #", '"""', "a\\", "feeds", "class", "np", "ü b", "x\u2028y"]
+)
+def test_hostile_names_are_inert_in_source(name) -> None:
+    if not name.isprintable():
+        with pytest.raises(bk.WiringError):
+            bk.input(name, 2)
+        return
+    h = bk.state(f"h {name}", 2)
+    h1 = bk.TANH(2, name=name)(bk.input(f"in {name}", 2), h)
+    cell = bk.Cell(states={h: h1}, outputs={f"out {name}": h1})
+    graph = bk.grad(bk.Graph({"loss": bk.mean(bk.scan(cell, bk.sequence("s", 2)))}))
+    feeds = {**graph.init(0, "float64"), "s": np.random.default_rng(0).standard_normal((3, 2, 2))}
+    same(bk.run(graph, feeds), compile(graph)(feeds), 1e-12, name)
+
+
+def test_trace_keeps_every_graph() -> None:
+    graph, _ = training_step(bk.cells.srn(3, 5))
+    program = bk.compile(graph, trace=True)
+    assert list(program.trace) == ["given", *(name for name, _ in PASSES)]
+    assert "tanh" in program.trace["hoist"].dump() and program.trace["given"] is graph
+
+
+def test_compile_time_does_not_depend_on_time() -> None:
+    """The source of a program is made without knowing any size."""
+    graph, program = training_step(bk.cells.lstm(3, 5))
+    feeds = {**graph.init(0, "float64")}
+    rng = np.random.default_rng(1)
+    for T, B in ((2, 3), (40, 1), (1, 5), (2, 3)):
+        case = {**feeds, "x": rng.standard_normal((T, B, 3)), "t": rng.standard_normal((T, B, 2))}
+        same(bk.run(graph, case), program(case), 1e-10, (T, B))
+    assert "40" not in program.source
+
+
+# --- programs in use -----------------------------------------------------------------------------
+
+
+def test_threads_have_buffers_of_their_own() -> None:
+    graph, program = training_step(bk.cells.gru(3, 5))
+    rng = np.random.default_rng(2)
+    cases = [
+        {**graph.init(k, "float64"), "x": rng.standard_normal((9, 4, 3)), "t": rng.standard_normal((9, 4, 2))}
+        for k in range(8)
+    ]
+    expected = [bk.run(graph, case) for case in cases]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(10):
+            for want, got in zip(expected, pool.map(program, cases), strict=True):
+                same(want, got, 1e-10, "threads")
+
+
+def test_programs_pickle_and_survive_a_fork() -> None:
+    graph, program = training_step(bk.cells.srn(3, 5))
+    rng = np.random.default_rng(3)
+    feeds = {**graph.init(0, "float64"), "x": rng.standard_normal((5, 2, 3)), "t": rng.standard_normal((5, 2, 2))}
+    want = program(feeds)
+    same(want, pickle.loads(pickle.dumps(program))(feeds), 0.0, "pickle")
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        for got in pool.map(program, [feeds] * 4):
+            same(want, got, 0.0, "fork")
+
+
+def test_bad_feeds_get_the_interpreters_errors() -> None:
+    graph, program = training_step(bk.cells.srn(3, 5))
+    good = {**graph.init(), "x": np.zeros((5, 2, 3)), "t": np.zeros((5, 2, 2))}
+    program(good)
+    with pytest.raises(bk.FeedError, match="3 where|not \\(5, 2, 4\\)"):
+        program({**good, "x": np.zeros((5, 2, 4))})
+    with pytest.raises(bk.FeedError, match="did you mean"):
+        program({**good, "tt": np.zeros(3)})
+    target = bk.sequence("k", dtype="int")
+    classes = compile(bk.Graph({"loss": bk.losses.cross_entropy(bk.sequence("x", 3), target)}))
+    with pytest.raises(bk.FeedError, match="id 7 at"):
+        classes({"x": np.zeros((2, 1, 3)), "k": np.full((2, 1), 7)})
+    with pytest.raises(bk.BlocksError, match="takes a Graph"):
+        bk.compile(3)
+
+
+def test_nested_loops_compile() -> None:
+    inner = bk.cells.lstm(2, 3, name="inner")
+    h = bk.state("h", 3)
+    words = bk.input("letters", shape=("letter", "batch", 2))
+    _, last = bk.scan(inner, words, initial={"h": h, "C": h * 0.5}, final=True)
+    h1 = bk.TANH(3, name="outer")(last["inner/h"], h)
+    cell = bk.Cell(states={h: h1}, outputs=h1)
+    for reverse in (False, True):
+        ys = bk.scan(cell, bk.input("letters", shape=("word", "letter", "batch", 2)), reverse=reverse)
+        graph = bk.Graph({"loss": bk.mean(ys * ys), "y": ys})
+        feeds = {**graph.init(0, "float64"), "letters": np.random.default_rng(4).standard_normal((4, 3, 2, 2))}
+        check(graph, feeds)
+
+
+def test_models_agree_compiled_and_interpreted() -> None:
+    xs, target = bk.sequence("x", 3), bk.sequence("t", 2)
+    y = bk.ADD(2, name="w_o")(bk.scan(bk.cells.lstm(3, 6), xs))
+    X = np.random.default_rng(5).standard_normal((16, 7, 3))
+    losses = []
+    for compiled in (True, False):
+        model = bk.Model(bk.losses.squared_error(y, target), y, dtype="float64", compiled=compiled)
+        losses.append(model.fit({"x": X, "t": X[..., :2]}, epochs=3, batch_size=4).loss)
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9)
+
+
+def test_a_second_derivative_compiles() -> None:
+    graph, _ = training_step(bk.cells.lstm(2, 3), 2, 3)
+    norm = None
+    for name, g in graph.outputs.items():
+        if name.startswith("grad/"):
+            norm = bk.sum(g * g) if norm is None else norm + bk.sum(g * g)
+    rng = np.random.default_rng(6)
+    feeds = {**graph.init(1, "float64"), "x": rng.standard_normal((4, 2, 2)), "t": rng.standard_normal((4, 2, 2))}
+    check(bk.Graph({"loss": norm}), feeds)

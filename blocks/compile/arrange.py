@@ -4,8 +4,8 @@
     before      ((dC C') f) (1 - f)                   after      dC (C' f (1 - f))
 
 Terms are ordered by what they depend on: constants first, then sequences, then states. The logistic
-function becomes ½ tanh(½ z) + ½, and the ½ goes into the weights, so that gates and candidates of one stage
-are one tanh:
+function becomes ½ tanh(½ z) + ½, and the ½ goes into the weights, so that all squashing of one stage is
+one tanh:
 
     before      σ(x W + b)                            after      ½ tanh(x (½ W) + ½ b) + ½
 """

@@ -10,7 +10,8 @@ and grow along elementwise operations for as long as every member is treated ali
 with members of another group in the same order, or with constant vectors, which are packed too. Weights
 are packed where they are constant, so hoisting takes that out of the loop.
 
-All members of a group depend on the same values (but for constants), so packing makes no cycle.
+All members of a group have one *depth*, the number of operations on the longest way to them from what is not
+constant. So a packed value needs only values of smaller depth, and packing makes no cycle.
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ class _Fusing:
     def __init__(self, graph: Graph, level: dict[Node, int], in_loop: bool):
         self.graph, self.level, self.in_loop = graph, level, in_loop
         self.users = users_of(graph)
+        self.depth: dict[Node, int] = {}
+        for node in graph.order():
+            deepest = max((self.depth[o] for o in node.operands), default=0)
+            self.depth[node] = deepest + 1 if level[node] else 0
         self.kept = set(graph.outputs.values())
         self.group_of: dict[Node, tuple[Group, int]] = {}
         self.groups: list[Group] = []
@@ -92,10 +97,10 @@ class _Fusing:
 
     def shared(self, wanted: Callable[[Node], bool], operand: int) -> list[list[Node]]:
         """Nodes of one kind that share an operand, two or more of them, in the order of their roots."""
-        rows: dict[Node, list[Node]] = {}
+        rows: dict[tuple[Node, int], list[Node]] = {}
         for node in self.graph.order():
             if wanted(node) and node not in self.group_of:
-                rows.setdefault(node.operands[operand], []).append(node)
+                rows.setdefault((node.operands[operand], self.depth[node]), []).append(node)
         return [sorted(row, key=self.place) for row in rows.values() if len(row) > 1]
 
     def place(self, node: Node) -> tuple[str, int]:
@@ -149,7 +154,7 @@ class _Fusing:
                 if not node.attrs["keepdims"] and len(node.operands[0].shape) - 1 not in node.attrs["axis"]:
                     by_axis.setdefault(node.attrs["axis"], []).append(node)
             for axis, sums in by_axis.items():
-                if [n.operands[0] for n in sums] == row:
+                if [n.operands[0] for n in sums] == row and len({self.depth[n] for n in sums}) == 1:
                     self.add(Group(sums, row, self.sum_of(row, axis)))
 
     def sum_of(self, row: list[Node], axis: tuple[int, ...]) -> Callable[[dict[Node, Node]], Node]:
@@ -164,10 +169,10 @@ class _Fusing:
             first = 0
             while first < len(row):
                 last = first
-                while last < len(row) and self.alike(row, group, first, last):
+                while last < len(row) and self.alike(row, first, last):
                     last += 1
                 if last - first > 1:
-                    self.add_next(group, first, [n for n in row[first:last] if n is not None])
+                    self.add_next([n for n in row[first:last] if n is not None])
                 first = max(last, first + 1)
 
     def only_user(self, member: Node, kind: str) -> Node | None:
@@ -175,10 +180,10 @@ class _Fusing:
         node = found.pop() if len(found) == 1 else None
         return None if node is None or node in self.group_of or len(node.operands) > 2 else node
 
-    def alike(self, row: list[Node | None], group: Group, first: int, last: int) -> bool:
+    def alike(self, row: list[Node | None], first: int, last: int) -> bool:
         """Whether the user of member `last` is treated as that of member `first`."""
         a, b = row[first], row[last]
-        if a is None or b is None:
+        if a is None or b is None or self.depth[a] != self.depth[b]:
             return False
         for slot in range(len(a.operands)):
             p, q = a.operands[slot], b.operands[slot]
@@ -192,7 +197,7 @@ class _Fusing:
             return False
         return True
 
-    def add_next(self, group: Group, first: int, row: list[Node]) -> None:
+    def add_next(self, row: list[Node]) -> None:
         count, op = len(row), row[0].op
         columns = [[n.operands[slot] for n in row] for slot in range(len(row[0].operands))]
 
@@ -276,13 +281,19 @@ class _Fusing:
         if node in self.group_of:
             group, i = self.group_of[node]
             if group.packed is None:
-                bricks = dict.fromkeys(b for m in group.members if (b := m.brick))
-                with stamped(brick=", ".join(bricks) or None):
+                with stamped(brick=_bricks(group.members)):
                     group.packed = group.build(new)
             return group.part(i, i + 1)
         if node in self.sums_of_products:
-            return self.one_product(node, new)
+            products = [t for t in self.sums_of_products[node] if self.is_own_product(t)]
+            with stamped(brick=_bricks(products)):
+                return self.one_product(node, new)
         return same(node, tuple(new[o] for o in node.operands))
+
+
+def _bricks(nodes: list[Node]) -> str | None:
+    """The bricks of some nodes, as the label of what is computed for all of them."""
+    return ", ".join(dict.fromkeys(b for n in nodes if (b := n.brick))) or None
 
 
 def side_by_side(values: list[Node]) -> Node:

@@ -44,6 +44,7 @@ def hoist(graph: Graph) -> Graph:
 
 # --- the same operation over all steps at once ---------------------------------------------------
 
+STEPS = " of all steps"  # the end of the name of a value that was hoisted
 VIEWS = ("slice", "reshape", "transpose")
 SHIFTED = {"sum": "axis", "mean": "axis", "max": "axis", "softmax": "axis", "log_softmax": "axis"}
 
@@ -267,7 +268,7 @@ class _Hoisting:
         self.new_loop = loop.node(Graph(outputs))
 
     def fresh(self, node: Node, ports: dict[str, Node]) -> str:
-        name = f"{self.body.name_of(node)} of all steps" if not self.is_constant(node) else self.body.name_of(node)
+        name = self.body.name_of(node) + ("" if self.is_constant(node) else STEPS)
         while name in ports or name in self.inputs:
             name += "'"
         return name

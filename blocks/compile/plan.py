@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from ..graph import FED, Graph, Node, Shape
 from ..ops.loop import FINAL, NEXT
+from .hoist import STEPS
 from .simplify import ELEMENTWISE, scalar
 
 VIEWS = ("slice", "reshape", "transpose", "broadcast", "stop_gradient")
@@ -79,6 +80,7 @@ class Part(Place):
     axis: int
     start: int
     stop: int
+    label: str
 
 
 @dataclass(eq=False)
@@ -163,6 +165,14 @@ def _base(node: Node) -> Node:
     return node
 
 
+def label_of(node: Node) -> str:
+    """What to call the value of a node: after its brick and operation; packed, if of several bricks."""
+    if node.name:
+        return node.name
+    owner = "packed" if node.brick and ", " in node.brick else node.brick
+    return f"{owner}_{node.op.name}" if owner else node.op.name
+
+
 def computed(node: Node) -> bool:
     """Whether a node is an operation that writes a value somewhere."""
     return node.op.name not in (*VIEWS, *FED, "constant", "pick", "loop")
@@ -210,11 +220,11 @@ class _Scope:
                 width = int(o.shape[axis])
                 flat = o.op.name in ("matmul", "outer") and len(o.shape) > 2
                 if computed(o) and o not in self.targets and o not in self.held and not flat and o.dtype == node.dtype:
-                    self.targets[o] = Part(self.targets[node], axis, at, at + width)
+                    self.targets[o] = Part(self.targets[node], axis, at, at + width, label_of(o))
                 at += width
 
     def buffer(self, node: Node, fresh: bool = False, shape: Shape | None = None, extra: int = 0) -> Buffer:
-        made = Buffer(self.graph.name_of(node), node.shape if shape is None else shape, node.dtype, fresh, extra)
+        made = Buffer(label_of(node), node.shape if shape is None else shape, node.dtype, fresh, extra)
         self.plan.buffers.append(made)
         return made
 
@@ -249,7 +259,7 @@ class _Scope:
             width, place = int(o.shape[axis]), self.place[o]
             in_place = isinstance(place, Part) and place.base is self.targets[node] and place.start == at
             if not in_place:
-                self.instructions.append(Copy(place, Part(self.targets[node], axis, at, at + width)))
+                self.instructions.append(Copy(place, Part(self.targets[node], axis, at, at + width, label_of(o))))
             at += width
 
     def scratch(self, index: int, node: Node) -> Buffer:
@@ -325,7 +335,9 @@ class _Scope:
 
         for port, wire in wires.items():
             if port in a["sequences"]:
-                bound[port] = Row(rows_of(port, self.place[wire]))
+                inside = inputs[port]
+                label = port if inside.name == port and not port.endswith(STEPS) else label_of(wire)
+                bound[port] = Row(rows_of(label.removeprefix("kept/"), self.place[wire]))
             elif port not in a["states"]:
                 bound[port] = self.place[wire]
 
@@ -339,12 +351,12 @@ class _Scope:
             source: Place | tuple[Buffer, Buffer]
             if kept:
                 fresh = bool(held & {*kept, FINAL + state})
-                array = Buffer(state, (time, *shape), after.dtype, fresh, extra=1)
+                array = Buffer(f"{state}_of_all_steps", (time, *shape), after.dtype, fresh, extra=1)
                 self.plan.buffers.append(array)
                 source = array
             else:
                 fresh = FINAL + state in held
-                pair = tuple(Buffer(state, shape, after.dtype, fresh) for _ in range(2))
+                pair = tuple(Buffer(f"{state}_{k}", shape, after.dtype, fresh) for k in ("even", "odd"))
                 self.plan.buffers.extend(pair)
                 source = (pair[0], pair[1])
             before_rows, after_rows = rows_of(state, source, old), rows_of(f"{state}_next", source, new)
@@ -364,9 +376,10 @@ class _Scope:
             if twin is not None and name not in held:
                 results[name] = twin
                 continue
-            array = Buffer(name, (time, *value.shape), value.dtype, name in held)
+            label = label_of(value)
+            array = Buffer(f"{label}_of_all_steps", (time, *value.shape), value.dtype, name in held)
             self.plan.buffers.append(array)
-            target = Row(rows_of(f"{name}_row", array))
+            target = Row(rows_of(label, array))
             if computed(value) and value not in targets:
                 targets[value] = target
             else:

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from ..graph import OPS
 from ..interpret import Run
 
-__all__ = ["Run", "call", "where"]
+__all__ = ["Run", "blas_for", "call", "where"]
+
+
+SMALL = 2**21  # multiplications; a product of fewer is faster on one thread (measured, two cores, OpenBLAS 0.3.31)
+_blas: list[Any] | None = None
+
+
+@contextmanager
+def blas_for(multiplications: int) -> Iterator[None]:
+    """BLAS on one thread, where a loop's largest product is so small that a second one costs more than it
+    gives; as it is, elsewhere."""
+    global _blas
+    if _blas is None:
+        _blas = [pool for pool in ThreadpoolController().lib_controllers if pool.user_api == "blas"]
+    if multiplications > SMALL:
+        yield
+        return
+    before = [pool.get_num_threads() for pool in _blas]
+    for pool in _blas:
+        pool.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for pool, threads in zip(_blas, before, strict=True):
+            pool.set_num_threads(threads)
 
 
 def where(condition: Any, a: Any, b: Any, out: np.ndarray) -> None:

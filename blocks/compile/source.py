@@ -32,6 +32,7 @@ from .plan import (
     Row,
     Rows,
     View,
+    label_of,
 )
 
 UFUNCS = {
@@ -77,8 +78,10 @@ class Writer:
         self.row_source: dict[str, tuple[str, bool]] = {}  # a variable of a loop → the list that it runs over
         self.pairs: list[tuple[str, str, bool]] = []  # variables of the loop at hand, with their lists
         self.before_loop: list[str] = []
+        self.loop_depth = 0
+        self.stage: tuple[int, str, str] | None = None  # where a stage begins, its bricks, its last variable
+        self.formulas: dict[str, tuple[str, int]] = {}  # variable → what it holds, over the stage's inputs
         self.dims: dict[str, str] = {}
-        self.label = ""
 
     # -- the whole
 
@@ -86,9 +89,10 @@ class Writer:
         """The text of both functions."""
         leaves = self.graph.fed("parameter") | self.graph.fed("input")
         for name in leaves:
-            self.expression[name] = self.names.fresh(name)
+            self.expression[name] = self.names.fresh(f"{name}_0" if leaves[name].role == "initial" else name)
         self.instructions(self.plan.instructions)
-        results = [f"{name!r}: {self.write(place)}," for name, place in self.plan.outputs.items()]
+        self.end_stage()
+        results = [f"{name!r}: {self.result(place)}," for name, place in self.plan.outputs.items()]
         feeds = [
             f"{self.expression[name]} = feeds[{name!r}]  # {show_shape(node.shape)}" for name, node in leaves.items()
         ]
@@ -109,6 +113,12 @@ class Writer:
             "    return run",
         ]
         return "\n".join(line.rstrip() for line in lines) + "\n"
+
+    def result(self, place: Place) -> str:
+        """An output: a view is written where it is returned."""
+        if isinstance(place, View) and place not in self.expression:
+            return self.view(place.node, self.result(place.base))
+        return self.write(place)
 
     def say(self, line: str) -> None:
         self.lines.append("    " * self.depth + line)
@@ -160,7 +170,7 @@ class Writer:
             return self.view_of(place.base, self.view_label(place), lambda base: self.view(place.node, base))
         if isinstance(place, Part):
             cut = "[" + ":, " * place.axis + f"{place.start}:{place.stop}]"
-            return self.view_of(place.base, "part", lambda base: base + cut)
+            return self.view_of(place.base, place.label, lambda base: base + cut)
         if isinstance(place, Rows):  # as one array
             assert isinstance(place.source, Place)
             base = self.write(place.source)
@@ -193,7 +203,7 @@ class Writer:
             rows, lasting = self.row_source[made]
             all_rows = self.names.fresh(f"{label}_rows")
             target = self.allocated if lasting else self.before_loop
-            indent = "    " if lasting else "    " * (self.depth - 1)
+            indent = "    " * (1 if lasting else self.loop_depth)
             target.append(f"{indent}{all_rows} = [{view('v')} for v in {rows}]")
             self.row_source[name] = (all_rows, lasting)
             self.pairs.append((name, all_rows, lasting))
@@ -203,9 +213,11 @@ class Writer:
 
     def view_label(self, place: View) -> str:
         node = place.node
-        if node.brick and "," not in node.brick:
-            return node.brick
-        return "view" if not node.brick else node.brick.split(", ")[0]
+        one = node.brick if node.brick and ", " not in node.brick else ""
+        if node.op.name == "slice":
+            return one or "part"
+        kinds = {"transpose": "transposed", "reshape": "reshaped", "broadcast": "repeated"}
+        return f"{one or label_of(_source(node))}_{kinds[node.op.name]}"
 
     def view(self, node: Node, base: str) -> str:
         name = node.op.name
@@ -248,19 +260,27 @@ class Writer:
     def for_each(self, loop: ForEach) -> None:
         """A loop: a tuple of rows for each step, and the instructions of its body."""
         reverse = loop.node.attrs["reverse"]
+        self.end_stage()
         for place in loop.uses:
             self.write(place)
         outside = (self.lines, self.pairs, self.before_loop)
-        self.lines, self.pairs, self.before_loop, self.label = [], [], [], ""
+        self.lines, self.pairs, self.before_loop = [], [], []
         for rows in loop.rows:
             expression, lasting = self.each(rows)
             variable = self.row_variable[rows] = self.names.fresh(rows.label)
             self.row_source[variable] = (expression, lasting)
             self.pairs.append((variable, expression, lasting))
         before, known = self.lines, dict(self.expression)  # what making the rows took
-        self.lines, self.depth = [], self.depth + 1
+        products = [
+            self.multiplications(i.node) for i in loop.body if isinstance(i, Compute) and i.node.op.name == "matmul"
+        ]
+        deeper = 1 + bool(products)
+        outer_depth, self.loop_depth = self.loop_depth, self.depth
+        self.lines, self.depth = [], self.depth + deeper
         self.instructions(loop.body)
-        body, self.depth = self.lines, self.depth - 1
+        self.end_stage()
+        self.loop_depth = outer_depth
+        body, self.depth = self.lines, self.depth - deeper
         text = "\n".join(body)
         pairs = [p for p in self.pairs if re.search(rf"\b{re.escape(p[0])}\b", text)]
         before += self.before_loop
@@ -277,13 +297,21 @@ class Writer:
             f"# {'backwards' if reverse else 'forwards'} in time: {_comment(', '.join(loop.node.attrs['states']))}"
         )
         steps = self.define(self.names.fresh(names.pop()), value, lasting)
+        if products:
+            largest = products[0] if len(set(products)) == 1 else f"max({', '.join(dict.fromkeys(products))})"
+            self.say(f"with rt.blas_for({largest}):")
+        self.depth += bool(products)
         if not pairs:
             self.say(f"for _ in range({self.dim(loop.node.attrs['time'])}):")
         else:
             self.say(f"for {', '.join(v for v, _, _ in pairs)}{',' if len(pairs) == 1 else ''} in {steps}:")
         self.lines += body or ["    " * (self.depth + 1) + "pass"]
+        self.depth -= bool(products)
         self.say("")
-        self.label = ""
+
+    def multiplications(self, node: Node) -> str:
+        """How many multiplications a product takes, as an expression of the sizes."""
+        return " * ".join(self.dim(d) for d in (*node.operands[0].shape, node.shape[-1]))
 
     # -- instructions
 
@@ -293,20 +321,37 @@ class Writer:
             if isinstance(instruction, ForEach):
                 self.for_each(instruction)
             elif isinstance(instruction, Copy):
+                self.end_stage()
                 target, source = self.write(instruction.target), self.write(instruction.source)
                 self.say(f"np.copyto({target}, {source})")
             else:
                 self.compute(instruction)
 
     def compute(self, step: Compute) -> None:
+        """One operation. Operations of the same bricks in a row make a stage, with its formula above it."""
         node = step.node
-        label = node.brick or ""
-        if label != self.label and label:
-            self.say(f"# {_comment(label)}" + (", gradient" if node.role == "gradient" else ""))
-        self.label = label
+        label = (node.brick or "") + (", gradient" if node.brick and node.role == "gradient" else "")
+        if self.stage and self.stage[1] != label:
+            self.end_stage()
         out = self.write(step.out)
         a = [self.write(p) for p in step.operands]
+        start = self.stage[0] if self.stage else len(self.lines)
         self.say(self.statement(node, a, out))
+        self.formulas[out] = _formula(node, [self.formulas.get(v, (v, ATOM)) for v in a])
+        self.stage = (start, label, out)
+        if isinstance(step.out, Row):  # a state, or a value that is kept: the formula of what follows begins anew
+            self.end_stage()
+
+    def end_stage(self) -> None:
+        """Write the formula of the stage above it."""
+        if self.stage:
+            start, label, out = self.stage
+            formula = f"{out} = {self.formulas[out][0]}"
+            text = ": ".join(part for part in (label, formula if len(formula) <= 100 else "") if part)
+            if text:
+                indent = self.lines[start][: len(self.lines[start]) - len(self.lines[start].lstrip())]
+                self.lines.insert(start, f"{indent}# {_comment(text)}")
+        self.stage, self.formulas = None, {}
 
     def statement(self, node: Node, a: list[str], out: str) -> str:
         """One line that computes a node into `out`."""
@@ -351,6 +396,34 @@ class Writer:
         return f"np.{node.op.name}({a}, axis={axis}, keepdims={keepdims}, out={out})"
 
 
+SUM, PRODUCT, ATOM = 1, 2, 3  # how strongly a formula holds together
+
+
+def _formula(node: Node, a: list[tuple[str, int]]) -> tuple[str, int]:
+    """A node as a person writes it, over the formulas of its operands."""
+    name = node.op.name
+
+    def held(i: int, strength: int) -> str:
+        return a[i][0] if a[i][1] >= strength else f"({a[i][0]})"
+
+    if name in ("add", "subtract"):
+        return f"{held(0, SUM)} {SIGNS[name]} {held(1, SUM + (name == 'subtract'))}", SUM
+    if name in ("multiply", "divide", "matmul"):
+        return f"{held(0, PRODUCT)} {SIGNS[name]} {held(1, PRODUCT + (name == 'divide'))}", PRODUCT
+    if name == "outer":
+        return f"{held(0, ATOM)}ᵀ · {held(1, PRODUCT)}", PRODUCT
+    return f"{name}({', '.join(x for x, _ in a)})", ATOM
+
+
+def _source(node: Node) -> Node:
+    """What a view is a view of."""
+    while node.operands:
+        node = node.operands[0]
+        if node.op.name not in ("slice", "reshape", "transpose", "broadcast"):
+            break
+    return node
+
+
 def _comment(text: str) -> str:
     """Text that is safe behind a # ."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:100]
+    return "".join(c if c.isprintable() else "?" for c in text)[:160]
