@@ -1,0 +1,159 @@
+"""The geometry of a figure: shapes, wires and frames with exact places, and nothing about how to paint them.
+
+Every output (DOT, TikZ, JSON, …) is written from a `Scene`, so all of them show the same figure. Lengths are
+points (1/72 inch); x grows to the right and y upwards, as in Graphviz and TikZ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from .text import Line
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Something that wires begin and end at.
+
+    `kind` says what it is (brick, operation, input, state, next, output, parameter, constant, merge, step,
+    gap); `form` how it looks (box, pill, circle, bar, text). x and y are its centre. `names` are what it
+    answers to when it is asked for; `nodes` the nodes of the graph that it stands for.
+    """
+
+    key: str
+    kind: str
+    form: str
+    name: str
+    x: float
+    y: float
+    w: float
+    h: float
+    lines: tuple[Line, ...] = ()
+    tooltip: str = ""
+    names: frozenset[str] = frozenset()
+    nodes: tuple[str, ...] = ()
+    lit: bool = True
+    shared: bool = False
+    paint: tuple[str, str] | None = None  # fill and line of its own, for values
+
+    @property
+    def left(self) -> float:
+        """The smallest x."""
+        return self.x - self.w / 2
+
+    @property
+    def right(self) -> float:
+        """The largest x."""
+        return self.x + self.w / 2
+
+    @property
+    def bottom(self) -> float:
+        """The smallest y."""
+        return self.y - self.h / 2
+
+    @property
+    def top(self) -> float:
+        """The largest y."""
+        return self.y + self.h / 2
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A value on its way from one shape to another, along horizontal and vertical pieces.
+
+    `kind` is wire, bus (several values side by side), conveyor (a state along its lane) or gradient. `net`
+    is the same for all wires that carry one value. `hops` are the points where it jumps over another wire.
+    Where Graphviz has laid it out, `curve` is its way: a start, then two handles and an end for each piece.
+    """
+
+    key: str
+    kind: str
+    source: str
+    target: str
+    net: str
+    points: tuple[Point, ...]
+    arrow: bool = True
+    hops: tuple[Point, ...] = ()
+    curve: tuple[Point, ...] = ()
+    tooltip: str = ""
+    label: Line | None = None
+    label_at: Point | None = None
+    shape: str = ""
+    names: frozenset[str] = frozenset()
+    lit: bool = True
+    paint: str | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A rectangle behind the shapes of a cell, a step, an opened brick or a group."""
+
+    key: str
+    kind: str
+    x: float
+    y: float
+    w: float
+    h: float
+    lines: tuple[Line, ...] = ()
+    tooltip: str = ""
+    lit: bool = True
+
+
+@dataclass(frozen=True)
+class Dot:
+    """The point where a wire forks."""
+
+    x: float
+    y: float
+    net: str
+    lit: bool = True
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A whole figure. It reaches from (0, 0) to (width, height)."""
+
+    width: float
+    height: float
+    shapes: tuple[Shape, ...]
+    wires: tuple[Wire, ...]
+    frames: tuple[Frame, ...] = ()
+    dots: tuple[Dot, ...] = ()
+    title: str = "figure"
+    description: str = ""
+    ports: dict[str, Point] = field(default_factory=dict)  # where states pass the frame, for joining steps
+
+    def shape(self, key: str) -> Shape:
+        """The shape of that key."""
+        return next(s for s in self.shapes if s.key == key)
+
+    def moved(self, dx: float, dy: float, prefix: str = "") -> Scene:
+        """The same scene elsewhere, `prefix` before all its keys."""
+
+        def at(p: Point) -> Point:
+            return (p[0] + dx, p[1] + dy)
+
+        wires = [
+            replace(
+                w,
+                key=prefix + w.key,
+                source=prefix + w.source,
+                target=prefix + w.target,
+                net=prefix + w.net,
+                points=tuple(map(at, w.points)),
+                hops=tuple(map(at, w.hops)),
+                curve=tuple(map(at, w.curve)),
+                label_at=at(w.label_at) if w.label_at else None,
+            )
+            for w in self.wires
+        ]
+        return replace(
+            self,
+            shapes=tuple(replace(s, key=prefix + s.key, x=s.x + dx, y=s.y + dy) for s in self.shapes),
+            wires=tuple(wires),
+            frames=tuple(replace(f, key=prefix + f.key, x=f.x + dx, y=f.y + dy) for f in self.frames),
+            dots=tuple(replace(d, x=d.x + dx, y=d.y + dy, net=prefix + d.net) for d in self.dots),
+            ports={name: at(p) for name, p in self.ports.items()},
+        )
