@@ -78,13 +78,13 @@ def is_cell(graph: Graph) -> bool:
     return any(name.startswith(NEXT) for name in graph.outputs) and not any(subgraphs(n) for n in graph.order())
 
 
-def diagram_of(graph: Graph, counts: bool = False, time: tuple[str, str] = ("t−1", "t")) -> Diagram:
+def diagram_of(graph: Graph, counts: bool = False, fold: bool = True, mark: str = "") -> Diagram:
     """The diagram of a cell's one-step graph.
 
-    counts: write into each brick how many weights it has. time: what stands below the states that come in,
-    and below everything else.
+    counts: write into each brick how many weights it has. fold: one element for each brick; else one for each
+    operation and each of the weights. mark: what stands before the names of values and bricks, ``∂``.
     """
-    builder = _Builder(graph, counts, time)
+    builder = _Builder(graph, counts, fold, mark)
     builder.nodes()
     builder.ends()
     builder.merge()
@@ -117,11 +117,11 @@ def _root(inside: dict[Node, Node], node: Node) -> Node:
 
 
 class _Builder:
-    def __init__(self, graph: Graph, counts: bool, time: tuple[str, str]):
-        self.graph, self.counts, self.time = graph, counts, time
+    def __init__(self, graph: Graph, counts: bool, fold: bool, mark: str):
+        self.graph, self.counts, self.fold, self.mark = graph, counts, fold, mark
         self.elements: dict[str, Element] = {}
         self.home: dict[Node, str] = {}  # node → key of the element its value comes from
-        self.calls = calls(graph)
+        self.calls = calls(graph) if fold else {}
         self.formulas = {text.split(" = ", 1)[0]: text for text in equations(graph)}
         prefixes = {str(n.brick).rpartition("/")[0] for n in graph.order() if n.brick}
         self.prefix = prefixes.pop() + "/" if len(prefixes) == 1 and prefixes != {""} else ""
@@ -152,10 +152,11 @@ class _Builder:
                 self.connect(element, [o for o in node.operands if self.calls.get(o) is not last])
             elif node.op.name == "input":
                 state = node.role == "state"
-                text = value_at(self.short(name), self.time[0] if state else self.time[1], 14)
-                element = self.add("state" if state else "input", "text", name, (text,), node, _tip(name, node))
+                text = value_at(self.short(name), "t−1" if state else "t", 14, self.mark)
+                kind = "state" if state and self.fold else "input"
+                element = self.add(kind, "text", name, (text,), node, _tip(name, node))
             elif node.op.name == "parameter":
-                if node.brick:
+                if node.brick and self.fold:
                     continue
                 element = self.add("parameter", "box", name, (line(self.short(name), 10),), node, _tip(name, node))
             elif node.op.name == "constant":
@@ -188,7 +189,7 @@ class _Builder:
     def brick(self, last: Node, shared: bool) -> Element:
         brick = str(last.brick)
         symbol = SYMBOLS.get(last.op.name, last.op.name)
-        lines = [line(symbol, 13), line(self.short(brick), 9)]
+        lines = [line(symbol, 13), line(self.mark + self.short(brick), 9)]
         weights = [n for n in self.graph.order() if n.op.name == "parameter" and n.brick == brick]
         number = sum(math.prod(int(d) for d in w.shape if not isinstance(d, str)) for w in weights)
         if self.counts:
@@ -223,7 +224,7 @@ class _Builder:
                 source = self.home[node] = element.key
             state = name.removeprefix(NEXT) if name.startswith(NEXT) else None
             shown = state or after.get(node, name)
-            text = value_at(self.short(shown), self.time[1], 14)
+            text = value_at(self.short(shown), "t", 14, self.mark)
             tip = f"{name}: {show_shape(node.shape)}"
             element = self.add("output" if state is None else "next", "text", shown, (text,), node, tip)
             element.names |= {name, shown}

@@ -20,6 +20,7 @@ ARROW = 6.0
 _FORMS = {
     "circle": ("circle", "filled"),
     "ring": ("circle", "filled"),
+    "sum": ("circle", "filled"),
     "text": ("none", ""),
     "pill": ("box", "filled,rounded"),
     "box": ("box", "filled,rounded"),
@@ -32,8 +33,10 @@ def to_dot(scene: Scene, theme: Theme) -> graphviz.Digraph:
     box = f"0,0,{_n(scene.width)},{_n(scene.height)}"
     dot.attr("graph", bb=box, pad="0", margin="0", bgcolor=theme.background, splines="true", notranslate="true")
     dot.attr("graph", fontname=FONT, outputorder="nodesfirst", id="figure")
-    dot.attr("node", fontname=FONT, fixedsize="true", penwidth="1.1", label="", shape="box", margin="0")
+    dot.attr("node", fontname=FONT, fixedsize="shape", penwidth="1.1", label="", shape="box", margin="0")
     dot.attr("edge", fontname=FONT, penwidth="1.2", arrowsize="0.6")
+    ground, middle = theme.background, (scene.width / 2, scene.height / 2)  # it makes the canvas as large as the scene
+    _node(dot, "ground", *middle, scene.width, scene.height, "box", "filled", ground, ground, "ground", scene.title, "")
     for frame in scene.frames:
         _frame(dot, frame, theme)
     for shape in scene.shapes:

@@ -91,11 +91,19 @@ class _Choice:
             target = pending.pop()
             for link in self.elements[target].entries:
                 self.wires.add((link.source, target))
-                kind = self.elements[link.source].kind
+                kind = "merge" if self.joins(link.source) else self.elements[link.source].kind
                 if kind == "merge":
                     pending.append(link.source)
                 if kind in ("merge", "input", "state"):
                     self.lit.add(link.source)
+
+    def joins(self, key: str) -> bool:
+        """Whether this joins inputs and states, and nothing else, for bricks: a merge, or the sum x + h."""
+        element = self.elements[key]
+        before = {self.elements[link.source].kind for link in element.entries}
+        after = {self.elements[user].kind for user in self.users[key]}
+        summed = element.kind == "operation" and before <= {"input", "state"} and after <= {"brick"}
+        return element.kind == "merge" or summed
 
     def outgoing(self, key: str) -> None:
         """Light the ways out, on through merges."""

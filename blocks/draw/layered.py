@@ -155,7 +155,11 @@ class _Painter:
             return self.node(dot, (text,), "constant", "text", name, node)
         if node.op.name == "input":
             kind = node.role if node.role in ("state", "gradient") else "input"
-            text = value_at(clip(name), "t−1", 13) if kind == "state" else line(clip(name), 12)
+            text = (
+                value_at(clip(name), "t−1", 13)
+                if kind == "state" and node.step is None and "(" not in name
+                else line(clip(name), 12)
+            )
             return self.node(dot, (text,), kind, "box" if gradient else "text", name, node)
         if node.op.name == "parameter":
             return self.node(dot, (line(clip(name), 10),), "parameter", "box", name, node)

@@ -23,17 +23,23 @@ WIDE, BESIDE, TRACK = 22.0, 14.0, 10.0  # column to column, column to track, tra
 OUTSIDE, INSIDE = 16.0, 12.0  # from the labels of the states to the frame, and from the frame on
 
 
-def layout(diagram: Diagram, shapes: bool = False, title: str = "cell", pins: dict[str, Place] | None = None) -> Scene:
+def layout(
+    diagram: Diagram,
+    room: float = 0.0,
+    title: str = "cell",
+    pins: dict[str, Place] | None = None,
+    frame: str = "cell",
+) -> Scene:
     """The scene of a cell.
 
-    shapes: write its shape on each wire. pins: element → (column, row), where the user wants it.
+    room: points more between any two wires, for labels. pins: element → (column, row), where the user wants it.
     Raises `route.Unroutable` where a wire finds no way.
     """
     places = place(diagram, pins)
     routes = route(diagram, places)
     sizes = {key: _size(e) for key, e in diagram.elements.items()}
-    x = _coordinates(routes.xs, routes, 0, {key: w for key, (w, _) in sizes.items()}, 13.0 if shapes else 0.0)
-    y = _coordinates(routes.ys, routes, 1, {key: h for key, (_, h) in sizes.items()}, 7.0 if shapes else 0.0)
+    x = _coordinates(routes.xs, routes, 0, {key: w for key, (w, _) in sizes.items()}, room)
+    y = _coordinates(routes.ys, routes, 1, {key: h for key, (_, h) in sizes.items()}, room)
     drawn: dict[str, Shape] = {}
     for key, element in diagram.elements.items():
         i, j = routes.at[key]
@@ -66,8 +72,8 @@ def layout(diagram: Diagram, shapes: bool = False, title: str = "cell", pins: di
                 )
             )
     dots = [Dot(x[i], y[j], net.source) for net in routes.nets.values() for i, j in _forks(net, routes)]
-    frame = Frame("cell", "cell", *_frame(x, y, routes, sizes), tooltip=title)
-    scene = fit(Scene(0, 0, tuple(drawn.values()), tuple(wires), (frame,), tuple(dots), title))
+    ground = Frame("cell", frame, *_frame(x, y, routes, sizes), tooltip=title)
+    scene = fit(Scene(0, 0, tuple(drawn.values()), tuple(wires), (ground,), tuple(dots), title))
     return scene
 
 

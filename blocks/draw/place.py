@@ -21,7 +21,7 @@ Place = tuple[float, float]
 
 INPUTS, BUS, UNDER, BRICKS, FIRST, LAST, LANES, OUTPUTS = -100.0, 0.0, 0.5, 1.0, 2, 8, 100.0, 1000.0
 LEFT, RIGHT = -1000.0, 1000.0
-BEND, BLOCKED, BACKWARDS, COLUMN, CROSSING = 2.0, 4.0, 6.0, 1.5, 1.0
+BEND, BLOCKED, BACKWARDS, DOWNWARDS, COLUMN, CROSSING = 2.0, 4.0, 6.0, 0.8, 1.5, 1.0
 SWEEPS = 3
 
 
@@ -239,6 +239,7 @@ class _Search:
         flat = ((a, b), (c, b)), ((c, b), (c, d))
         length = 0.4 * abs(a - c) + 0.2 * min(abs(b - d), LAST)
         length += BACKWARDS + 2 * (a - c) if c < a else 0
+        length += DOWNWARDS if d < b and self.elements[source].kind == "operation" else 0
         brick = self.elements[source].kind == "brick"
         into = self.elements[target].kind in ("brick", "merge")
         lane = source in self.lane_of

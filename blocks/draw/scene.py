@@ -6,11 +6,25 @@ points (1/72 inch); x grows to the right and y upwards, as in Graphviz and TikZ.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from .text import Line
 
 Point = tuple[float, float]
+
+
+def corners(points: Iterable[Point]) -> tuple[Point, ...]:
+    """The same way without the points in the middle of its straight pieces."""
+    out: list[Point] = []
+    for p in points:
+        if out and p == out[-1]:
+            continue
+        if len(out) > 1 and (out[-2][0] == out[-1][0] == p[0] or out[-2][1] == out[-1][1] == p[1]):
+            out[-1] = p
+        else:
+            out.append(p)
+    return tuple(out)
 
 
 @dataclass(frozen=True)

@@ -67,10 +67,12 @@ def line(text: str, size: float = 12.0, italic: bool = False) -> Line:
     return Line((Run(text, italic),), size)
 
 
-def value_at(name: str, time: str, size: float = 12.0) -> Line:
+def value_at(name: str, time: str, size: float = 12.0, mark: str = "") -> Line:
     """A value at a time step, the time lowered: h with t−1 below. Long names stand upright."""
     short = clip(name)
-    return Line((Run(short, italic=len(short) <= 2), Run(time, italic=True, sub=True)), size)
+    return Line(
+        (*([Run(mark)] if mark else []), Run(short, italic=len(short) <= 2), Run(time, italic=True, sub=True)), size
+    )
 
 
 def step_text(offset: int) -> str:

@@ -33,7 +33,7 @@ class Theme:
     wrong: str
 
 
-_PLAIN = {"state", "next", "input", "output", "constant"}
+_PLAIN = ("state", "next", "input", "output", "constant", "caption")
 
 
 def _theme(name: str, ground: str, ink: str, shapes: dict[str, Paint], **colours: object) -> Theme:

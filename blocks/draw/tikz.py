@@ -112,7 +112,7 @@ def _tikz_shape(shape: Shape, theme: Theme, colour: Any) -> list[str]:
         fill, text = shape.paint
     style = f"fill={colour(fill)}, draw={colour(edge)}"
     out = []
-    if shape.form in ("circle", "ring"):
+    if shape.form in ("circle", "ring", "sum"):
         out.append(f"\\draw[{style}] ({_p(shape.x)},{_p(shape.y)}) circle[radius={_p(shape.w / 2)}bp];")
     elif shape.form != "text":
         width = ", line width=2bp" if shape.shared else ""

@@ -1,17 +1,28 @@
-"""What can be drawn of a graph: a cell, or the operations of any graph."""
+"""What can be drawn of a graph: a cell, its steps side by side, its gradient, the inside of its bricks; or the
+operations of any graph."""
 
 from __future__ import annotations
 
-from ..graph import Graph
-from .diagram import diagram_of, is_cell
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ..graph import BlocksError, Graph
+from .diagram import Diagram, diagram_of, is_cell
 from .emphasis import Wanted, emphasise
 from .figure import Figure
+from .gradients import reversed_scene
+from .labels import with_shapes
 from .layered import layered
 from .layout import layout
+from .opened import opened
+from .panels import panels
 from .route import Unroutable
+from .scene import Scene
 from .themes import theme as theme_of
+from .unrolled import unrolled
 
 LARGEST = 120  # elements; a larger graph is drawn in layers
+LABEL_ROOM, SUM_ROOM = 9.0, 9.0
 
 
 def draw(
@@ -19,16 +30,72 @@ def draw(
     highlight: Wanted = None,
     bricks: bool = True,
     shapes: bool = False,
+    counts: bool = False,
+    open: str | Iterable[str] | None = None,
+    unroll: int | None = None,
+    zoom: int | str | None = None,
+    full: bool = False,
+    gradient: bool | str | None = None,
     theme: str = "classic",
+    title: str | None = None,
 ) -> Figure:
-    """A `Figure` of a graph."""
+    """A `Figure` of a graph. One step of a cell is laid out as cells are, with its states on conveyors; any
+    other graph in layers.
+
+    Args:
+        highlight: what to emphasise, the rest is faded: names of bricks, inputs, states, outputs or groups of
+            bricks, or a predicate on nodes.
+        bricks: fold the operations of each brick into one box; else draw every operation, in layers.
+        shapes: write the shape on each wire.
+        counts: write into each brick how many weights it has.
+        open: bricks to show opened below the cell.
+        unroll: how many steps to draw side by side. The middle of more than seven is left out unless `full`.
+        zoom: the step to show open, from 1; "all" or "none". By default the middle one.
+        gradient: True for the way of the gradient alone; "beside" for both.
+        theme: "classic", "monochrome" or "dark".
+        title: the figure's title, also the name on closed steps.
+
+    Raises BlocksError for a name that the graph does not have, and for options that do not fit it.
+    """
     colours = theme_of(theme)
+    if gradient not in (None, False, True, "beside"):
+        raise BlocksError(f"gradient is True or 'beside', not {gradient!r}")
     if bricks and is_cell(graph):
-        try:
-            diagram = diagram_of(graph)
-            if len(diagram.elements) <= LARGEST:
-                scene = emphasise(layout(diagram, shapes), diagram, highlight)
+        diagram = diagram_of(graph, counts)
+        if len(diagram.elements) <= LARGEST:
+            try:
+                scene = _cell(graph, diagram, highlight, shapes, gradient, counts, title or "cell")
+                if unroll is not None:
+                    scene = unrolled(diagram, scene, unroll, zoom, full, title or "cell")
+                names = [open] if isinstance(open, str) else list(open or [])
+                if names:
+                    inner = [opened(graph, name) for name in names]
+                    scene = panels([scene, panels(inner, [s.title for s in inner])], title=scene.title, below=True)
                 return Figure(scene, colours)
-        except Unroutable:
-            pass
-    return Figure(layered(graph, highlight, bricks, shapes), colours)
+            except Unroutable:
+                pass
+    wanted = [name for name, value in (("unroll", unroll), ("gradient", gradient), ("open", open)) if value]
+    if wanted:
+        raise BlocksError(f"{' and '.join(wanted)}: only for one step of a cell, drawn with its bricks")
+    scene = layered(graph, highlight, bricks, shapes)
+    return Figure(replace(scene, title=title or scene.title), colours)
+
+
+def _cell(
+    graph: Graph,
+    diagram: Diagram,
+    highlight: Wanted,
+    shapes: bool,
+    gradient: bool | str | None,
+    counts: bool,
+    title: str,
+) -> Scene:
+    room = max(LABEL_ROOM if shapes else 0.0, SUM_ROOM if gradient else 0.0)
+    forward = emphasise(layout(diagram, room, title), diagram, highlight)
+    if shapes:
+        forward = with_shapes(forward)
+    if not gradient:
+        return forward
+    marked = diagram_of(graph, counts, mark="∂")
+    back = reversed_scene(marked, emphasise(layout(marked, room, title), marked, highlight))
+    return back if gradient is True else panels([forward, back], ("forwards", "backwards"), title)
