@@ -55,7 +55,9 @@ def layout(
             points[0] = _border(drawn[link.source], turns[0], turns[1])
             points[-1] = _border(drawn[target.key], turns[-1], turns[-2])
             source = diagram.elements[link.source]
-            kind = "conveyor" if (source.key, target.key) in lanes else "bus" if source.kind == "merge" else "wire"
+            first = all(earlier.source != link.source for earlier in target.entries[:number])
+            straight = first and (source.key, target.key) in lanes
+            kind = "conveyor" if straight else "bus" if source.kind == "merge" else "wire"
             wires.append(
                 Wire(
                     key=f"{source.key}-{target.key}-{number}",

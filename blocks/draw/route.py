@@ -22,6 +22,7 @@ from .place import INPUTS, LEFT, OUTPUTS, RIGHT, Place
 Vertex = tuple[int, int]
 STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))  # right, up, left, down
 EAST, NORTH, WEST, SOUTH = range(4)
+DOOR = 6.0  # to pass before an entry of others
 BEND, CROSSING, COLUMN_STEP, TRACK_STEP = 12.0, 25.0, 40.0, 3.0
 TRACKS = (3, 6, 10)  # tried in turn
 
@@ -108,8 +109,25 @@ class _Router:
         self.routes = Routes(xs, ys, at, {}, {})
         self.x, self.y = _distances(xs), _distances(ys)
         self.elements = {v: key for key, v in at.items()}
+        self.doors = self._doors()
         self.edges: dict[tuple[Vertex, Vertex], str] = {}
         self.uses: dict[Vertex, dict[str, int]] = {}  # a point → the nets there, 1 along x, 2 along y, 3 both
+
+    def _doors(self) -> dict[Vertex, set[tuple[str, int]]]:
+        """The points before the entries and exits of elements, with the axis that must stay free for these:
+        a wire of others may cross there, nothing else."""
+        doors: dict[Vertex, set[tuple[str, int]]] = {}
+        for key, (i, j) in self.routes.at.items():
+            kind = self.diagram.elements[key].kind
+            ways = {*LEAVE.get(kind, {}), *((way + 2) % 4 for way in ENTER.get(kind, {}))}
+            for way in ways:
+                dx, dy = STEPS[way]
+                doors.setdefault((i + dx, j + dy), set()).add((key, 1 if dx else 2))
+        return doors
+
+    def barred(self, vertex: Vertex, axis: int, own: set[str]) -> bool:
+        """Whether a wire along this axis would block somebody's door."""
+        return any(key not in own and axis == door for key, door in self.doors.get(vertex, ()))
 
     def run(self) -> bool:
         return all(self.wire(*wire) for wire in self.order())
@@ -146,6 +164,7 @@ class _Router:
                 left = abs(self.x[vertex[0]] - self.x[goal[0]]) + abs(self.y[vertex[1]] - self.y[goal[1]])
                 heapq.heappush(queue, (paid + left, paid, vertex, way))
 
+        own = {source, target}
         starts: list[Vertex] = list(net.before) or [here]
         for depth, start in enumerate(starts):
             at_source = start == here
@@ -155,7 +174,7 @@ class _Router:
                 continue  # one exit; forks come after it
             for way in range(4):
                 extra = leave.get(way) if at_source else BEND * 0.75 + 0.02 * depth
-                after = self.step(start, way, source, goal, enter)
+                after = self.step(start, way, source, goal, enter, own)
                 if after is not None and extra is not None:
                     reach(after[0], way, extra + after[1], (start, -1))
         while queue:
@@ -169,13 +188,15 @@ class _Router:
             for turn in range(4):
                 if (turn + 2) % 4 == way or (crossing and turn != way):
                     continue
-                after = self.step(vertex, turn, source, goal, enter)
+                if turn != way and self.barred(vertex, 1 + turn % 2, own):
+                    continue
+                after = self.step(vertex, turn, source, goal, enter, own)
                 if after is not None:
                     reach(after[0], turn, paid + after[1] + BEND * (turn != way), (vertex, way))
         return False
 
     def step(
-        self, vertex: Vertex, way: int, net: str, goal: Vertex, enter: dict[int, float]
+        self, vertex: Vertex, way: int, net: str, goal: Vertex, enter: dict[int, float], own: set[str]
     ) -> tuple[Vertex, float] | None:
         """The next point in a direction and what it costs to go there; None where that is not allowed."""
         dx, dy = STEPS[way]
@@ -193,6 +214,10 @@ class _Router:
             return None if extra is None else (after, length + extra)
         if after in self.elements:
             return None
+        if self.barred(after, 1 if dx else 2, own):
+            return None
+        if after in self.doors:
+            length += DOOR * any(key not in own for key, _ in self.doors[after])
         there = self.uses.get(after)
         if there:
             if net in there or len(there) > 1 or next(iter(there.values())) != (2 if dx else 1):
