@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from itertools import combinations, pairwise
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -74,8 +76,9 @@ def check_wire(scene: Scene, wire: Wire, shapes: dict[str, Shape]) -> None:
 
 
 def no_shared_way(scene: Scene) -> None:
-    """Two values never lie on one line."""
-    pieces = [(w.net, a, b) for w in scene.wires for a, b in pairwise(w.points)]
+    """Two values never lie on one line; in the gradient, faded wires may lie under those that are turned round."""
+    turned = any(w.kind == "gradient" for w in scene.wires)
+    pieces = [(w.net, a, b) for w in scene.wires if w.lit or not turned for a, b in pairwise(w.points)]
     for along, across in ((0, 1), (1, 0)):
         lines: dict[float, list[tuple[float, float, str]]] = {}
         for net, a, b in pieces:
@@ -168,7 +171,9 @@ def shared(n: int, u: int) -> bk.Cell:
     """A brick called three times, once on its own value."""
     x, h = bk.input("x", n), bk.state("h", n)
     again = bk.TANH(n, name="again")
-    return bk.Cell({h: again(again(x)) + again(h)}, {"p": bk.SOFTMAX(u, name="soft")(h), "q": bk.concat(x, h, x * h, -x)})
+    return bk.Cell(
+        {h: again(again(x)) + again(h)}, {"p": bk.SOFTMAX(u, name="soft")(h), "q": bk.concat(x, h, x * h, -x)}
+    )
 
 
 def without_input(n: int, u: int) -> bk.Cell:
@@ -186,9 +191,82 @@ def test_gallery(name: str) -> None:
 
 
 @pytest.mark.parametrize("make", UNUSUAL, ids=lambda f: f.__name__)
-def test_unusual(make: object) -> None:
-    cell = make(4, 5)  # type: ignore[operator]
-    check_cell(cell)
+def test_unusual(make: Callable[[int, int], bk.Cell]) -> None:
+    check_cell(make(4, 5))
+
+
+# --- other views ---------------------------------------------------------------------------------
+
+VIEWS = {
+    "three steps": {"unroll": 3},
+    "all open": {"unroll": 2, "zoom": "all"},
+    "closed": {"unroll": 9, "zoom": "none"},
+    "gradient": {"gradient": True},
+    "beside": {"gradient": "beside"},
+    "shapes": {"shapes": True},
+    "counts": {"counts": True},
+    "shapes, unrolled": {"shapes": True, "unroll": 3},
+}
+
+
+@pytest.mark.parametrize("options", VIEWS.values(), ids=VIEWS)
+@pytest.mark.parametrize("make", [bk.cells.srn, bk.cells.lstm, bk.cells.gru, bk.cells.book_lstm, *UNUSUAL])
+def test_views(make: Callable[[int, int], bk.Cell], options: dict[str, Any]) -> None:
+    check(make(5, 5).draw(**options).scene)
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_opened(name: str) -> None:
+    cell = gallery_cell(name)
+    bricks = sorted({str(n.brick) for n in cell.graph.order() if n.brick})
+    scene = cell.draw(open=bricks, counts=True).scene
+    check(scene)
+    drawn = {n for s in scene.shapes if s.kind == "parameter" for n in s.nodes}
+    assert drawn == set(cell.params), "an opened brick shows all its weights"
+
+
+def test_the_states_join_the_steps() -> None:
+    """One line from step to step for the SRN, two for the LSTM, and each conveyor straight through all."""
+    for make, lines in ((bk.cells.srn, 1), (bk.cells.lstm, 2), (bk.cells.gru, 1)):
+        scene = make(5, 5).draw(unroll=3, zoom="none").scene
+        steps = [s.key for s in scene.shapes if s.kind == "step"]
+        assert len(steps) == 3
+        for a, b in pairwise(steps):
+            assert len([w for w in scene.wires if (w.source, w.target) == (a, b)]) == lines
+    scene = bk.cells.lstm(5, 5).draw(unroll=3).scene
+    conveyor = [w for w in scene.wires if w.kind == "conveyor"]
+    assert len({y for w in conveyor for _, y in w.points}) == 1
+    assert all(s.shared for s in scene.shapes if s.kind in ("brick", "step"))
+
+
+def test_the_gradient_has_every_wire() -> None:
+    """Each wire of the LSTM carries gradient, so each has its counterpart, and forks are sums."""
+    forward = bk.cells.lstm(5, 5).draw().scene
+    back = bk.cells.lstm(5, 5).draw(gradient=True).scene
+    sums = {s.key for s in back.shapes if s.form == "sum"}
+    assert len(sums) == len(forward.dots) > 0
+    into: dict[str, set[str]] = {}
+    for w in back.wires:
+        assert w.kind == "gradient"
+        into.setdefault(w.source, set()).add(w.target)
+    for w in forward.wires:  # from the target back to the source, over sums alone
+        reached, pending = set(), [w.target]
+        while pending:
+            for key in into.get(pending.pop(), ()):
+                if key not in reached:
+                    reached.add(key)
+                    pending += [key] if key in sums else []
+        assert w.source in reached, f"no gradient from {w.target} to {w.source}"
+    for key in sums:
+        assert len([w for w in back.wires if w.target == key]) > 1, "a sum has more than one term"
+
+
+def test_no_gradient_is_faded() -> None:
+    x, h = bk.input("x", 3), bk.state("h", 3)
+    cell = bk.Cell({h: bk.stop_gradient(bk.TANH(3, name="cut")(x, h)) + bk.TANH(3, name="open")(x, h)}, h)
+    scene = cell.draw(gradient=True).scene
+    cut = next(s.key for s in scene.shapes if s.name == "cut")
+    assert all(not w.lit for w in scene.wires if cut in (w.source, w.target))
 
 
 # --- random cells --------------------------------------------------------------------------------
@@ -204,7 +282,7 @@ def cells(draw: st.DrawFn) -> bk.Cell:
     inputs = [bk.input(f"x{i}", 3) for i in range(draw(st.integers(0, 2)))]
     states = [bk.state(f"s{i}", 3) for i in range(draw(st.integers(1, 3)))]
     wires = [*inputs, *states]
-    one_of = lambda: wires[draw(st.integers(0, len(wires) - 1))]  # noqa: E731
+    one_of = lambda: wires[draw(st.integers(0, len(wires) - 1))]
     for number in range(draw(st.integers(0, 9))):
         kind = draw(st.integers(0, 2))
         if kind == 0:

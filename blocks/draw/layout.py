@@ -9,11 +9,12 @@ no wire passes through a shape: both follow from the grid.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 from ..graph import Node, show_shape
 from .diagram import Diagram, Element
 from .layered import fit
-from .place import INPUTS, LEFT, OUTPUTS, RIGHT, Place, place
+from .place import INPUTS, LEFT, OUTPUTS, RIGHT, place
 from .route import Net, Routes, Vertex, route
 from .scene import Dot, Frame, Point, Scene, Shape, Wire
 from .text import extent
@@ -27,15 +28,16 @@ def layout(
     diagram: Diagram,
     room: float = 0.0,
     title: str = "cell",
-    pins: dict[str, Place] | None = None,
+    pins: Mapping[str, float] | None = None,
+    lanes: Mapping[str, float] | None = None,
     frame: str = "cell",
 ) -> Scene:
     """The scene of a cell.
 
-    room: points more between any two wires, for labels. pins: element → (column, row), where the user wants it.
+    room: points more between any two wires, for labels. pins, lanes: as for `place.place`. frame: its kind.
     Raises `route.Unroutable` where a wire finds no way.
     """
-    places = place(diagram, pins)
+    places = place(diagram, pins, lanes)
     routes = route(diagram, places)
     sizes = {key: _size(e) for key, e in diagram.elements.items()}
     x = _coordinates(routes.xs, routes, 0, {key: w for key, (w, _) in sizes.items()}, room)
@@ -44,7 +46,7 @@ def layout(
     for key, element in diagram.elements.items():
         i, j = routes.at[key]
         drawn[key] = _shape(element, diagram, x[i], y[j], *sizes[key])
-    lanes = {pair for way in diagram.conveyors.values() for pair in itertools.pairwise(way)}
+    on_lanes = {pair for way in diagram.conveyors.values() for pair in itertools.pairwise(way)}
     crossings = routes.crossings()
     wires = []
     for target in diagram.elements.values():
@@ -56,7 +58,7 @@ def layout(
             points[-1] = _border(drawn[target.key], turns[-1], turns[-2])
             source = diagram.elements[link.source]
             first = all(earlier.source != link.source for earlier in target.entries[:number])
-            straight = first and (source.key, target.key) in lanes
+            straight = first and (source.key, target.key) in on_lanes
             kind = "conveyor" if straight else "bus" if source.kind == "merge" else "wire"
             wires.append(
                 Wire(

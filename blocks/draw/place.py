@@ -13,7 +13,7 @@ that makes the whole better. The search is a few sweeps over a handful of candid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .diagram import Diagram, Element
 
@@ -25,14 +25,20 @@ BEND, BLOCKED, BACKWARDS, DOWNWARDS, COLUMN, CROSSING = 2.0, 4.0, 6.0, 0.8, 1.5,
 SWEEPS = 3
 
 
-def place(diagram: Diagram, pins: dict[str, Place] | None = None) -> dict[str, Place]:
-    """Element → (column, row). `pins` gives the places of some; they are kept."""
-    return _Search(diagram, pins or {}).run()
+def place(
+    diagram: Diagram, pins: Mapping[str, float] | None = None, lanes: Mapping[str, float] | None = None
+) -> dict[str, Place]:
+    """Element → (column, row).
+
+    pins: element → its column, where bricks without one stand in the columns 1, 2, …. lanes: state → the
+    number of its lane, 1 at the top; by default in the order in which the cell uses the states.
+    """
+    return _Search(diagram, pins or {}, lanes or {}).run()
 
 
 class _Search:
-    def __init__(self, diagram: Diagram, pins: dict[str, Place]):
-        self.diagram, self.pins = diagram, pins
+    def __init__(self, diagram: Diagram, pins: Mapping[str, float], lanes: Mapping[str, float]):
+        self.diagram, self.pins = diagram, dict(pins)
         self.elements = diagram.elements
         self.users = {k: list(dict.fromkeys(v)) for k, v in diagram.users().items()}
         self.sources = {k: list(dict.fromkeys(link.source for link in e.entries)) for k, e in self.elements.items()}
@@ -41,9 +47,10 @@ class _Search:
         self.columns: dict[float, dict[float, str]] = {}
         self.rows: dict[float, dict[float, str]] = {}
         self.lane_of: dict[str, tuple[float, list[str]]] = {}
-        for i, way in enumerate(reversed(diagram.conveyors.values())):
-            for key in way:
-                self.lane_of[key] = (LANES + i, way)
+        order = {state: lanes.get(state, number) for number, state in enumerate(diagram.conveyors, 1)}
+        for i, state in enumerate(sorted(order, key=order.__getitem__, reverse=True)):
+            for key in diagram.conveyors[state]:
+                self.lane_of[key] = (LANES + i, diagram.conveyors[state])
 
     def put(self, key: str, place: Place) -> None:
         if key in self.at:
@@ -64,7 +71,7 @@ class _Search:
         for _ in range(SWEEPS):
             changed = False
             for key in movable:
-                place = self.best(key) if key not in self.pins else self.at[key]
+                place = self.best(key)
                 if place != self.at[key]:
                     self.put(key, place)
                     changed = True
@@ -76,11 +83,8 @@ class _Search:
 
     def fixed(self) -> None:
         """Bricks, the ends of states, and the bus that only inputs and states come in on."""
-        for key, place in self.pins.items():
-            self.put(key, place)
         for column, element in enumerate((e for e in self.by_age() if e.kind == "brick"), 1):
-            if element.key not in self.at:
-                self.put(element.key, (float(column), BRICKS))
+            self.put(element.key, self.free(self.pins.get(element.key, float(column)), BRICKS))
         rows: dict[str, float] = {}
         for element in self.by_age():
             if element.kind in ("state", "next"):
@@ -120,9 +124,8 @@ class _Search:
             if element.kind == "input" and element.key not in self.at:
                 known = [self.at[u] for u in self.users[element.key] if u in self.at]
                 column = min(known, key=lambda p: (p[1] != BUS, p[0]))[0] if known else 0.0
-                while (column, INPUTS) in self.taken or abs(column) >= RIGHT:
-                    column = 0.0 if abs(column) >= RIGHT else column - 0.01
-                self.put(element.key, (column, INPUTS))
+                column = self.pins.get(element.key, 0.0 if abs(column) >= RIGHT else column)
+                self.put(element.key, self.free(column, INPUTS))
 
     def outputs(self) -> None:
         """Outputs leave upwards, to the right of everything."""
@@ -130,7 +133,13 @@ class _Search:
         for element in self.elements.values():
             if element.kind == "output" and element.key not in self.at:
                 last += 1.0
-                self.put(element.key, (last, OUTPUTS))
+                self.put(element.key, self.free(self.pins.get(element.key, last), OUTPUTS))
+
+    def free(self, column: float, row: float) -> Place:
+        """That place, or the next one to its left where it is taken."""
+        while (column, row) in self.taken:
+            column -= 0.01
+        return column, row
 
     # --- the search ------------------------------------------------------------------------------
 
@@ -138,6 +147,9 @@ class _Search:
         """The place with the lowest cost. Crossings are counted for the few best only."""
         here = self.at.get(key)
         ranked = sorted((self.cost(key, p) + (0 if p == here else 1e-6), p) for p in self.candidates(key))
+        if not ranked:  # a pin that its lane does not allow
+            del self.pins[key]
+            return self.best(key)
         finalists = [(cost + CROSSING * self.crossings(key, p), p) for cost, p in ranked[:6]]
         return min(finalists)[1]
 
@@ -174,6 +186,8 @@ class _Search:
                 found[(before + after) / 2] = None
         if own is not None:
             found[own[0]] = None
+        if key in self.pins:
+            found = {self.pins[key]: None}
         rows = self.rows_for(element, lane)
         for x in found:
             if lane and not before < x < after:

@@ -25,6 +25,7 @@ EAST, NORTH, WEST, SOUTH = range(4)
 DOOR = 6.0  # to pass before an entry of others
 BEND, CROSSING, COLUMN_STEP, TRACK_STEP = 12.0, 25.0, 40.0, 3.0
 TRACKS = (3, 6, 10)  # tried in turn
+RETRIES = 4  # with another order of the wires
 
 # What it costs to leave and to enter a shape in each direction; a direction that is not named is not allowed.
 LEAVE: dict[str, dict[int, float]] = {
@@ -81,11 +82,16 @@ class Routes:
 
 
 def route(diagram: Diagram, places: Mapping[str, Place]) -> Routes:
-    """The ways of all wires. Raises Unroutable if some wire finds none even on many tracks."""
+    """The ways of all wires. A wire that finds none is given precedence, then more tracks are laid. Raises
+    Unroutable if that does not help either."""
+    urgent: list[tuple[str, str, int]] = []
     for tracks in TRACKS:
-        router = _Router(diagram, places, tracks)
-        if router.run():
-            return router.routes
+        for _ in range(RETRIES):
+            router = _Router(diagram, places, tracks)
+            stuck = router.run(urgent)
+            if stuck is None:
+                return router.routes
+            urgent = [stuck, *(wire for wire in urgent if wire != stuck)]
     raise Unroutable("the wires of this cell find no way")
 
 
@@ -110,6 +116,11 @@ class _Router:
         self.x, self.y = _distances(xs), _distances(ys)
         self.elements = {v: key for key, v in at.items()}
         self.doors = self._doors()
+        self.conveyors = [
+            (source, target, [link.source for link in diagram.elements[target].entries].index(source))
+            for way in diagram.conveyors.values()
+            for source, target in itertools.pairwise(way)
+        ]
         self.edges: dict[tuple[Vertex, Vertex], str] = {}
         self.uses: dict[Vertex, dict[str, int]] = {}  # a point → the nets there, 1 along x, 2 along y, 3 both
 
@@ -129,21 +140,22 @@ class _Router:
         """Whether a wire along this axis would block somebody's door."""
         return any(key not in own and axis == door for key, door in self.doors.get(vertex, ()))
 
-    def run(self) -> bool:
-        return all(self.wire(*wire) for wire in self.order())
+    def run(self, urgent: list[tuple[str, str, int]]) -> tuple[str, str, int] | None:
+        """Find all ways, the urgent wires' first; returns a wire that has none."""
+        first = [wire for wire in urgent if wire not in self.conveyors]
+        order = [*self.conveyors, *first, *(w for w in self.order() if w not in first and w not in self.conveyors)]
+        return next((wire for wire in order if not self.wire(*wire)), None)
 
     def order(self) -> list[tuple[str, str, int]]:
-        """Straight wires first, conveyors before all, then the bus, then by length."""
+        """Straight wires first, then the bus, then by length."""
         at, elements = self.routes.at, self.diagram.elements
-        lanes = {pair for way in self.diagram.conveyors.values() for pair in itertools.pairwise(way)}
         ranked: list[tuple[int, float, int, str, str, int]] = []
         for target in elements.values():
             for number, link in enumerate(target.entries):
                 (a, b), (c, d) = at[link.source], at[target.key]
                 kind = elements[link.source].kind
                 straight = (a == c and kind != "merge") or (b == d and kind not in ("brick", "merge"))
-                early = 0 if (link.source, target.key) in lanes else 1 if straight else 2
-                early += early == 2 and kind not in ("merge", "state", "input")
+                early = 0 if straight else 1 if kind in ("merge", "state", "input") else 2
                 length = abs(self.x[a] - self.x[c]) + abs(self.y[b] - self.y[d])
                 ranked.append((early, length, len(ranked), link.source, target.key, number))
         return [(source, target, number) for *_, source, target, number in sorted(ranked)]

@@ -3,10 +3,11 @@ operations of any graph."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ..graph import BlocksError, Graph
+from ..ops.leaves import nearest
 from .diagram import Diagram, diagram_of, is_cell
 from .emphasis import Wanted, emphasise
 from .figure import Figure
@@ -38,6 +39,8 @@ def draw(
     gradient: bool | str | None = None,
     theme: str = "classic",
     title: str | None = None,
+    x: Mapping[str, float] | None = None,
+    lane: Mapping[str, float] | None = None,
 ) -> Figure:
     """A `Figure` of a graph. One step of a cell is laid out as cells are, with its states on conveyors; any
     other graph in layers.
@@ -54,6 +57,8 @@ def draw(
         gradient: True for the way of the gradient alone; "beside" for both.
         theme: "classic", "monochrome" or "dark".
         title: the figure's title, also the name on closed steps.
+        x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, ….
+        lane: state → the number of its lane, 1 at the top.
 
     Raises BlocksError for a name that the graph does not have, and for options that do not fit it.
     """
@@ -64,7 +69,20 @@ def draw(
         diagram = diagram_of(graph, counts)
         if len(diagram.elements) <= LARGEST:
             try:
-                scene = _cell(graph, diagram, highlight, shapes, gradient, counts, title or "cell")
+                room = max(LABEL_ROOM if shapes else 0.0, SUM_ROOM if gradient else 0.0)
+                pins, lanes = _pins(diagram, x or {}), _lanes(diagram, lane or {})
+
+                def laid_out(of: Diagram) -> Scene:
+                    return emphasise(layout(of, room, title or "cell", pins, lanes), of, highlight)
+
+                scene = laid_out(diagram)
+                if shapes:
+                    scene = with_shapes(scene)
+                if gradient:
+                    marked = diagram_of(graph, counts, mark="∂")
+                    back = reversed_scene(marked, laid_out(marked))
+                    both = ("forwards", "backwards")
+                    scene = back if gradient is True else panels([scene, back], both, title or "cell")
                 if unroll is not None:
                     scene = unrolled(diagram, scene, unroll, zoom, full, title or "cell")
                 names = [open] if isinstance(open, str) else list(open or [])
@@ -81,21 +99,22 @@ def draw(
     return Figure(replace(scene, title=title or scene.title), colours)
 
 
-def _cell(
-    graph: Graph,
-    diagram: Diagram,
-    highlight: Wanted,
-    shapes: bool,
-    gradient: bool | str | None,
-    counts: bool,
-    title: str,
-) -> Scene:
-    room = max(LABEL_ROOM if shapes else 0.0, SUM_ROOM if gradient else 0.0)
-    forward = emphasise(layout(diagram, room, title), diagram, highlight)
-    if shapes:
-        forward = with_shapes(forward)
-    if not gradient:
-        return forward
-    marked = diagram_of(graph, counts, mark="∂")
-    back = reversed_scene(marked, emphasise(layout(marked, room, title), marked, highlight))
-    return back if gradient is True else panels([forward, back], ("forwards", "backwards"), title)
+def _pins(diagram: Diagram, wanted: Mapping[str, float]) -> dict[str, float]:
+    """Columns by element, from columns by name."""
+    pins: dict[str, float] = {}
+    for name, column in wanted.items():
+        keys = [e.key for e in diagram.elements.values() if e.name == name and e.kind not in ("state", "next", "merge")]
+        if not keys:
+            known = sorted({e.name for e in diagram.elements.values() if e.kind not in ("state", "next", "merge")})
+            hint = nearest(name, known)
+            raise BlocksError(f"there is nothing called {name!r} to place{hint}; there are {', '.join(known)}")
+        pins |= {key: float(column) for key in keys}
+    return pins
+
+
+def _lanes(diagram: Diagram, wanted: Mapping[str, float]) -> Mapping[str, float]:
+    for state in wanted:
+        if state not in diagram.conveyors:
+            known = ", ".join(diagram.conveyors) or "none"
+            raise BlocksError(f"there is no conveyor {state!r}; there are: {known}")
+    return wanted
