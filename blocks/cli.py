@@ -193,11 +193,12 @@ def figures(
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write into.")] = Path("blocks-figures"),
     format: Annotated[list[str] | None, typer.Option(help="svg, png, pdf, ...; repeatable.")] = None,
     theme: Annotated[str, typer.Option(help="classic, monochrome or dark.")] = "classic",
+    page: Annotated[bool, typer.Option("--page", help="Write a README.md that shows them, too.")] = False,
 ) -> None:
     """Write the book's figures 7.3 and 7.4 a to d, and one of each gallery cell."""
     from .draw.figures import write_figures
 
-    written = write_figures(output, tuple(format or ("svg", "png")), theme)
+    written = write_figures(output, tuple(format or ("svg", "png")), theme, page)
     typer.echo(f"written to {output}/: {', '.join(path.name for path in written)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import os
 import re
@@ -40,6 +41,11 @@ class Figure:
     def dot(self) -> graphviz.Digraph:
         """The figure as a `graphviz.Digraph` with every position given (engine ``nop2``)."""
         return to_dot(self.scene, self.theme)
+
+    @property
+    def digest(self) -> str:
+        """What tells this figure from another one: the same on every machine, whatever its fonts."""
+        return hashlib.sha256(self.dot.source.encode()).hexdigest()[:16]
 
     def to_networkx(self) -> networkx.MultiDiGraph:
         """What is drawn, as a graph: shapes and wires with their labels, kinds and places."""
@@ -83,7 +89,7 @@ class Figure:
         words = f"<title>{html.escape(self.title)}</title>\n<desc>{html.escape(self.description)}</desc>\n"
         head = re.search(r"<svg[^>]*>", text)
         assert head is not None
-        opening = head.group().replace("<svg", '<svg role="img"', 1)
+        opening = head.group().replace("<svg", f'<svg role="img" data-figure="{self.digest}"', 1)
         return (text[: head.start()] + opening + "\n" + words + text[head.end() :].lstrip("\n")).encode()
 
     def save(self, path: str | os.PathLike[str]) -> Path:

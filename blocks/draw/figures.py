@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .. import cells
 from ..graph import BlocksError
+from ..train.files import write_whole
 from .figure import FORMATS, Figure
 from .panels import panels
 from .themes import theme as theme_of
@@ -58,13 +59,36 @@ def figures(theme: str = "classic") -> Iterator[tuple[str, Figure]]:
         yield f"cell-{name}", draw(make(SIZE, SIZE).graph, title=f"One step of the cell {name}", theme=theme)
 
 
+def gallery_page() -> str:
+    """A page in Markdown that shows all figures."""
+    command = "blocks figures -o examples/gallery --format svg --page"
+    lines = ["# Figures", "", f"Drawn from the graphs that train, by `{command}`.", ""]
+    lines += ["## The book's figures", "", "7.3: an SRN and an LSTM over three steps, the middle one open.", ""]
+    lines += ["![Figure 7.3](fig-7.3.svg)", ""]
+    for part, title in TITLES.items():
+        lines += [f"7.4{part}: {title[0].lower() if title[1].islower() else title[0]}{title[1:]}.", ""]
+        lines += [f"![Figure 7.4{part}](fig-7.4{part}.svg)", ""]
+    lines += ["## The gallery", ""]
+    for name in cells.__all__:
+        said = (getattr(cells, name).__doc__ or name).strip().splitlines()[0]
+        lines += [f"### `{name}`", "", said, "", f"![One step of the cell {name}](cell-{name}.svg)", ""]
+    return "\n".join(lines)
+
+
 def write_figures(
-    folder: str | os.PathLike[str], formats: tuple[str, ...] = ("svg", "png"), theme: str = "classic"
+    folder: str | os.PathLike[str],
+    formats: tuple[str, ...] = ("svg", "png"),
+    theme: str = "classic",
+    page: bool = False,
 ) -> list[Path]:
-    """Write all figures into a folder, which is made if need be. Raises BlocksError for an unknown format."""
+    """Write all figures into a folder, which is made if need be; and with `page` a README.md that shows them.
+    Raises BlocksError for an unknown format."""
     for format in formats:
         if format not in FORMATS:
             raise BlocksError(f"a figure can be {', '.join(FORMATS)}, not {format!r}")
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    return [figure.save(target / f"{name}.{format}") for name, figure in figures(theme) for format in formats]
+    written = [figure.save(target / f"{name}.{format}") for name, figure in figures(theme) for format in formats]
+    if page:
+        write_whole(target / "README.md", gallery_page().encode())
+    return written
