@@ -97,7 +97,7 @@ def _node(
 
 
 def _wire(dot: graphviz.Digraph, wire: Wire, way: list[Point], theme: Theme) -> None:
-    base = {"conveyor": theme.conveyor, "gradient": theme.gradient}.get(wire.kind, theme.wire)
+    base = {"conveyor": theme.conveyor, "gradient": theme.gradient, "wrong": theme.wrong}.get(wire.kind, theme.wire)
     colour = (wire.paint or base) if wire.lit else theme.faded_wire
     width = {"conveyor": "2.2", "bus": "2"}.get(wire.kind, "1.2")
     ends = ""
@@ -107,7 +107,7 @@ def _wire(dot: graphviz.Digraph, wire: Wire, way: list[Point], theme: Theme) -> 
     dot.edge(
         wire.source, wire.target, pos=pos, color=colour, penwidth=width, id=f"wire-{wire.key}",
         arrowhead="normal" if wire.arrow else "none", tooltip=quoted(wire.tooltip), edgetooltip=quoted(wire.tooltip),
-        **{"class": wire.kind if wire.lit else f"{wire.kind} faded"},
+        style="dashed" if wire.dashed else "solid", **{"class": wire.kind if wire.lit else f"{wire.kind} faded"},
     )  # fmt: skip
 
 

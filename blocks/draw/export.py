@@ -33,7 +33,7 @@ def network(scene: Scene) -> networkx.MultiDiGraph:
         way = " ".join(f"{round(x, 3):g},{round(y, 3):g}" for x, y in w.points)
         out.add_edge(
             w.source, w.target, key=w.key, kind=w.kind, shape=w.shape, tooltip=_printable(w.tooltip), way=way,
-            emphasised=w.lit,
+            emphasised=w.lit, computed=not w.dashed,
         )  # fmt: skip
     return out
 

@@ -20,18 +20,26 @@ from .text import line
 SUM = 9.0
 
 
-def carried(graph: Graph) -> set[tuple[Node, Node]]:
-    """The pairs (value, user of it) between which gradient flows back, if it comes in at all outputs."""
+def cotangents(graph: Graph) -> dict[Node, Node]:
+    """Node → its gradient, if ``d/<output>`` comes in at each output."""
     targets = {node: name for name, node in graph.outputs.items() if node.dtype == "float"}
     floats = [node for node in graph.order() if node.dtype == "float"]
-    seeds = {node: make_input(f"d/{name}", node.shape, "float", role="gradient") for node, name in targets.items()}
-    cotangents, _ = backward(seeds, floats)
+    seeds = {
+        node: make_input(f"d/{name}", node.shape, "float", role="gradient", default="zeros")
+        for node, name in targets.items()
+    }
+    return backward(seeds, floats)[0]
+
+
+def carried(graph: Graph) -> set[tuple[Node, Node]]:
+    """The pairs (value, user of it) between which gradient flows back, if it comes in at all outputs."""
+    gradients = cotangents(graph)
     found: set[tuple[Node, Node]] = set()
     for node in graph.order():
-        if node in cotangents and node.op.vjp is not None and node.op.name != "stop_gradient":
-            back = node.op.vjp(cotangents[node], node, *node.operands)
-            found |= {(o, node) for o, g in zip(node.operands, back, strict=True) if g is not None and o in cotangents}
-    return found | {(node, node) for node in targets}
+        if node in gradients and node.op.vjp is not None and node.op.name != "stop_gradient":
+            back = node.op.vjp(gradients[node], node, *node.operands)
+            found |= {(o, node) for o, g in zip(node.operands, back, strict=True) if g is not None and o in gradients}
+    return found | {(node, node) for node in graph.outputs.values() if node.dtype == "float"}
 
 
 def reversed_scene(diagram: Diagram, scene: Scene) -> Scene:

@@ -7,13 +7,14 @@ Sizes are our own, from `text`, and places are read back, so a scene comes out a
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
 import graphviz
 
-from ..graph import BlocksError, Graph, Node, show_shape, subgraphs
+from ..graph import BlocksError, Graph, Node, WiringError, show_shape, subgraphs
 from ..ops.leaves import nearest
 from ..ops.loop import FINAL, NEXT
 from .diagram import SYMBOLS
@@ -43,6 +44,29 @@ def layered(graph: Graph, wanted: Wanted = None, bricks: bool = True, shapes: bo
             f"there is nothing called {unknown[0]!r} to highlight{hint}; there are {', '.join(sorted(painter.names))}"
         )
     return painter.scene(title or f"graph with the outputs {', '.join(graph.outputs)}")
+
+
+def wrong_wires(error: WiringError) -> Scene:
+    """The scene of a wiring error."""
+    painter = _Painter(None, True, False)
+    ends: dict[str, str] = {}
+    if error.operands:
+        graph = Graph({f"operand {i}": node for i, node in enumerate(error.operands, 1)})
+        ends = painter.paint(painter.dot, graph, {}, leaves=True)
+    message = clip(str(error).split(" [")[0], 160)
+    lines = (line(clip(error.op or "wiring"), 13), *(line(row, 8) for row in textwrap.wrap(message, 48)))
+    w, h = extent(lines)
+    key = painter.fresh()
+    painter.shapes[key] = Shape(
+        key, "wrong", "box", error.op, 0, 0, w + 16, h + 10, lines, str(error), frozenset({error.op})
+    )
+    painter.dot.node(key, width=f"{(w + 16) / 72:.4f}", height=f"{(h + 10) / 72:.4f}")
+    painter.with_shapes = True
+    for number, node in enumerate(error.operands, 1):
+        painter.edge(painter.dot, ends[f"operand {number}"], key, node)
+    wrong = {pair: replace(wire, kind="wrong") for pair, wire in painter.wires.items() if pair[1] == key}
+    painter.wires |= wrong
+    return painter.scene("a wiring error", str(error))
 
 
 class _Painter:
@@ -81,9 +105,10 @@ class _Painter:
             or (node.role == "parameter" and node.brick is not None)
         )
 
-    def paint(self, dot: graphviz.Digraph, graph: Graph, bound: dict[str, str]) -> dict[str, str]:
-        """Draw a graph; `bound` has the identifiers outside that its inputs are fed from. Returns the
-        identifier behind each output, "" where nothing is drawn."""
+    def paint(self, dot: graphviz.Digraph, graph: Graph, bound: dict[str, str], leaves: bool = False) -> dict[str, str]:
+        """Draw a graph; `bound` has the identifiers outside that its inputs are fed from. With `leaves`, its
+        outputs get no shapes of their own. Returns the identifier behind each output, "" where nothing is
+        drawn."""
         where: dict[Node, str] = {}  # node → the identifier that its value comes from
         boxes: dict[str, str] = {}
         loops: dict[Node, dict[str, str]] = {}
@@ -113,7 +138,7 @@ class _Painter:
                 self.edge(dot, bound.get(name, ""), where[node], node)
         ends: dict[str, str] = {}
         for name, node in graph.outputs.items():
-            if (bound and not name.startswith(NEXT)) or name in folded or not where[node]:
+            if leaves or (bound and not name.startswith(NEXT)) or name in folded or not where[node]:
                 ends[name] = where[node]
                 continue
             label = f"{name.removeprefix(NEXT)}(t)" if name.startswith(NEXT) else name
@@ -194,10 +219,10 @@ class _Painter:
         self.wires[tail, head] = Wire(
             key, kind, tail, head, tail, (), label=label, shape=shape, tooltip=f"{wire.describe()}", lit=lit
         )
-        room = {"label": "x" * round(label.width / 6), "fontsize": "9"} if label else {}
+        room = {"label": "x" * round((label.width + 8) / 4.5), "fontsize": "9"} if label else {}
         self.dot.edge(tail, head, key=key, **room)
 
-    def scene(self, title: str) -> Scene:
+    def scene(self, title: str, description: str = "") -> Scene:
         """Have Graphviz lay the graph out, and read the places back."""
         import pygraphviz
 
@@ -220,7 +245,7 @@ class _Painter:
             x0, y0, x1, y1 = map(float, _frame_box(laid, key))
             text = line(clip(label, 60), 9)
             frames.append(Frame(key, "group", x0, y0, max(x1 - x0, text.width + 20), y1 - y0, (text,), label))
-        return fit(Scene(0, 0, tuple(placed), tuple(wires), tuple(frames), (), title, title))
+        return fit(Scene(0, 0, tuple(placed), tuple(wires), tuple(frames), (), title, description or title))
 
 
 def fit(scene: Scene) -> Scene:

@@ -21,7 +21,8 @@ def panels(scenes: Sequence[Scene], captions: Sequence[str] = (), title: str = "
     for number, scene in enumerate(scenes):
         dx = x
         dy = y - scene.height if below else (tallest - scene.height) / 2
-        placed.append(scene.moved(dx, dy, f"panel{number + 1}-" if len(scenes) > 1 else ""))
+        apart = len(scenes) > 1 or any(s.kind == "caption" for s in scene.shapes)
+        placed.append(scene.moved(dx, dy, f"panel{number + 1}-" if apart else ""))
         if number < len(captions) and captions[number]:
             text = (line(captions[number], CAPTION),)
             w, h = extent(text)

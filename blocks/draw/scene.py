@@ -98,6 +98,7 @@ class Wire:
     names: frozenset[str] = frozenset()
     lit: bool = True
     paint: str | None = None
+    dashed: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class Theme:
     faded: Paint
     faded_wire: str
     wrong: str
+    values: tuple[str, str, str]  # negative, zero, positive
 
 
 _PLAIN = ("state", "next", "input", "output", "constant", "caption")
@@ -52,10 +53,12 @@ THEMES = {
             "step": ("#d8efd9", "#2c6b34", "#173b1c"),
             "gap": ("#ffffff", "#767676", "#4a4a4a"),
             "gradient": ("#dcd3f2", "#4527a0", "#2b1766"),
+            "wrong": ("#fff0f0", "#b00020", "#7a0016"),
         },
         wire="#1b1b1b", conveyor="#1b1b1b", gradient="#4527a0",
         frames={"cell": ("#e6f4e4", "#5d8a61"), "open": ("#fff6da", "#8a6d1a"), "group": ("#f1f5f9", "#64748b")},
         faded=("#fafafa", "#c9c9c9", "#949494"), faded_wire="#d3d3d3", wrong="#b00020",
+        values=("#1f5fa8", "#7d7d7d", "#b35806"),
     ),
     "monochrome": _theme(
         "monochrome", "#ffffff", "#000000",
@@ -67,10 +70,12 @@ THEMES = {
             "step": ("#f4f4f4", "#000000", "#000000"),
             "gap": ("#ffffff", "#000000", "#000000"),
             "gradient": ("#a8a8a8", "#000000", "#000000"),
+            "wrong": ("#ffffff", "#000000", "#000000"),
         },
         wire="#000000", conveyor="#000000", gradient="#000000",
         frames={"cell": ("#ffffff", "#000000"), "open": ("#f4f4f4", "#000000"), "group": ("#ffffff", "#5a5a5a")},
         faded=("#ffffff", "#cccccc", "#949494"), faded_wire="#d9d9d9", wrong="#000000",
+        values=("#000000", "#8c8c8c", "#000000"),
     ),
     "dark": _theme(
         "dark", "#14181d", "#eef1f4",
@@ -82,10 +87,12 @@ THEMES = {
             "step": ("#1f3a25", "#93d39b", "#e1f5e4"),
             "gap": ("#14181d", "#a0a7af", "#c9ced4"),
             "gradient": ("#35276b", "#c3b1ff", "#ebe5ff"),
+            "wrong": ("#3a1414", "#ff8a80", "#ffd9d6"),
         },
         wire="#eef1f4", conveyor="#eef1f4", gradient="#c3b1ff",
         frames={"cell": ("#1c2721", "#7fae86"), "open": ("#2a2411", "#d9b95b"), "group": ("#1b222b", "#8fa0b3")},
         faded=("#1a1f25", "#3f4750", "#737d87"), faded_wire="#363d45", wrong="#ff8a80",
+        values=("#74b3ff", "#8f979f", "#ffb05c"),
     ),
 }  # fmt: skip
 

@@ -96,14 +96,15 @@ def _tikz_frame(frame: Frame, theme: Theme, colour: Any) -> str:
 
 
 def _tikz_wire(wire: Wire, points: list[Point], theme: Theme, colour: Any) -> str:
-    base = {"conveyor": theme.conveyor, "gradient": theme.gradient}.get(wire.kind, theme.wire)
+    base = {"conveyor": theme.conveyor, "gradient": theme.gradient, "wrong": theme.wrong}.get(wire.kind, theme.wire)
     ink = (wire.paint or base) if wire.lit else theme.faded_wire
     width = {"conveyor": 2.2, "bus": 2.0}.get(wire.kind, 1.2)
     way = f"({_p(points[0][0])},{_p(points[0][1])})"
     for a, b, c in zip(points[1::3], points[2::3], points[3::3], strict=True):
         way += f" .. controls ({_p(a[0])},{_p(a[1])}) and ({_p(b[0])},{_p(b[1])}) .. ({_p(c[0])},{_p(c[1])})"
     arrow = ", -{Latex[length=6bp, width=4.5bp]}" if wire.arrow else ""
-    return f"\\draw[{colour(ink)}, line width={width}bp{arrow}] {way};"
+    dashed = ", dashed" if wire.dashed else ""
+    return f"\\draw[{colour(ink)}, line width={width}bp{dashed}{arrow}] {way};"
 
 
 def _tikz_shape(shape: Shape, theme: Theme, colour: Any) -> list[str]:

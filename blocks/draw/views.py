@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from ..graph import BlocksError, Graph
+from ..graph import BlocksError, Graph, Node, WiringError
 from ..ops.leaves import nearest
 from .diagram import Diagram, diagram_of, is_cell
 from .emphasis import Wanted, emphasise
 from .figure import Figure
 from .gradients import reversed_scene
 from .labels import with_shapes
-from .layered import layered
+from .layered import layered, wrong_wires
 from .layout import layout
 from .opened import opened
 from .panels import panels
@@ -21,6 +22,7 @@ from .route import Unroutable
 from .scene import Scene
 from .themes import theme as theme_of
 from .unrolled import unrolled
+from .values import computed, gradient_values, legend, with_values
 
 LARGEST = 120  # elements; a larger graph is drawn in layers
 LABEL_ROOM, SUM_ROOM = 9.0, 9.0
@@ -38,6 +40,7 @@ def draw(
     full: bool = False,
     gradient: bool | str | None = None,
     theme: str = "classic",
+    values: Mapping[str, Any] | None = None,
     title: str | None = None,
     x: Mapping[str, float] | None = None,
     lane: Mapping[str, float] | None = None,
@@ -55,6 +58,8 @@ def draw(
         unroll: how many steps to draw side by side. The middle of more than seven is left out unless `full`.
         zoom: the step to show open, from 1; "all" or "none". By default the middle one.
         gradient: True for the way of the gradient alone; "beside" for both.
+        values: feeds of a run, name → array, whose values are to stand on the wires; with `gradient`, also the
+            gradient that comes in, ``d/y`` or ``d/next/h``. What they do not suffice for is drawn as not computed.
         theme: "classic", "monochrome" or "dark".
         title: the figure's title, also the name on closed steps.
         x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, ….
@@ -65,11 +70,13 @@ def draw(
     colours = theme_of(theme)
     if gradient not in (None, False, True, "beside"):
         raise BlocksError(f"gradient is True or 'beside', not {gradient!r}")
+    if values is not None and unroll is not None:
+        raise BlocksError("values stand on the wires of one step; leave out unroll, or values")
     if bricks and is_cell(graph):
         diagram = diagram_of(graph, counts)
         if len(diagram.elements) <= LARGEST:
             try:
-                room = max(LABEL_ROOM if shapes else 0.0, SUM_ROOM if gradient else 0.0)
+                room = max(LABEL_ROOM if shapes or values else 0.0, SUM_ROOM if gradient else 0.0)
                 pins, lanes = _pins(diagram, x or {}), _lanes(diagram, lane or {})
 
                 def laid_out(of: Diagram) -> Scene:
@@ -78,11 +85,21 @@ def draw(
                 scene = laid_out(diagram)
                 if shapes:
                     scene = with_shapes(scene)
+                said: dict[Node, Any] = {}
+                if values is not None and gradient is not True:
+                    said = computed(graph, {k: v for k, v in values.items() if not gradient or k[:2] != "d/"})
+                    scene = with_values(scene, diagram, said, colours)
                 if gradient:
                     marked = diagram_of(graph, counts, mark="∂")
                     back = reversed_scene(marked, laid_out(marked))
+                    if values is not None:
+                        slopes = gradient_values(graph, values)
+                        back = with_values(back, marked, slopes, colours)
+                        said = {**slopes, **said}
                     both = ("forwards", "backwards")
                     scene = back if gradient is True else panels([scene, back], both, title or "cell")
+                if said:
+                    scene = panels([scene], (legend(said),), title or "cell")
                 if unroll is not None:
                     scene = unrolled(diagram, scene, unroll, zoom, full, title or "cell")
                 names = [open] if isinstance(open, str) else list(open or [])
@@ -92,11 +109,21 @@ def draw(
                 return Figure(scene, colours)
             except Unroutable:
                 pass
-    wanted = [name for name, value in (("unroll", unroll), ("gradient", gradient), ("open", open)) if value]
+    wanted = [
+        name
+        for name, value in (("unroll", unroll), ("gradient", gradient), ("open", open), ("values", values))
+        if value
+    ]
     if wanted:
         raise BlocksError(f"{' and '.join(wanted)}: only for one step of a cell, drawn with its bricks")
     scene = layered(graph, highlight, bricks, shapes)
     return Figure(replace(scene, title=title or scene.title), colours)
+
+
+def draw_error(error: WiringError, theme: str = "classic") -> Figure:
+    """A `Figure` of a wiring error: the operands as far as they were built, and the operation that does not
+    take them, with the wires between them marked and their shapes written on them."""
+    return Figure(wrong_wires(error), theme_of(theme))
 
 
 def _pins(diagram: Diagram, wanted: Mapping[str, float]) -> dict[str, float]:
