@@ -1,4 +1,4 @@
-"""The command line: ``blocks demo``, ``train``, ``sample``, ``draw``, ``describe``, ``doctor``."""
+"""The command line: ``blocks demo``, ``train``, ``sample``, ``draw``, ``figures``, ``describe``, ``doctor``."""
 
 from __future__ import annotations
 
@@ -175,6 +175,7 @@ def draw(
     gradient: Annotated[bool, typer.Option("--gradient", help="The way of the gradient beside the cell.")] = False,
     shapes: Annotated[bool, typer.Option("--shapes", help="Write the shape on each wire.")] = False,
     counts: Annotated[bool, typer.Option("--counts", help="Write the number of weights into each brick.")] = False,
+    fold: Annotated[list[str] | None, typer.Option(help="A cell inside the cell to fold; repeatable.")] = None,
     theme: Annotated[str, typer.Option(help="classic, monochrome or dark.")] = "classic",
     inputs: Annotated[int, typer.Option(min=1, help="Features of the input.")] = 8,
     units: Units = 8,
@@ -183,7 +184,7 @@ def draw(
     figure = load_cell(cell)(inputs, units).draw(
         highlight=highlight or None, bricks=not operations, shapes=shapes, counts=counts, unroll=unroll, zoom=zoom,
         full=full, open=open_ or None, gradient="beside" if gradient else None, theme=theme,
-        title=cell.rpartition(":")[2],
+        fold=fold or False, title=cell.rpartition(":")[2],
     )  # fmt: skip
     typer.echo(f"written: {figure.save(output)}")
 

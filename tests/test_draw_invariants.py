@@ -205,6 +205,7 @@ VIEWS = {
     "beside": {"gradient": "beside"},
     "shapes": {"shapes": True},
     "counts": {"counts": True},
+    "folded": {"fold": True},
     "shapes, unrolled": {"shapes": True, "unroll": 3},
 }
 
@@ -213,6 +214,25 @@ VIEWS = {
 @pytest.mark.parametrize("make", [bk.cells.srn, bk.cells.lstm, bk.cells.gru, bk.cells.book_lstm, *UNUSUAL])
 def test_views(make: Callable[[int, int], bk.Cell], options: dict[str, Any]) -> None:
     check(make(5, 5).draw(**options).scene)
+
+
+def test_groups() -> None:
+    """Each cell inside a cell has a frame, and only its own shapes in it; folded, it is one box."""
+    cell = stacked(5, 5)
+    scene = cell.draw().scene
+    groups = {f.tooltip: f for f in scene.frames if f.kind == "group"}
+    assert set(groups) == {"one", "two", "three"}
+    for name, f in groups.items():
+        inside = [s for s in scene.shapes if f.x < s.x < f.x + f.w and f.y < s.y < f.y + f.h]
+        bricks = {s.name for s in inside if s.kind == "brick"}
+        assert bricks == {s.name for s in scene.shapes if s.name.startswith(f"{name}/") and s.kind == "brick"} != set()
+    folded = cell.draw(fold=True).scene
+    check(folded)
+    assert {s.name for s in folded.shapes if s.kind == "brick"} == {"one", "two", "three", "out"}
+    assert not [s for s in folded.shapes if s.kind in ("state", "operation")]
+    check(cell.draw(fold="two", unroll=3, highlight="one").scene)
+    with pytest.raises(bk.BlocksError, match=r"no group 'tow' to fold \(did you mean 'two'"):
+        cell.draw(fold="tow")
 
 
 @pytest.mark.parametrize("name", GALLERY)

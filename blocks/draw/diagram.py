@@ -12,11 +12,11 @@ once, into a bus.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ..equations import equations
-from ..graph import Graph, Node, show_shape, subgraphs
+from ..graph import BlocksError, Graph, Node, show_shape, subgraphs
 from ..ops.loop import NEXT
 from .text import Line, Run, clip, line, value_at
 
@@ -78,15 +78,24 @@ def is_cell(graph: Graph) -> bool:
     return any(name.startswith(NEXT) for name in graph.outputs) and not any(subgraphs(n) for n in graph.order())
 
 
-def diagram_of(graph: Graph, counts: bool = False, fold: bool = True, mark: str = "") -> Diagram:
+def diagram_of(
+    graph: Graph,
+    counts: bool = False,
+    fold: bool = True,
+    mark: str = "",
+    change: Callable[[dict[str, Element]], dict[str, Element]] | None = None,
+) -> Diagram:
     """The diagram of a cell's one-step graph.
 
     counts: write into each brick how many weights it has. fold: one element for each brick; else one for each
-    operation and each of the weights. mark: what stands before the names of values and bricks, ``∂``.
+    operation and each of the weights. mark: what stands before the names of values and bricks, ``∂``. change:
+    what is done to the elements before their wires are merged; `groups.fold` for one.
     """
     builder = _Builder(graph, counts, fold, mark)
     builder.nodes()
     builder.ends()
+    if change:
+        builder.elements = change(builder.elements)
     builder.merge()
     elements = {e.key: e for e in builder.ordered()}
     return Diagram(elements, _conveyors(elements), graph)
@@ -294,6 +303,8 @@ class _Builder:
                 if not waiting[user]:
                     ready.append(user)
             ready.sort(key=rank.__getitem__)
+        if len(out) < len(self.elements):
+            raise BlocksError("a group takes a value that is made from its own; it cannot be folded into one box")
         return out
 
 

@@ -69,9 +69,9 @@ def _frame(dot: graphviz.Digraph, frame: Frame, theme: Theme) -> None:
     _node(dot, frame.key, x, y, frame.w, frame.h, "box", "filled,rounded", fill, edge, "frame", frame.tooltip, "")
     if frame.lines:
         w, h = extent(frame.lines)
-        at = (frame.x + 10 + w / 2, frame.y + frame.h - 4 - h / 2)
         label = _html(frame.lines, theme.text if frame.lit else theme.faded[2])
-        _node(dot, f"{frame.key}-label", *at, w + 8, h + 8, "none", "", edge, edge, "caption", frame.tooltip, label)
+        key, tip = f"{frame.key}-label", frame.tooltip
+        _node(dot, key, *frame.label_at, w + 8, h + 8, "none", "", edge, edge, "caption", tip, label)
 
 
 def _shape(dot: graphviz.Digraph, shape: Shape, theme: Theme) -> None:

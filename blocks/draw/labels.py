@@ -3,8 +3,9 @@ else is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import pairwise
 
 from .scene import Point, Scene, Wire
 from .text import LINE_HEIGHT, Line, line
@@ -54,6 +55,24 @@ def _place(scene: Scene, wire: Wire, label: Line, taken: list[Box], lines: list[
                 inside = box[0] >= 0 and box[1] >= 0 and box[2] <= scene.width and box[3] <= scene.height
                 if inside and not any(_meet(box, other) for other in (*taken, *lines)):
                     return at
+    return None
+
+
+def free_place(scene: Scene, label: Line, area: Box, others: Iterable[tuple[Line, Point]] = ()) -> Point | None:
+    """Where in an area a label lies on nothing, as far up and left as can be; None if nowhere."""
+    taken = [(s.left, s.bottom, s.right, s.top) for s in scene.shapes]
+    taken += [_around(a, b) for w in scene.wires for a, b in pairwise(w.points)]
+    taken += [_box(w.label, w.label_at) for w in scene.wires if w.label and w.label_at]
+    taken += [_box(other, at) for other, at in others]
+    w, h = label.width / 2, label.size * LINE_HEIGHT / 2
+    y = area[3] - h
+    while y - h >= area[1]:
+        x = area[0] + w
+        while x + w <= area[2]:
+            if not any(_meet(_box(label, (x, y)), other) for other in taken):
+                return x, y
+            x += 5
+        y -= 5
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from .text import Line
+from .text import Line, extent
 
 Point = tuple[float, float]
 
@@ -103,7 +103,8 @@ class Wire:
 
 @dataclass(frozen=True)
 class Frame:
-    """A rectangle behind the shapes of a cell, a step, an opened brick or a group."""
+    """A rectangle behind the shapes of a cell, a step, an opened brick or a group. Its label stands at `at`, or
+    in its upper left corner."""
 
     key: str
     kind: str
@@ -114,6 +115,13 @@ class Frame:
     lines: tuple[Line, ...] = ()
     tooltip: str = ""
     lit: bool = True
+    at: Point | None = None
+
+    @property
+    def label_at(self) -> Point:
+        """The middle of its label."""
+        w, h = extent(self.lines)
+        return self.at or (self.x + 10 + w / 2, self.y + self.h - 4 - h / 2)
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,10 @@ class Scene:
         """The shape of that key."""
         return next(s for s in self.shapes if s.key == key)
 
+    def with_frames(self, frames: Iterable[Frame]) -> Scene:
+        """The same scene with more frames, in front of those it has."""
+        return replace(self, frames=(*self.frames, *frames))
+
     def moved(self, dx: float, dy: float, prefix: str = "") -> Scene:
         """The same scene elsewhere, `prefix` before all its keys."""
 
@@ -168,7 +180,10 @@ class Scene:
             self,
             shapes=tuple(replace(s, key=prefix + s.key, x=s.x + dx, y=s.y + dy) for s in self.shapes),
             wires=tuple(wires),
-            frames=tuple(replace(f, key=prefix + f.key, x=f.x + dx, y=f.y + dy) for f in self.frames),
+            frames=tuple(
+                replace(f, key=prefix + f.key, x=f.x + dx, y=f.y + dy, at=at(f.at) if f.at else None)
+                for f in self.frames
+            ),
             dots=tuple(replace(d, x=d.x + dx, y=d.y + dy, net=prefix + d.net) for d in self.dots),
             ports={name: at(p) for name, p in self.ports.items()},
         )

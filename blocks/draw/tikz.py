@@ -11,7 +11,7 @@ from typing import Any
 
 from .scene import Frame, Point, Scene, Shape, Wire
 from .strokes import strokes
-from .text import SUBSCRIPT, Line, extent
+from .text import SUBSCRIPT, Line
 from .themes import Theme
 
 _TEX = {
@@ -90,8 +90,7 @@ def _tikz_frame(frame: Frame, theme: Theme, colour: Any) -> str:
         f"rectangle ({_p(frame.x + frame.w)},{_p(frame.y + frame.h)});"
     )
     if frame.lines:
-        w, h = extent(frame.lines)
-        out += "\n" + _tikz_text(frame.lines, (frame.x + 10 + w / 2, frame.y + frame.h - 4 - h / 2), colour(theme.text))
+        out += "\n" + _tikz_text(frame.lines, frame.label_at, colour(theme.text))
     return out
 
 

@@ -13,6 +13,8 @@ from .diagram import Diagram, diagram_of, is_cell
 from .emphasis import Wanted, emphasise
 from .figure import Figure
 from .gradients import reversed_scene
+from .groups import fold as fold_groups
+from .groups import framed
 from .labels import with_shapes
 from .layered import layered, wrong_wires
 from .layout import layout
@@ -41,6 +43,7 @@ def draw(
     gradient: bool | str | None = None,
     theme: str = "classic",
     values: Mapping[str, Any] | None = None,
+    fold: bool | str | Iterable[str] = False,
     title: str | None = None,
     x: Mapping[str, float] | None = None,
     lane: Mapping[str, float] | None = None,
@@ -60,6 +63,7 @@ def draw(
         gradient: True for the way of the gradient alone; "beside" for both.
         values: feeds of a run, name → array, whose values are to stand on the wires; with `gradient`, also the
             gradient that comes in, ``d/y`` or ``d/next/h``. What they do not suffice for is drawn as not computed.
+        fold: cells inside the cell to draw as one box each, by name; True for all.
         theme: "classic", "monochrome" or "dark".
         title: the figure's title, also the name on closed steps.
         x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, ….
@@ -73,14 +77,17 @@ def draw(
     if values is not None and unroll is not None:
         raise BlocksError("values stand on the wires of one step; leave out unroll, or values")
     if bricks and is_cell(graph):
-        diagram = diagram_of(graph, counts)
+        wanted_groups = [fold] if isinstance(fold, str) else None if isinstance(fold, bool) else list(fold)
+        change = (lambda elements: fold_groups(elements, wanted_groups)) if fold else None
+        diagram = diagram_of(graph, counts, change=change)
         if len(diagram.elements) <= LARGEST:
             try:
                 room = max(LABEL_ROOM if shapes or values else 0.0, SUM_ROOM if gradient else 0.0)
                 pins, lanes = _pins(diagram, x or {}), _lanes(diagram, lane or {})
 
                 def laid_out(of: Diagram) -> Scene:
-                    return emphasise(layout(of, room, title or "cell", pins, lanes), of, highlight)
+                    scene = framed(layout(of, room, title or "cell", pins, lanes), of.elements)
+                    return emphasise(scene, of, highlight)
 
                 scene = laid_out(diagram)
                 if shapes:
@@ -90,7 +97,7 @@ def draw(
                     said = computed(graph, {k: v for k, v in values.items() if not gradient or k[:2] != "d/"})
                     scene = with_values(scene, diagram, said, colours)
                 if gradient:
-                    marked = diagram_of(graph, counts, mark="∂")
+                    marked = diagram_of(graph, counts, mark="∂", change=change)
                     back = reversed_scene(marked, laid_out(marked))
                     if values is not None:
                         slopes = gradient_values(graph, values)
