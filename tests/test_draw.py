@@ -126,6 +126,8 @@ def test_svg(kind: str) -> None:
     assert root.attrib["role"] == "img"
     assert [child.tag for child in root][:2] == [f"{SVG}title", f"{SVG}desc"]
     assert root[0].text and root[1].text
+    if kind in ("cell", "steps"):
+        assert "forget = σ(x W_x + h' W_h + b)" in root[1].text
     ids = [e.attrib["id"] for e in root.iter() if "id" in e.attrib]
     assert len(ids) == len(set(ids))
     groups = {e.attrib["id"]: e for e in root.iter(f"{SVG}g") if "id" in e.attrib}
@@ -306,6 +308,13 @@ def test_a_brick_says_what_it_is() -> None:
     state = next(s for s in scene.shapes if s.kind == "state" and s.name == "h")
     assert state.lines[0].plain == "h_t−1"
     assert [r.sub for r in state.lines[0].runs] == [False, True]
+
+
+def test_a_table_belongs_to_its_brick() -> None:
+    ids, h = bk.input("ids", dtype="int"), bk.state("h", 4)
+    scene = bk.Cell({h: bk.TANH(4, name="hidden")(bk.EMBED(10, 3)(ids), h)}, h).draw(counts=True).scene
+    assert not [s for s in scene.shapes if s.kind == "parameter"]
+    assert next(s for s in scene.shapes if s.name == "embed").lines[2].plain == "30 weights"
 
 
 def test_pins(tmp_path: Path) -> None:

@@ -13,69 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from ..equations import equations
-from ..graph import BlocksError, Graph, Node, show_shape, subgraphs
+from ..graph import BlocksError, Graph, Node, show_shape
 from ..ops.loop import NEXT
+from .elements import INFIX, SILENT, SYMBOLS, Diagram, Element, Link, calls, conveyors, owners
 from .text import Line, Run, clip, line, value_at
 
-SYMBOLS = {
-    "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "negative": "−", "sigm": "σ", "matmul": "·",
-    "power": "xʸ", "sum": "Σ", "transpose": "T", "outer": "⊗", "sqrt": "√", "abs": "|x|", "log": "ln",
-    "maximum": "max", "minimum": "min", "greater": ">", "equal": "=", "stop_gradient": "stop", "log_sigm": "ln σ",
-}  # fmt: skip
-SILENT = {"broadcast", "reshape", "cast", "size", "mask"}
-INFIX = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "power": "^"}
 MOST_ENTRIES = 3  # a shape has four sides, and one of them is its exit
-
-
-@dataclass
-class Element:
-    """One thing to draw; `kind` and `form` as in `scene.Shape`. `entries` are the keys it takes its values from."""
-
-    key: str
-    kind: str
-    form: str
-    name: str
-    lines: tuple[Line, ...]
-    tooltip: str
-    nodes: list[Node] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-    entries: list[Link] = field(default_factory=list)
-    lane: int | None = None
-    shared: bool = False
-
-
-@dataclass
-class Link:
-    """The value of `node`, from the element `source` to the one that has this entry."""
-
-    source: str
-    node: Node
-    merged: bool = False
-
-
-@dataclass
-class Diagram:
-    """Elements by key, in an order in which sources stand before targets, and the conveyors by state."""
-
-    elements: dict[str, Element]
-    conveyors: dict[str, list[str]]
-    graph: Graph
-
-    def users(self) -> dict[str, list[str]]:
-        """For each element the keys of those that take its value, one for each entry."""
-        found: dict[str, list[str]] = {key: [] for key in self.elements}
-        for element in self.elements.values():
-            for link in element.entries:
-                found[link.source].append(element.key)
-        return found
-
-
-def is_cell(graph: Graph) -> bool:
-    """Whether a graph is one step of a cell: it has next values of states, and no loop."""
-    return any(name.startswith(NEXT) for name in graph.outputs) and not any(subgraphs(n) for n in graph.order())
 
 
 def diagram_of(
@@ -98,31 +43,7 @@ def diagram_of(
         builder.elements = change(builder.elements)
     builder.merge()
     elements = {e.key: e for e in builder.ordered()}
-    return Diagram(elements, _conveyors(elements), graph)
-
-
-def calls(graph: Graph) -> dict[Node, Node]:
-    """Node of a brick → the last node of that call of the brick. Two calls share weights and nothing else:
-    a product with weights takes its wire from outside."""
-    inside: dict[Node, Node] = {}
-    last: dict[Node, Node] = {}
-    for node in graph.order():
-        if not node.brick or not node.operands:
-            continue
-        weighted = any(o.op.name == "parameter" and not str(o.name).endswith(".b") for o in node.operands)
-        joined = [o for o in node.operands if o.brick == node.brick and o.operands and not weighted]
-        roots = [_root(inside, o) for o in joined]
-        inside[node] = node
-        for root in roots:
-            inside[root] = node
-        last[node] = node
-    return {node: _root(inside, node) for node in last}
-
-
-def _root(inside: dict[Node, Node], node: Node) -> Node:
-    while inside[node] is not node:
-        node = inside[node]
-    return node
+    return Diagram(elements, conveyors(elements), graph)
 
 
 class _Builder:
@@ -131,6 +52,7 @@ class _Builder:
         self.elements: dict[str, Element] = {}
         self.home: dict[Node, str] = {}  # node → key of the element its value comes from
         self.calls = calls(graph) if fold else {}
+        self.owner = owners(graph)
         self.formulas = {text.split(" = ", 1)[0]: text for text in equations(graph)}
         prefixes = {str(n.brick).rpartition("/")[0] for n in graph.order() if n.brick}
         self.prefix = prefixes.pop() + "/" if len(prefixes) == 1 and prefixes != {""} else ""
@@ -165,7 +87,7 @@ class _Builder:
                 kind = "state" if state and self.fold else "input"
                 element = self.add(kind, "text", name, (text,), node, _tip(name, node))
             elif node.op.name == "parameter":
-                if node.brick and self.fold:
+                if node in self.owner and self.fold:
                     continue
                 element = self.add("parameter", "box", name, (line(self.short(name), 10),), node, _tip(name, node))
             elif node.op.name == "constant":
@@ -199,7 +121,7 @@ class _Builder:
         brick = str(last.brick)
         symbol = SYMBOLS.get(last.op.name, last.op.name)
         lines = [line(symbol, 13), line(self.mark + self.short(brick), 9)]
-        weights = [n for n in self.graph.order() if n.op.name == "parameter" and n.brick == brick]
+        weights = [node for node, owner in self.owner.items() if owner == brick]
         number = sum(math.prod(int(d) for d in w.shape if not isinstance(d, str)) for w in weights)
         if self.counts:
             lines.append(line(f"{number:,} weights", 8))
@@ -324,32 +246,3 @@ def _scalar(node: Node) -> float | None:
     while node.op.name in SILENT and len(node.operands) == 1:
         node = node.operands[0]
     return float(node.attrs["value"]) if node.op.name == "constant" and node.shape == () else None
-
-
-def _conveyors(elements: dict[str, Element]) -> dict[str, list[str]]:
-    """For each state that has one, the way from its old value to its new one through operations: the one
-    with the fewest squashings, then the shortest. Two states share no element, so the better way is first."""
-    found: dict[str, tuple[int, list[str]]] = {}
-    for start in elements.values():
-        if start.kind != "state":
-            continue
-        best: dict[str, tuple[int, list[str]]] = {start.key: (0, [start.key])}
-        shape = start.nodes[0].shape
-        for element in elements.values():
-            fits = element.kind == "operation" and element.nodes[0].shape == shape
-            if not fits and not (element.kind == "next" and element.name == start.name):
-                continue
-            ways = [best[link.source] for link in element.entries if link.source in best]
-            if ways:
-                cost, way = min(ways, key=lambda w: w[0])
-                squashing = element.kind == "operation" and len(element.nodes[0].operands) == 1
-                best[element.key] = (cost + 1 + 10 * squashing, [*way, element.key])
-                if element.kind == "next":
-                    found[start.name] = best[element.key]
-    taken: set[str] = set()
-    chosen: dict[str, list[str]] = {}
-    for state, (_, way) in sorted(found.items(), key=lambda item: item[1][0]):
-        if not taken & set(way):
-            chosen[state] = way
-            taken |= set(way)
-    return {e.name: chosen[e.name] for e in elements.values() if e.kind == "state" and e.name in chosen}

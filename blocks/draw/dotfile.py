@@ -76,8 +76,6 @@ def _frame(dot: graphviz.Digraph, frame: Frame, theme: Theme) -> None:
 
 def _shape(dot: graphviz.Digraph, shape: Shape, theme: Theme) -> None:
     fill, edge, text = theme.shapes[shape.kind] if shape.lit else theme.faded
-    if shape.paint and shape.lit:
-        fill, text = shape.paint
     label = _html(shape.lines, text)
     form, style = _FORMS[shape.form]
     classes = " ".join([shape.kind, *(["shared"] if shape.shared else []), *([] if shape.lit else ["faded"])])

@@ -7,14 +7,13 @@ is seen with its product, the output gate with the tanh that the product needs.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ..graph import BlocksError, Node
 from ..ops.leaves import nearest
-from .diagram import Diagram
-from .scene import Scene
+from .elements import Diagram
+from .scene import Scene, ways_from
 
 Wanted = str | Iterable[str] | Callable[[Node], bool] | None
 
@@ -31,7 +30,7 @@ def emphasise(scene: Scene, diagram: Diagram, wanted: Wanted) -> Scene:
     )
     shining = [w for w in drawn if w.lit]
     dots = tuple(
-        replace(d, lit=sum(d.net == w.net and _on(d.x, d.y, w.points) for w in shining) > 1) for d in scene.dots
+        replace(d, lit=len(ways_from((d.x, d.y), [w for w in shining if w.net == d.net])) > 1) for d in scene.dots
     )
     return replace(scene, shapes=shapes, wires=drawn, dots=dots)
 
@@ -117,9 +116,3 @@ class _Choice:
                     pending.append(user)
                 elif self.elements[user].kind in ("next", "output"):
                     self.lit.add(user)
-
-
-def _on(x: float, y: float, points: tuple[tuple[float, float], ...]) -> bool:
-    return any(
-        min(a, c) <= x <= max(a, c) and min(b, d) <= y <= max(b, d) for (a, b), (c, d) in itertools.pairwise(points)
-    )

@@ -13,8 +13,8 @@ from dataclasses import replace
 from ..grad import backward
 from ..graph import Graph, Node
 from ..ops.leaves import make_input
-from .diagram import Diagram
-from .scene import Dot, Point, Scene, Shape, Wire
+from .elements import Diagram
+from .scene import Dot, Point, Scene, Shape, Wire, on_piece, ways_from
 from .text import line
 
 SUM = 9.0
@@ -61,7 +61,7 @@ def reversed_scene(diagram: Diagram, scene: Scene) -> Scene:
         group = [w for w in scene.wires if w.net == net]
         back = [w for w in group if flowing[w.key]]
         wires += [replace(w, lit=False) for w in group if not flowing[w.key]]
-        sums = [d for d in scene.dots if d.net == net and len(_ways_from((d.x, d.y), back)) > 1]
+        sums = [d for d in scene.dots if d.net == net and len(ways_from((d.x, d.y), back)) > 1]
         dots += [replace(d, lit=False) for d in scene.dots if d.net == net and d not in sums]
         keys: dict[Point, str] = {}
         for d in sums:
@@ -84,16 +84,6 @@ def _with_silent(nodes: list[Node], reaches: set[Node]) -> set[Node]:
     return set(nodes) | {u for u in reaches if u.op.name in ("broadcast", "reshape", "cast")}
 
 
-def _ways_from(point: Point, wires: list[Wire]) -> set[tuple[bool, bool, bool, bool]]:
-    """The directions in which wires go on from a point."""
-    found = set()
-    for w in wires:
-        for a, b in zip(w.points, w.points[1:], strict=False):
-            if _within(point, a, b) and point != b:
-                found.add((b[0] > point[0], b[0] < point[0], b[1] > point[1], b[1] < point[1]))
-    return found
-
-
 def _pieces(wire: Wire, sums: dict[Point, str]) -> list[Wire]:
     """A wire turned round and cut at the sums on its way."""
     points = list(reversed(wire.points))
@@ -106,7 +96,7 @@ def _pieces(wire: Wire, sums: dict[Point, str]) -> list[Wire]:
             way[0] = _off(way[0], way[1])
         if target in sums.values():
             way[-1] = _off(way[-1], way[-2])
-        hops = tuple(h for h in wire.hops if any(_within(h, a, b) for a, b in itertools.pairwise(way)))
+        hops = tuple(h for h in wire.hops if any(on_piece(h, a, b) for a, b in itertools.pairwise(way)))
         out.append(
             replace(
                 wire, key=f"{source}-{target}-{wire.key}", kind="gradient", source=source, target=target,
@@ -116,7 +106,7 @@ def _pieces(wire: Wire, sums: dict[Point, str]) -> list[Wire]:
         )  # fmt: skip
 
     for a, b in itertools.pairwise(points):
-        between = sorted((p for p in sums if _within(p, a, b)), key=lambda p: abs(p[0] - a[0]) + abs(p[1] - a[1]))
+        between = sorted((p for p in sums if on_piece(p, a, b)), key=lambda p: abs(p[0] - a[0]) + abs(p[1] - a[1]))
         for p in between:
             if p == here[0]:
                 continue
@@ -135,7 +125,3 @@ def _off(point: Point, toward: Point) -> Point:
     if dx:
         return (point[0] + SUM / 2 * (1 if dx > 0 else -1), point[1])
     return (point[0], point[1] + SUM / 2 * (1 if dy > 0 else -1))
-
-
-def _within(p: Point, a: Point, b: Point) -> bool:
-    return min(a[0], b[0]) <= p[0] <= max(a[0], b[0]) and min(a[1], b[1]) <= p[1] <= max(a[1], b[1])

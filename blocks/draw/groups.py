@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from ..graph import BlocksError
 from ..ops.leaves import nearest
-from .diagram import Element, Link
+from .elements import Element, Link
 from .labels import free_place
 from .scene import Frame, Scene
 from .text import Line, clip, line

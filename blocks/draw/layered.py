@@ -17,7 +17,7 @@ import graphviz
 from ..graph import BlocksError, Graph, Node, WiringError, show_shape, subgraphs
 from ..ops.leaves import nearest
 from ..ops.loop import FINAL, NEXT
-from .diagram import SYMBOLS
+from .elements import SYMBOLS
 from .emphasis import Wanted
 from .scene import Frame, Point, Scene, Shape, Wire
 from .text import Line, Run, clip, extent, line, value_at
@@ -43,7 +43,7 @@ def layered(graph: Graph, wanted: Wanted = None, bricks: bool = True, shapes: bo
         raise BlocksError(
             f"there is nothing called {unknown[0]!r} to highlight{hint}; there are {', '.join(sorted(painter.names))}"
         )
-    return painter.scene(title or f"graph with the outputs {', '.join(graph.outputs)}")
+    return painter.scene(title or clip(f"graph with the outputs {', '.join(graph.outputs)}", 90))
 
 
 def wrong_wires(error: WiringError) -> Scene:

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Mapping
 
 from ..graph import Node, show_shape
-from .diagram import Diagram, Element
+from .elements import Diagram, Element
 from .layered import fit
 from .place import INPUTS, LEFT, OUTPUTS, RIGHT, place
 from .route import Net, Routes, Vertex, route

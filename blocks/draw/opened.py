@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..graph import BlocksError, Graph, Node, substitute
 from ..ops.leaves import make_input, nearest
-from .diagram import calls, diagram_of
+from .diagram import diagram_of
+from .elements import calls
 from .layout import layout
 from .scene import Scene
 

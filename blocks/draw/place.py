@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .diagram import Diagram, Element
+from .elements import Diagram, Element
 
 Place = tuple[float, float]
+Piece = tuple[Place, Place]
 
 INPUTS, BUS, UNDER, BRICKS, FIRST, LAST, LANES, OUTPUTS = -100.0, 0.0, 0.5, 1.0, 2, 8, 100.0, 1000.0
 LEFT, RIGHT = -1000.0, 1000.0
@@ -43,6 +44,7 @@ class _Search:
         self.users = {k: list(dict.fromkeys(v)) for k, v in diagram.users().items()}
         self.sources = {k: list(dict.fromkeys(link.source for link in e.entries)) for k, e in self.elements.items()}
         self.at: dict[str, Place] = {}
+        self.others: list[tuple[str, str]] = []  # the wires that what is being placed has no part in
         self.taken: dict[Place, str] = {}
         self.columns: dict[float, dict[float, str]] = {}
         self.rows: dict[float, dict[float, str]] = {}
@@ -146,11 +148,13 @@ class _Search:
     def best(self, key: str) -> Place:
         """The place with the lowest cost. Crossings are counted for the few best only."""
         here = self.at.get(key)
+        self.others = [wire for wire in self.wires() if key not in wire]
         ranked = sorted((self.cost(key, p) + (0 if p == here else 1e-6), p) for p in self.candidates(key))
         if not ranked:  # a pin that its lane does not allow
             del self.pins[key]
             return self.best(key)
-        finalists = [(cost + CROSSING * self.crossings(key, p), p) for cost, p in ranked[:6]]
+        pieces = [p for a, b in self.others for p in self.guess(a, self.at[a], b, self.at[b])[1]]
+        finalists = [(cost + CROSSING * self.crossings(key, p, pieces), p) for cost, p in ranked[:6]]
         return min(finalists)[1]
 
     def candidates(self, key: str) -> Iterator[Place]:
@@ -219,11 +223,7 @@ class _Search:
         for user in self.users[key]:
             if user in self.at:
                 total += self.guess(key, place, user, self.at[user])[0]
-        own = {key}
-        for source, target in self.wires():
-            if source not in own and target not in own:
-                total += BLOCKED * self.passes(source, target, place)
-        return total
+        return total + BLOCKED * sum(self.passes(source, target, place) for source, target in self.others)
 
     def wires(self) -> Iterator[tuple[str, str]]:
         for key, sources in self.sources.items():
@@ -238,7 +238,7 @@ class _Search:
         x, y = place
         return (a == c == x and min(b, d) < y < max(b, d)) or (b == d == y and min(a, c) < x < max(a, c))
 
-    def guess(self, source: str, start: Place, target: str, end: Place) -> tuple[float, list[tuple[Place, Place]]]:
+    def guess(self, source: str, start: Place, target: str, end: Place) -> tuple[float, list[Piece]]:
         """What a wire will cost, and its likely pieces."""
         (a, b), (c, d) = start, end
         skip = {source, target}
@@ -278,23 +278,19 @@ class _Search:
         low, high = min(a, c), max(a, c)
         return sum(low < x <= high and x < RIGHT and k not in skip for x, k in self.rows.get(row, {}).items())
 
-    def crossings(self, key: str, place: Place) -> int:
-        own: list[tuple[Place, Place]] = []
+    def crossings(self, key: str, place: Place, pieces: list[Piece]) -> int:
+        """How many pieces of other wires the wires of this one would cross."""
+        own: list[Piece] = []
         for source in self.sources[key]:
             if source in self.at:
                 own += self.guess(source, self.at[source], key, place)[1]
         for user in self.users[key]:
             if user in self.at:
                 own += self.guess(key, place, user, self.at[user])[1]
-        count = 0
-        for source, target in self.wires():
-            if key not in (source, target):
-                others = self.guess(source, self.at[source], target, self.at[target])[1]
-                count += sum(_cross(p, q) for p in own for q in others)
-        return count
+        return sum(_cross(p, q) for p in own for q in pieces)
 
 
-def _cross(p: tuple[Place, Place], q: tuple[Place, Place]) -> bool:
+def _cross(p: Piece, q: Piece) -> bool:
     (ax, ay), (bx, by) = p
     (cx, cy), (dx, dy) = q
     if ax == bx and cy == dy:

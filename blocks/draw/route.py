@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..graph import BlocksError
-from .diagram import Diagram
+from .elements import Diagram
 from .place import INPUTS, LEFT, OUTPUTS, RIGHT, Place
 
 Vertex = tuple[int, int]

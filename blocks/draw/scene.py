@@ -7,7 +7,7 @@ points (1/72 inch); x grows to the right and y upwards, as in Graphviz and TikZ.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from .text import Line, extent
 
@@ -50,7 +50,6 @@ class Shape:
     nodes: tuple[str, ...] = ()
     lit: bool = True
     shared: bool = False
-    paint: tuple[str, str] | None = None  # fill and line of its own, for values
 
     @property
     def left(self) -> float:
@@ -146,7 +145,6 @@ class Scene:
     dots: tuple[Dot, ...] = ()
     title: str = "figure"
     description: str = ""
-    ports: dict[str, Point] = field(default_factory=dict)  # where states pass the frame, for joining steps
 
     def shape(self, key: str) -> Shape:
         """The shape of that key."""
@@ -185,5 +183,19 @@ class Scene:
                 for f in self.frames
             ),
             dots=tuple(replace(d, x=d.x + dx, y=d.y + dy, net=prefix + d.net) for d in self.dots),
-            ports={name: at(p) for name, p in self.ports.items()},
         )
+
+
+def on_piece(p: Point, a: Point, b: Point) -> bool:
+    """Whether a point lies on a straight piece of a wire."""
+    return min(a[0], b[0]) <= p[0] <= max(a[0], b[0]) and min(a[1], b[1]) <= p[1] <= max(a[1], b[1])
+
+
+def ways_from(point: Point, wires: Iterable[Wire]) -> set[tuple[bool, bool, bool, bool]]:
+    """The directions in which wires go on from a point."""
+    found = set()
+    for w in wires:
+        for a, b in zip(w.points, w.points[1:], strict=False):
+            if on_piece(point, a, b) and point != b:
+                found.add((b[0] > point[0], b[0] < point[0], b[1] > point[1], b[1] < point[1]))
+    return found

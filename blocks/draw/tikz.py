@@ -108,8 +108,6 @@ def _tikz_wire(wire: Wire, points: list[Point], theme: Theme, colour: Any) -> st
 
 def _tikz_shape(shape: Shape, theme: Theme, colour: Any) -> list[str]:
     fill, edge, text = theme.shapes[shape.kind] if shape.lit else theme.faded
-    if shape.paint and shape.lit:
-        fill, text = shape.paint
     style = f"fill={colour(fill)}, draw={colour(edge)}"
     out = []
     if shape.form in ("circle", "ring", "sum"):

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ..graph import BlocksError
-from .diagram import Diagram
+from .elements import Diagram
 from .layered import fit
 from .scene import Frame, Point, Scene, Shape, Wire, corners
 from .text import Line, clip, extent, line, step_text

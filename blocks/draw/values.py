@@ -15,7 +15,7 @@ import numpy as np
 from ..graph import BlocksError, Graph, Node
 from ..interpret import run
 from ..ops.leaves import nearest
-from .diagram import Diagram
+from .elements import Diagram
 from .gradients import cotangents
 from .labels import SIZE, with_labels
 from .scene import Scene, Wire

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..equations import equations
 from ..graph import BlocksError, Graph, Node, WiringError
 from ..ops.leaves import nearest
-from .diagram import Diagram, diagram_of, is_cell
+from .diagram import diagram_of
+from .elements import Diagram, is_cell
 from .emphasis import Wanted, emphasise
 from .figure import Figure
 from .gradients import reversed_scene
@@ -113,7 +115,7 @@ def draw(
                 if names:
                     inner = [opened(graph, name) for name in names]
                     scene = panels([scene, panels(inner, [s.title for s in inner])], title=scene.title, below=True)
-                return Figure(scene, colours)
+                return Figure(replace(scene, description=_described(scene.title, graph)), colours)
             except Unroutable:
                 pass
     wanted = [
@@ -131,6 +133,13 @@ def draw_error(error: WiringError, theme: str = "classic") -> Figure:
     """A `Figure` of a wiring error: the operands as far as they were built, and the operation that does not
     take them, with the wires between them marked and their shapes written on them."""
     return Figure(wrong_wires(error), theme_of(theme))
+
+
+def _described(title: str, graph: Graph) -> str:
+    """A figure in words: what comes in, and the equations."""
+    shown = [name for name in graph.inputs if len(name) <= 40]
+    said = "; ".join(text for text in equations(graph) if len(text) <= 200)
+    return f"{title}. From {', '.join(shown) or 'nothing'}: {said}. A prime marks the step before."
 
 
 def _pins(diagram: Diagram, wanted: Mapping[str, float]) -> dict[str, float]:
