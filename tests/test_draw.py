@@ -305,6 +305,8 @@ def test_a_brick_says_what_it_is() -> None:
     forget = next(s for s in scene.shapes if s.name == "forget")
     assert forget.tooltip == "forget = σ(x W_x + h' W_h + b); (batch, 5); 55 weights"
     assert [row.plain for row in forget.lines] == ["σ", "forget", "55 weights"]
+    product = next(s for s in scene.shapes if s.kind == "operation")
+    assert product.tooltip == "multiply: a * b of forget, C; (batch, 5)"
     state = next(s for s in scene.shapes if s.kind == "state" and s.name == "h")
     assert state.lines[0].plain == "h_t−1"
     assert [r.sub for r in state.lines[0].runs] == [False, True]

@@ -141,7 +141,10 @@ class _Builder:
             symbol = f"{symbol} {value}" if sign is None else f"{value}{sign}" if first else f"{sign}{value}"
         form = "circle" if len(symbol) <= 2 else "pill"
         text = Line((Run(clip(symbol, 16)),), 16 if len(symbol) == 1 else 11)
-        return self.add("operation", form, name, (text,), node)
+        values = [(self.elements[self.home[o]].name if o in self.home else _scalar(o)) for o in node.operands]
+        wires = [v if isinstance(v, str) else f"{v:g}" for v in values if v is not None]
+        tip = f"{name}: {node.op.formula} of {', '.join(wires)}; {show_shape(node.shape)}"
+        return self.add("operation", form, name, (text,), node, tip)
 
     def ends(self) -> None:
         """An element for the next value of each state, and for each output."""
