@@ -235,6 +235,15 @@ def test_groups() -> None:
         cell.draw(fold="tow")
 
 
+def test_a_tall_stack_is_folded() -> None:
+    wire = bk.input("x", 4)
+    for number in range(12):
+        wire = bk.cells.lstm(4, 4, name=f"layer{number}")(wire)
+    scene = bk.Cell({}, wire).draw().scene
+    check(scene)
+    assert [s.name for s in scene.shapes if s.kind == "brick"] == [f"layer{number}" for number in range(12)]
+
+
 @pytest.mark.parametrize("name", GALLERY)
 def test_opened(name: str) -> None:
     cell = gallery_cell(name)

@@ -53,7 +53,7 @@ def _reach(start: set[str], ways: dict[str, list[str]], between: set[str]) -> se
     return found
 
 
-def fold(elements: dict[str, Element], wanted: Iterable[str] | None) -> dict[str, Element]:
+def fold(elements: dict[str, Element], wanted: Iterable[str] | None = None) -> dict[str, Element]:
     """The elements with the wanted groups as one box each (all groups, if None). Raises BlocksError for a
     name that no group has."""
     groups = members(elements)

@@ -27,6 +27,7 @@ def with_labels(scene: Scene, text: Callable[[Wire], Line | None]) -> Scene:
     for f in scene.frames:
         ends = (f.x, f.y), (f.x + f.w, f.y), (f.x + f.w, f.y + f.h), (f.x, f.y + f.h)
         lines += [_around(a, b) for a, b in zip(ends, (*ends[1:], ends[0]), strict=True)]
+        taken += [_box(title, f.label_at) for title in f.lines[:1]]
     labelled: set[str] = set()
     out: list[Wire] = []
     for wire in scene.wires:

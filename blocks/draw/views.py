@@ -16,7 +16,7 @@ from .emphasis import Wanted, emphasise
 from .figure import Figure
 from .gradients import reversed_scene
 from .groups import fold as fold_groups
-from .groups import framed
+from .groups import framed, members
 from .labels import with_shapes
 from .layered import layered, wrong_wires
 from .layout import layout
@@ -65,7 +65,8 @@ def draw(
         gradient: True for the way of the gradient alone; "beside" for both.
         values: feeds of a run, name → array, whose values are to stand on the wires; with `gradient`, also the
             gradient that comes in, ``d/y`` or ``d/next/h``. What they do not suffice for is drawn as not computed.
-        fold: cells inside the cell to draw as one box each, by name; True for all.
+        fold: cells inside the cell to draw as one box each, by name; True for all. In a figure of more than
+            120 elements all are.
         theme: "classic", "monochrome" or "dark".
         title: the figure's title, also the name on closed steps.
         x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, ….
@@ -82,6 +83,9 @@ def draw(
         wanted_groups = [fold] if isinstance(fold, str) else None if isinstance(fold, bool) else list(fold)
         change = (lambda elements: fold_groups(elements, wanted_groups)) if fold else None
         diagram = diagram_of(graph, counts, change=change)
+        if len(diagram.elements) > LARGEST and not fold and members(diagram.elements):
+            change = fold_groups
+            diagram = diagram_of(graph, counts, change=change)
         if len(diagram.elements) <= LARGEST:
             try:
                 room = max(LABEL_ROOM if shapes or values else 0.0, SUM_ROOM if gradient else 0.0)
