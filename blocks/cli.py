@@ -1,4 +1,4 @@
-"""The command line: ``blocks demo``, ``train``, ``sample``, ``draw``, ``describe``, ``doctor``."""
+"""The command line: ``blocks demo``, ``train``, ``sample``, ``draw``, ``figures``, ``describe``, ``doctor``."""
 
 from __future__ import annotations
 
@@ -158,21 +158,49 @@ def sample(
     sys.stdout.write("\n")
 
 
-@app.command(epilog="Example: blocks draw lstm -o lstm.svg --highlight forget")
+@app.command(epilog="Example: blocks draw lstm -o lstm.svg --highlight forget --unroll 3")
 def draw(
     cell: CellName,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file: .svg, .png, .pdf or .dot.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The file: .svg, .png, .pdf, .dot, .tex, .mmd, .graphml or .json.")
+    ],
     highlight: Annotated[
         list[str] | None, typer.Option(help="A brick, wire or state to emphasise; repeatable.")
     ] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Draw the operations inside of each brick.")] = False,
+    unroll: Annotated[int | None, typer.Option(min=1, help="Draw so many steps side by side.")] = None,
+    zoom: Annotated[str | None, typer.Option(help="The step to show open: a number, middle, all or none.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Leave out no step, however many there are.")] = False,
+    open_: Annotated[list[str] | None, typer.Option("--open", help="A brick to show opened; repeatable.")] = None,
+    operations: Annotated[bool, typer.Option("--operations", help="Draw each operation instead of bricks.")] = False,
+    gradient: Annotated[bool, typer.Option("--gradient", help="The way of the gradient beside the cell.")] = False,
     shapes: Annotated[bool, typer.Option("--shapes", help="Write the shape on each wire.")] = False,
+    counts: Annotated[bool, typer.Option("--counts", help="Write the number of weights into each brick.")] = False,
+    fold: Annotated[list[str] | None, typer.Option(help="A cell inside the cell to fold; repeatable.")] = None,
+    theme: Annotated[str, typer.Option(help="classic, monochrome or dark.")] = "classic",
     inputs: Annotated[int, typer.Option(min=1, help="Features of the input.")] = 8,
     units: Units = 8,
 ) -> None:
     """Draw a cell."""
-    figure = load_cell(cell)(inputs, units).draw(highlight=highlight or None, bricks=not open_, shapes=shapes)
+    figure = load_cell(cell)(inputs, units).draw(
+        highlight=highlight or None, bricks=not operations, shapes=shapes, counts=counts, unroll=unroll, zoom=zoom,
+        full=full, open=open_ or None, gradient="beside" if gradient else None, theme=theme,
+        fold=fold or False, title=cell.rpartition(":")[2],
+    )  # fmt: skip
     typer.echo(f"written: {figure.save(output)}")
+
+
+@app.command(epilog="Example: blocks figures -o figures")
+def figures(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write into.")] = Path("blocks-figures"),
+    format: Annotated[list[str] | None, typer.Option(help="svg, png, pdf, ...; repeatable.")] = None,
+    theme: Annotated[str, typer.Option(help="classic, monochrome or dark.")] = "classic",
+    page: Annotated[bool, typer.Option("--page", help="Write a README.md that shows them, too.")] = False,
+) -> None:
+    """Write the book's figures 7.3 and 7.4 a to d, and one of each gallery cell."""
+    from .draw.figures import write_figures
+
+    written = write_figures(output, tuple(format or ("svg", "png")), theme, page)
+    typer.echo(f"written to {output}/: {', '.join(path.name for path in written)}")
 
 
 @app.command(epilog="Example: blocks describe lstm --inputs 8 --units 32")

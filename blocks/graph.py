@@ -49,6 +49,12 @@ class WiringError(BlocksError):
         super().__init__(message)
         self.op, self.operands = op, operands
 
+    def draw(self, **options: Any) -> Any:
+        """A `Figure` of what was built so far, with the wires that do not fit marked."""
+        from .draw import draw_error
+
+        return draw_error(self, **options)
+
 
 def show_shape(shape: Iterable[Dim]) -> str:
     """``(time, batch, 32)``: as a person writes it, without quotation marks."""

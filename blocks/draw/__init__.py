@@ -1,6 +1,6 @@
 """Figures, generated from the graph that trains."""
 
-from .dot import draw
 from .figure import Figure
+from .views import draw, draw_error
 
-__all__ = ["Figure", "draw"]
+__all__ = ["Figure", "draw", "draw_error"]

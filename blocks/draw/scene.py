@@ -1,0 +1,201 @@
+"""The geometry of a figure: shapes, wires and frames with exact places, and nothing about how to paint them.
+
+Every output (DOT, TikZ, JSON, …) is written from a `Scene`, so all of them show the same figure. Lengths are
+points (1/72 inch); x grows to the right and y upwards, as in Graphviz and TikZ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from .text import Line, extent
+
+Point = tuple[float, float]
+
+
+def corners(points: Iterable[Point]) -> tuple[Point, ...]:
+    """The same way without the points in the middle of its straight pieces."""
+    out: list[Point] = []
+    for p in points:
+        if out and p == out[-1]:
+            continue
+        if len(out) > 1 and (out[-2][0] == out[-1][0] == p[0] or out[-2][1] == out[-1][1] == p[1]):
+            out[-1] = p
+        else:
+            out.append(p)
+    return tuple(out)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Something that wires begin and end at.
+
+    `kind` says what it is (brick, operation, input, state, next, output, parameter, constant, merge, step,
+    gap); `form` how it looks (box, pill, circle, bar, text). x and y are its centre. `names` are what it
+    answers to when it is asked for; `nodes` the nodes of the graph that it stands for.
+    """
+
+    key: str
+    kind: str
+    form: str
+    name: str
+    x: float
+    y: float
+    w: float
+    h: float
+    lines: tuple[Line, ...] = ()
+    tooltip: str = ""
+    names: frozenset[str] = frozenset()
+    nodes: tuple[str, ...] = ()
+    lit: bool = True
+    shared: bool = False
+
+    @property
+    def left(self) -> float:
+        """The smallest x."""
+        return self.x - self.w / 2
+
+    @property
+    def right(self) -> float:
+        """The largest x."""
+        return self.x + self.w / 2
+
+    @property
+    def bottom(self) -> float:
+        """The smallest y."""
+        return self.y - self.h / 2
+
+    @property
+    def top(self) -> float:
+        """The largest y."""
+        return self.y + self.h / 2
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A value on its way from one shape to another, along horizontal and vertical pieces.
+
+    `kind` is wire, bus (several values side by side), conveyor (a state along its lane) or gradient. `net`
+    is the same for all wires that carry one value. `hops` are the points where it jumps over another wire.
+    Where Graphviz has laid it out, `curve` is its way: a start, then two handles and an end for each piece.
+    """
+
+    key: str
+    kind: str
+    source: str
+    target: str
+    net: str
+    points: tuple[Point, ...]
+    arrow: bool = True
+    hops: tuple[Point, ...] = ()
+    curve: tuple[Point, ...] = ()
+    tooltip: str = ""
+    label: Line | None = None
+    label_at: Point | None = None
+    shape: str = ""
+    names: frozenset[str] = frozenset()
+    lit: bool = True
+    paint: str | None = None
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A rectangle behind the shapes of a cell, a step, an opened brick or a group. Its label stands at `at`, or
+    in its upper left corner."""
+
+    key: str
+    kind: str
+    x: float
+    y: float
+    w: float
+    h: float
+    lines: tuple[Line, ...] = ()
+    tooltip: str = ""
+    lit: bool = True
+    at: Point | None = None
+
+    @property
+    def label_at(self) -> Point:
+        """The middle of its label."""
+        w, h = extent(self.lines)
+        return self.at or (self.x + 10 + w / 2, self.y + self.h - 4 - h / 2)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """The point where a wire forks."""
+
+    x: float
+    y: float
+    net: str
+    lit: bool = True
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A whole figure. It reaches from (0, 0) to (width, height)."""
+
+    width: float
+    height: float
+    shapes: tuple[Shape, ...]
+    wires: tuple[Wire, ...]
+    frames: tuple[Frame, ...] = ()
+    dots: tuple[Dot, ...] = ()
+    title: str = "figure"
+    description: str = ""
+
+    def shape(self, key: str) -> Shape:
+        """The shape of that key."""
+        return next(s for s in self.shapes if s.key == key)
+
+    def with_frames(self, frames: Iterable[Frame]) -> Scene:
+        """The same scene with more frames, in front of those it has."""
+        return replace(self, frames=(*self.frames, *frames))
+
+    def moved(self, dx: float, dy: float, prefix: str = "") -> Scene:
+        """The same scene elsewhere, `prefix` before all its keys."""
+
+        def at(p: Point) -> Point:
+            return (p[0] + dx, p[1] + dy)
+
+        wires = [
+            replace(
+                w,
+                key=prefix + w.key,
+                source=prefix + w.source,
+                target=prefix + w.target,
+                net=prefix + w.net,
+                points=tuple(map(at, w.points)),
+                hops=tuple(map(at, w.hops)),
+                curve=tuple(map(at, w.curve)),
+                label_at=at(w.label_at) if w.label_at else None,
+            )
+            for w in self.wires
+        ]
+        return replace(
+            self,
+            shapes=tuple(replace(s, key=prefix + s.key, x=s.x + dx, y=s.y + dy) for s in self.shapes),
+            wires=tuple(wires),
+            frames=tuple(
+                replace(f, key=prefix + f.key, x=f.x + dx, y=f.y + dy, at=at(f.at) if f.at else None)
+                for f in self.frames
+            ),
+            dots=tuple(replace(d, x=d.x + dx, y=d.y + dy, net=prefix + d.net) for d in self.dots),
+        )
+
+
+def on_piece(p: Point, a: Point, b: Point) -> bool:
+    """Whether a point lies on a straight piece of a wire."""
+    return min(a[0], b[0]) <= p[0] <= max(a[0], b[0]) and min(a[1], b[1]) <= p[1] <= max(a[1], b[1])
+
+
+def ways_from(point: Point, wires: Iterable[Wire]) -> set[tuple[bool, bool, bool, bool]]:
+    """The directions in which wires go on from a point."""
+    found = set()
+    for w in wires:
+        for a, b in zip(w.points, w.points[1:], strict=False):
+            if on_piece(point, a, b) and point != b:
+                found.add((b[0] > point[0], b[0] < point[0], b[1] > point[1], b[1] < point[1]))
+    return found

@@ -1,0 +1,116 @@
+"""Themes: the colours of a figure.
+
+The default has the colours of the field: yellow for what has weights, pink for operations without, green for
+the cell. Each was chosen so that the kinds stay apart for the colour-blind too (a shape and a text say the
+same besides), and so that text and lines stand out from their ground; a test measures both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..graph import BlocksError
+from ..ops.leaves import nearest
+
+Paint = tuple[str, str, str]  # fill, line, text
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The paint of each kind of shape and frame, of wires, and of everything that is faded."""
+
+    name: str
+    background: str
+    text: str
+    wire: str
+    conveyor: str
+    gradient: str
+    shapes: Mapping[str, Paint]
+    frames: Mapping[str, tuple[str, str]]
+    faded: Paint
+    faded_wire: str
+    wrong: str
+    values: tuple[str, str, str]  # negative, zero, positive
+
+
+_PLAIN = ("state", "next", "input", "output", "constant", "caption")
+
+
+def _theme(name: str, ground: str, ink: str, shapes: dict[str, Paint], **colours: object) -> Theme:
+    every = dict.fromkeys(_PLAIN, (ground, ink, ink)) | shapes
+    return Theme(name, ground, ink, shapes=every, **colours)  # type: ignore[arg-type]
+
+
+THEMES = {
+    "classic": _theme(
+        "classic", "#ffffff", "#1b1b1b",
+        {
+            "brick": ("#ffe08a", "#6b4f00", "#3d2d00"),
+            "operation": ("#f7c6d4", "#7d1f3f", "#4f0f26"),
+            "parameter": ("#dfe7ee", "#3d5566", "#22323d"),
+            "merge": ("#ffffff", "#1b1b1b", "#1b1b1b"),
+            "step": ("#d8efd9", "#2c6b34", "#173b1c"),
+            "gap": ("#ffffff", "#767676", "#4a4a4a"),
+            "gradient": ("#dcd3f2", "#4527a0", "#2b1766"),
+            "wrong": ("#fff0f0", "#b00020", "#7a0016"),
+        },
+        wire="#1b1b1b", conveyor="#1b1b1b", gradient="#4527a0",
+        frames={"cell": ("#e6f4e4", "#5d8a61"), "open": ("#fff6da", "#8a6d1a"), "group": ("#f1f5f9", "#64748b")},
+        faded=("#fafafa", "#c9c9c9", "#949494"), faded_wire="#d3d3d3", wrong="#b00020",
+        values=("#1f5fa8", "#7d7d7d", "#b35806"),
+    ),
+    "monochrome": _theme(
+        "monochrome", "#ffffff", "#000000",
+        {
+            "brick": ("#d4d4d4", "#000000", "#000000"),
+            "operation": ("#ffffff", "#000000", "#000000"),
+            "parameter": ("#f0f0f0", "#000000", "#000000"),
+            "merge": ("#ffffff", "#000000", "#000000"),
+            "step": ("#f4f4f4", "#000000", "#000000"),
+            "gap": ("#ffffff", "#000000", "#000000"),
+            "gradient": ("#a8a8a8", "#000000", "#000000"),
+            "wrong": ("#ffffff", "#000000", "#000000"),
+        },
+        wire="#000000", conveyor="#000000", gradient="#000000",
+        frames={"cell": ("#ffffff", "#000000"), "open": ("#f4f4f4", "#000000"), "group": ("#ffffff", "#5a5a5a")},
+        faded=("#ffffff", "#cccccc", "#949494"), faded_wire="#d9d9d9", wrong="#000000",
+        values=("#000000", "#8c8c8c", "#000000"),
+    ),
+    "dark": _theme(
+        "dark", "#14181d", "#eef1f4",
+        {
+            "brick": ("#5c4700", "#ffd666", "#fff3cf"),
+            "operation": ("#5a1f35", "#ff9dbb", "#ffe3eb"),
+            "parameter": ("#2b3a45", "#a9c3d6", "#e3eef5"),
+            "merge": ("#14181d", "#eef1f4", "#eef1f4"),
+            "step": ("#1f3a25", "#93d39b", "#e1f5e4"),
+            "gap": ("#14181d", "#a0a7af", "#c9ced4"),
+            "gradient": ("#35276b", "#c3b1ff", "#ebe5ff"),
+            "wrong": ("#3a1414", "#ff8a80", "#ffd9d6"),
+        },
+        wire="#eef1f4", conveyor="#eef1f4", gradient="#c3b1ff",
+        frames={"cell": ("#1c2721", "#7fae86"), "open": ("#2a2411", "#d9b95b"), "group": ("#1b222b", "#8fa0b3")},
+        faded=("#1a1f25", "#3f4750", "#737d87"), faded_wire="#363d45", wrong="#ff8a80",
+        values=("#74b3ff", "#8f979f", "#ffb05c"),
+    ),
+}  # fmt: skip
+
+
+def theme(name: str) -> Theme:
+    """A theme by its name. Raises BlocksError for an unknown one."""
+    if name not in THEMES:
+        raise BlocksError(f"there is no theme {name!r}{nearest(str(name), THEMES)}; there are {', '.join(THEMES)}")
+    return THEMES[name]
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, from 1 to 21 (WCAG 2.1, relative luminance)."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

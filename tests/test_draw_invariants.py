@@ -1,0 +1,342 @@
+"""What must hold of every scene, on the gallery, on cells of unusual form, and on a thousand random ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import combinations, pairwise
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+import blocks as bk
+from blocks.draw.diagram import diagram_of
+from blocks.draw.layout import layout
+from blocks.draw.scene import Scene, Shape, Wire
+from blocks.draw.strokes import strokes
+from blocks.draw.text import LINE_HEIGHT, extent
+
+EPS = 1e-6
+GALLERY = list(bk.cells.__all__)
+
+
+def gallery_cell(name: str) -> bk.Cell:
+    return getattr(bk.cells, name)(5, 5)
+
+
+# --- the invariants ------------------------------------------------------------------------------
+
+
+def check(scene: Scene) -> None:
+    """Raises AssertionError naming what is wrong."""
+    for a, b in combinations(scene.shapes, 2):
+        apart = a.right <= b.left + EPS or b.right <= a.left + EPS or a.top <= b.bottom + EPS or b.top <= a.bottom + EPS
+        assert apart, f"{a.key} and {b.key} overlap"
+    assert len({s.key for s in scene.shapes}) == len(scene.shapes), "two shapes have one key"
+    assert len({w.key for w in scene.wires}) == len(scene.wires), "two wires have one key"
+    for s in scene.shapes:
+        w, h = extent(s.lines)
+        assert w <= s.w + EPS and h <= s.h + 6, f"the label of {s.key} leaves it: {w} in {s.w}, {h} in {s.h}"
+        on_canvas(scene, s.key, (s.left, s.bottom), (s.right, s.top))
+    for f in scene.frames:
+        on_canvas(scene, f.key, (f.x, f.y), (f.x + f.w, f.y + f.h))
+    by_key = {s.key: s for s in scene.shapes}
+    for wire in scene.wires:
+        check_wire(scene, wire, by_key)
+    for dot in scene.dots:
+        on_canvas(scene, "dot", (dot.x, dot.y))
+        assert any(w.net == dot.net and on_way((dot.x, dot.y), w) for w in scene.wires), "a fork off its wire"
+    for _, curve in strokes(scene):
+        assert len(curve) % 3 == 1 and len(curve) >= 4
+        on_canvas(scene, "curve", *curve)
+    no_shared_way(scene)
+
+
+def check_wire(scene: Scene, wire: Wire, shapes: dict[str, Shape]) -> None:
+    assert on_border(shapes[wire.source], wire.points[0]), f"{wire.key} does not start on the border of its source"
+    assert on_border(shapes[wire.target], wire.points[-1]), f"{wire.key} does not end on the border of its target"
+    on_canvas(scene, wire.key, *wire.points)
+    for a, b in pairwise(wire.points):
+        assert (a[0] == b[0]) != (a[1] == b[1]), f"{wire.key} has a slanted or empty piece"
+        for s in scene.shapes:
+            low, high = (min(a[0], b[0]), min(a[1], b[1])), (max(a[0], b[0]), max(a[1], b[1]))
+            outside = (
+                high[0] <= s.left + EPS or low[0] >= s.right - EPS or high[1] <= s.bottom + EPS or low[1] >= s.top - EPS
+            )
+            assert outside, f"{wire.key} passes through {s.key}"
+    if wire.label and wire.label_at:
+        w, h = wire.label.width / 2, wire.label.size * LINE_HEIGHT / 2
+        x, y = wire.label_at
+        on_canvas(scene, wire.key, (x - w, y - h), (x + w, y + h))
+        for s in scene.shapes:
+            apart = x + w <= s.left or x - w >= s.right or y + h <= s.bottom or y - h >= s.top
+            assert apart, f"the label of {wire.key} lies on {s.key}"
+
+
+def no_shared_way(scene: Scene) -> None:
+    """Two values never lie on one line; in the gradient, faded wires may lie under those that are turned round."""
+    turned = any(w.kind == "gradient" for w in scene.wires)
+    pieces = [(w.net, a, b) for w in scene.wires if w.lit or not turned for a, b in pairwise(w.points)]
+    for along, across in ((0, 1), (1, 0)):
+        lines: dict[float, list[tuple[float, float, str]]] = {}
+        for net, a, b in pieces:
+            if a[across] == b[across]:
+                lines.setdefault(a[across], []).append((*sorted((a[along], b[along])), net))
+        for spans in lines.values():
+            for (low, high, net), (start, end, other) in combinations(sorted(spans), 2):
+                assert net == other or min(high, end) - max(low, start) <= EPS, f"{net} and {other} share a way"
+
+
+def on_canvas(scene: Scene, key: str, *points: tuple[float, float]) -> None:
+    for x, y in points:
+        assert -EPS <= x <= scene.width + EPS and -EPS <= y <= scene.height + EPS, f"{key} leaves the canvas"
+
+
+def on_border(s: Shape, point: tuple[float, float]) -> bool:
+    x, y = point
+    upright = abs(x - s.left) < EPS or abs(x - s.right) < EPS
+    level = abs(y - s.bottom) < EPS or abs(y - s.top) < EPS
+    return (upright and s.bottom - EPS <= y <= s.top + EPS) or (level and s.left - EPS <= x <= s.right + EPS)
+
+
+def on_way(point: tuple[float, float], wire: Wire) -> bool:
+    x, y = point
+    return any(
+        min(a[0], b[0]) <= x <= max(a[0], b[0]) and min(a[1], b[1]) <= y <= max(a[1], b[1])
+        for a, b in pairwise(wire.points)
+    )
+
+
+def check_cell(cell: bk.Cell) -> Scene:
+    start = time.process_time()
+    diagram = diagram_of(cell.graph)
+    scene = layout(diagram)
+    assert time.process_time() - start < 0.5
+    check(scene)
+    for state, way in diagram.conveyors.items():
+        wires = [w for w in scene.wires if (w.source, w.target) in set(pairwise(way)) and w.kind == "conveyor"]
+        heights = {y for w in wires for _, y in w.points}
+        assert len(heights) == 1 and all(len(w.points) == 2 for w in wires), f"the conveyor of {state} has a bend"
+    for element in diagram.elements.values():
+        for number, link in enumerate(element.entries):
+            key = f"{link.source}-{element.key}-{number}"
+            assert any(w.key == key for w in scene.wires), f"the wire {key} is missing"
+    return scene
+
+
+# --- cells of unusual form -----------------------------------------------------------------------
+
+
+def peephole(n: int, u: int) -> bk.Cell:
+    x, h, c = bk.input("x", n), bk.state("h", u), bk.state("C", u)
+    f = bk.SIGM(u, name="forget", weights={"C": "diagonal"})(x, h, c)
+    i = bk.SIGM(u, name="input", weights={"C": "diagonal"})(x, h, c)
+    c1 = f * c + i * bk.TANH(u, name="candidate")(x, h)
+    o = bk.SIGM(u, name="output", weights={"3": "diagonal"})(x, h, c1)
+    h1 = o * bk.tanh(c1)
+    return bk.Cell({h: h1, c: c1}, h1)
+
+
+def stacked(n: int, u: int) -> bk.Cell:
+    x = bk.input("x", n)
+    below = bk.cells.lstm(n, u, name="one")(x)
+    middle = bk.cells.gru(u, u, name="two")(below)
+    return bk.Cell({}, bk.ADD(3, name="out")(bk.cells.srn(u, u, name="three")(middle)))
+
+
+def highway(n: int, u: int) -> bk.Cell:
+    x, start = bk.input("x", n), bk.state("s", u)
+    s = start
+    for depth in range(3):
+        wires = (s,) if depth else (x, s)
+        gate = bk.SIGM(u, name=f"t{depth}")(*wires)
+        s = bk.TANH(u, name=f"h{depth}")(*wires) * gate + s * (1 - gate)
+    return bk.Cell({start: s}, s)
+
+
+def delay(n: int, u: int) -> bk.Cell:
+    x, a, b = bk.input("x", n), bk.state("a", n), bk.state("b", n)
+    return bk.Cell({a: x, b: a}, bk.TANH(u, name="taps")(x, a, b))
+
+
+def kept(n: int, u: int) -> bk.Cell:
+    """A state that never changes, one that is never read, an output that is the input, a square."""
+    x, h, g = bk.input("x", n), bk.state("h", u), bk.state("g", u)
+    return bk.Cell({h: h, g: bk.TANH(u)(x)}, {"same": x, "square": h * h, "h": h})
+
+
+def shared(n: int, u: int) -> bk.Cell:
+    """A brick called three times, once on its own value."""
+    x, h = bk.input("x", n), bk.state("h", n)
+    again = bk.TANH(n, name="again")
+    return bk.Cell(
+        {h: again(again(x)) + again(h)}, {"p": bk.SOFTMAX(u, name="soft")(h), "q": bk.concat(x, h, x * h, -x)}
+    )
+
+
+def without_input(n: int, u: int) -> bk.Cell:
+    h = bk.state("h", u)
+    scale = bk.parameter("scale", u)
+    return bk.Cell({h: bk.where(bk.greater(h, 0.5), h * scale, bk.exp(-h))}, h)
+
+
+UNUSUAL = [peephole, stacked, highway, delay, kept, shared, without_input]
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_gallery(name: str) -> None:
+    check_cell(gallery_cell(name))
+
+
+@pytest.mark.parametrize("make", UNUSUAL, ids=lambda f: f.__name__)
+def test_unusual(make: Callable[[int, int], bk.Cell]) -> None:
+    check_cell(make(4, 5))
+
+
+# --- other views ---------------------------------------------------------------------------------
+
+VIEWS = {
+    "three steps": {"unroll": 3},
+    "all open": {"unroll": 2, "zoom": "all"},
+    "closed": {"unroll": 9, "zoom": "none"},
+    "gradient": {"gradient": True},
+    "beside": {"gradient": "beside"},
+    "shapes": {"shapes": True},
+    "counts": {"counts": True},
+    "folded": {"fold": True},
+    "shapes, unrolled": {"shapes": True, "unroll": 3},
+}
+
+
+@pytest.mark.parametrize("options", VIEWS.values(), ids=VIEWS)
+@pytest.mark.parametrize("make", [bk.cells.srn, bk.cells.lstm, bk.cells.gru, bk.cells.book_lstm, *UNUSUAL])
+def test_views(make: Callable[[int, int], bk.Cell], options: dict[str, Any]) -> None:
+    check(make(5, 5).draw(**options).scene)
+
+
+def test_groups() -> None:
+    """Each cell inside a cell has a frame, and only its own shapes in it; folded, it is one box."""
+    cell = stacked(5, 5)
+    scene = cell.draw().scene
+    groups = {f.tooltip: f for f in scene.frames if f.kind == "group"}
+    assert set(groups) == {"one", "two", "three"}
+    for name, f in groups.items():
+        inside = [s for s in scene.shapes if f.x < s.x < f.x + f.w and f.y < s.y < f.y + f.h]
+        bricks = {s.name for s in inside if s.kind == "brick"}
+        assert bricks == {s.name for s in scene.shapes if s.name.startswith(f"{name}/") and s.kind == "brick"} != set()
+    folded = cell.draw(fold=True).scene
+    check(folded)
+    assert {s.name for s in folded.shapes if s.kind == "brick"} == {"one", "two", "three", "out"}
+    assert not [s for s in folded.shapes if s.kind in ("state", "operation")]
+    check(cell.draw(fold="two", unroll=3, highlight="one").scene)
+    with pytest.raises(bk.BlocksError, match=r"no group 'tow' to fold \(did you mean 'two'"):
+        cell.draw(fold="tow")
+
+
+def test_a_tall_stack_is_folded() -> None:
+    wire = bk.input("x", 4)
+    for number in range(12):
+        wire = bk.cells.lstm(4, 4, name=f"layer{number}")(wire)
+    scene = bk.Cell({}, wire).draw().scene
+    check(scene)
+    assert [s.name for s in scene.shapes if s.kind == "brick"] == [f"layer{number}" for number in range(12)]
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_opened(name: str) -> None:
+    cell = gallery_cell(name)
+    bricks = sorted({str(n.brick) for n in cell.graph.order() if n.brick})
+    scene = cell.draw(open=bricks, counts=True).scene
+    check(scene)
+    drawn = {n for s in scene.shapes if s.kind == "parameter" for n in s.nodes}
+    assert drawn == set(cell.params), "an opened brick shows all its weights"
+
+
+def test_the_states_join_the_steps() -> None:
+    """One line from step to step for the SRN, two for the LSTM, and each conveyor straight through all."""
+    for make, lines in ((bk.cells.srn, 1), (bk.cells.lstm, 2), (bk.cells.gru, 1)):
+        scene = make(5, 5).draw(unroll=3, zoom="none").scene
+        steps = [s.key for s in scene.shapes if s.kind == "step"]
+        assert len(steps) == 3
+        for a, b in pairwise(steps):
+            assert len([w for w in scene.wires if (w.source, w.target) == (a, b)]) == lines
+    scene = bk.cells.lstm(5, 5).draw(unroll=3).scene
+    conveyor = [w for w in scene.wires if w.kind == "conveyor"]
+    assert len({y for w in conveyor for _, y in w.points}) == 1
+    assert all(s.shared for s in scene.shapes if s.kind in ("brick", "step"))
+
+
+def test_the_gradient_has_every_wire() -> None:
+    """Each wire of the LSTM carries gradient, so each has its counterpart, and forks are sums."""
+    forward = bk.cells.lstm(5, 5).draw().scene
+    back = bk.cells.lstm(5, 5).draw(gradient=True).scene
+    sums = {s.key for s in back.shapes if s.form == "sum"}
+    assert len(sums) == len(forward.dots) > 0
+    into: dict[str, set[str]] = {}
+    for w in back.wires:
+        assert w.kind == "gradient"
+        into.setdefault(w.source, set()).add(w.target)
+    for w in forward.wires:  # from the target back to the source, over sums alone
+        reached, pending = set(), [w.target]
+        while pending:
+            for key in into.get(pending.pop(), ()):
+                if key not in reached:
+                    reached.add(key)
+                    pending += [key] if key in sums else []
+        assert w.source in reached, f"no gradient from {w.target} to {w.source}"
+    for key in sums:
+        assert len([w for w in back.wires if w.target == key]) > 1, "a sum has more than one term"
+
+
+def test_no_gradient_is_faded() -> None:
+    x, h = bk.input("x", 3), bk.state("h", 3)
+    cell = bk.Cell({h: bk.stop_gradient(bk.TANH(3, name="cut")(x, h)) + bk.TANH(3, name="open")(x, h)}, h)
+    scene = cell.draw(gradient=True).scene
+    cut = next(s.key for s in scene.shapes if s.name == "cut")
+    assert all(not w.lit for w in scene.wires if cut in (w.source, w.target))
+
+
+# --- random cells --------------------------------------------------------------------------------
+
+UNARY = [bk.tanh, bk.sigm, bk.exp, lambda a: 1 - a, lambda a: 0.5 * a, lambda a: a * a]
+BINARY = [lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - b, bk.maximum]
+BRICKS = [bk.SIGM, bk.TANH, bk.ADD, bk.MULTIPLY]
+
+
+@st.composite
+def cells(draw: st.DrawFn) -> bk.Cell:
+    """A random cell: some inputs and states, then operations and bricks on any wires so far."""
+    inputs = [bk.input(f"x{i}", 3) for i in range(draw(st.integers(0, 2)))]
+    states = [bk.state(f"s{i}", 3) for i in range(draw(st.integers(1, 3)))]
+    wires = [*inputs, *states]
+    one_of = lambda: wires[draw(st.integers(0, len(wires) - 1))]
+    for number in range(draw(st.integers(0, 9))):
+        kind = draw(st.integers(0, 2))
+        if kind == 0:
+            wires.append(draw(st.sampled_from(UNARY))(one_of()))
+        elif kind == 1:
+            wires.append(draw(st.sampled_from(BINARY))(one_of(), one_of()))
+        else:
+            brick = draw(st.sampled_from(BRICKS))(3, name=f"b{number}")
+            wires.append(brick(*(one_of() for _ in range(draw(st.integers(1, 3))))))
+    outputs = {f"y{i}": one_of() for i in range(draw(st.integers(1, 2)))}
+    return bk.Cell({s: one_of() for s in states}, outputs)
+
+
+RANDOM = settings(
+    max_examples=500, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
+
+
+@RANDOM
+@given(cells())
+def test_random_cells(cell: bk.Cell) -> None:
+    check_cell(cell)
+
+
+@RANDOM
+@given(cells().filter(lambda cell: len(cell.graph.order()) > 12))
+def test_larger_random_cells(cell: bk.Cell) -> None:
+    check_cell(cell)

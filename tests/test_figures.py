@@ -1,0 +1,102 @@
+"""The book's figures by their command, and the gallery page that shows them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import blocks as bk
+from blocks.draw.figures import figure_7_3, figure_7_4, figures, gallery_page, write_figures
+
+GALLERY = Path(__file__).parent.parent / "examples" / "gallery"
+
+
+def test_names() -> None:
+    names = [name for name, _ in figures()]
+    assert names[:5] == ["fig-7.3", "fig-7.4a", "fig-7.4b", "fig-7.4c", "fig-7.4d"]
+    assert names[5:] == [f"cell-{name}" for name in bk.cells.__all__]
+
+
+def test_figure_7_3() -> None:
+    """One line from step to step for the SRN, two for the LSTM; the middle step of each is open."""
+    scene = figure_7_3().scene
+    for panel, lines in (("panel1-", 1), ("panel2-", 2)):
+        frame = next(f for f in scene.frames if f.key.startswith(panel))
+        closed = [s for s in scene.shapes if s.kind == "step" and s.key.startswith(panel)]
+        assert len(closed) == 2
+        for border in (frame.x, frame.x + frame.w):
+            crossing = {
+                w.points[0][1] if w.points[0][1] == w.points[-1][1] else round(y, 3)
+                for w in scene.wires
+                for (x0, y), (x1, y1) in pairwise(w.points)
+                if y == y1 and min(x0, x1) < border < max(x0, x1)
+            }
+            assert len(crossing) == lines
+
+
+def test_figure_7_4() -> None:
+    """As Olah draws it: a straight cell state on top, four bricks in a row, tanh above the output gate."""
+    for part, names in {"a": {"C"}, "b": {"f"}, "c": {"ff", "C*"}, "d": {"fff"}}.items():
+        scene = figure_7_4(part).scene
+        lit = {s.name for s in scene.shapes if s.lit}
+        assert names <= lit
+        bricks = {s.name for s in scene.shapes if s.kind == "brick"}
+        assert lit & bricks == names & bricks
+    by_name = {s.name: s for s in scene.shapes}
+    bricks = [by_name[name] for name in ("f", "ff", "C*", "fff")]
+    assert len({s.y for s in bricks}) == 1
+    assert [s.x for s in bricks] == sorted(s.x for s in bricks)
+    state = next(s for s in scene.shapes if s.kind == "state" and s.name == "C")
+    assert state.y > max(s.y for s in scene.shapes if s.kind not in ("state", "next", "output") and s.y != state.y)
+    assert by_name["tanh"].x == by_name["fff"].x and by_name["tanh"].y > by_name["fff"].y
+    ends = [s for s in scene.shapes if s.name == "h" and s.kind in ("next", "output")]
+    assert {s.kind for s in ends} == {"next", "output"}
+    last = max(s.x for s in scene.shapes if s.kind == "operation")
+    for end in ends:
+        assert end.x > last and (end.kind == "next" or end.y > state.y)
+    with pytest.raises(bk.BlocksError, match="has the parts a, b, c, d, not 'e'"):
+        figure_7_4("e")
+
+
+def test_written(tmp_path: Path) -> None:
+    written = write_figures(tmp_path / "out", ("svg",))
+    assert [p.name for p in written] == [f"{name}.svg" for name, _ in figures()]
+    with pytest.raises(bk.BlocksError, match="not 'gif'"):
+        write_figures(tmp_path, ("gif",))
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "blocks", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_command(tmp_path: Path) -> None:
+    done = run("figures", "-o", tmp_path / "f", "--format", "svg", "--theme", "monochrome")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "f").glob("*.svg"))) == 5 + len(bk.cells.__all__)
+    assert "Warning" not in done.stderr
+    figure = tmp_path / "c.tex"
+    options = ["--unroll", 3, "--zoom", 2, "--highlight", "C", "--counts", "--theme", "dark"]
+    done = run("draw", "lstm", "-o", figure, *options)
+    assert done.returncode == 0, done.stderr
+    assert figure.read_text(encoding="utf-8").startswith("\\documentclass")
+    for option in (["--open", "forget"], ["--gradient"], ["--shapes"], ["--operations"], ["--unroll", 30, "--full"]):
+        done = run("draw", "gru" if option[0] == "--unroll" else "lstm", "-o", tmp_path / "c.svg", *option)
+        assert done.returncode == 0, done.stderr
+    done = run("draw", "lstm", "-o", tmp_path / "c.svg", "--theme", "drak")
+    assert done.returncode == 2 and "did you mean 'dark'" in done.stderr
+
+
+def test_the_gallery_is_current() -> None:
+    """examples/gallery is what `blocks figures -o examples/gallery --format svg --page` writes. The files say
+    which geometry they show; their bytes also depend on the machine's fonts."""
+    fresh = {f"{name}.svg": figure.digest for name, figure in figures()}
+    stored = {path.name: path.read_text(encoding="utf-8") for path in GALLERY.glob("*.svg")}
+    assert sorted(stored) == sorted(fresh)
+    stale = [name for name in fresh if f'data-figure="{fresh[name]}"' not in stored[name]]
+    assert not stale, f"{stale}: run blocks figures -o examples/gallery --format svg --page"
+    assert (GALLERY / "README.md").read_text(encoding="utf-8") == gallery_page()
