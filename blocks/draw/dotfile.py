@@ -118,7 +118,7 @@ def _html(lines: tuple[Line, ...], colour: str) -> str:
         runs = []
         for run in text.runs:
             size = text.size * (SUBSCRIPT if run.sub else 1.0)
-            inner = html.escape(run.text, quote=True)
+            inner = html.escape(run.text, quote=True).replace("\\", "&#92;&#92;")  # one would be an escape of Graphviz
             inner = f"<i>{inner}</i>" if run.italic else inner
             inner = f'<font point-size="{_n(size)}" color="{colour}">{inner}</font>'
             runs.append(f"<sub>{inner}</sub>" if run.sub else inner)
