@@ -10,8 +10,10 @@ and grow along elementwise operations for as long as every member is treated ali
 with members of another group in the same order, or with constant vectors, which are packed too. Weights
 are packed where they are constant, so hoisting takes that out of the loop.
 
-All members of a group have one *depth*, the number of operations on the longest way to them from what is not
-constant. So a packed value needs only values of smaller depth, and packing makes no cycle.
+Packing makes no cycle, because the members of a group stand at one height. A row of sums over time or batch
+(outer products, sums) has one *rank*, the number of such sums on the longest way to it, itself included: what
+it needs is of smaller rank. Members of any other group agree in rank and in *depth*, the number of operations:
+what they need is of no greater rank, and of smaller depth.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from ..ops.elementwise import already_aligned
 from .rewrite import Loop, levels, same, sweep, users_of
 from .simplify import ELEMENTWISE, scalar
 
+SUMMING = ("outer", "sum")
 GROWING = ELEMENTWISE - {"where", "greater", "equal", "cast", "stop_gradient", "sign"}
 
 
@@ -69,8 +72,11 @@ class _Fusing:
     def __init__(self, graph: Graph, level: dict[Node, int], in_loop: bool):
         self.graph, self.level, self.in_loop = graph, level, in_loop
         self.users = users_of(graph)
+        self.rank: dict[Node, int] = {}
         self.depth: dict[Node, int] = {}
         for node in graph.order():
+            highest = max((self.rank[o] for o in node.operands), default=0)
+            self.rank[node] = highest + (node.op.name in SUMMING)
             deepest = max((self.depth[o] for o in node.operands), default=0)
             self.depth[node] = deepest + 1 if level[node] else 0
         self.kept = set(graph.outputs.values())
@@ -100,7 +106,7 @@ class _Fusing:
         rows: dict[tuple[Node, int], list[Node]] = {}
         for node in self.graph.order():
             if wanted(node) and node not in self.group_of:
-                rows.setdefault((node.operands[operand], self.depth[node]), []).append(node)
+                rows.setdefault((node.operands[operand], self.rank[node]), []).append(node)
         return [sorted(row, key=self.place) for row in rows.values() if len(row) > 1]
 
     def place(self, node: Node) -> tuple[str, int]:
@@ -154,7 +160,7 @@ class _Fusing:
                 if not node.attrs["keepdims"] and len(node.operands[0].shape) - 1 not in node.attrs["axis"]:
                     by_axis.setdefault(node.attrs["axis"], []).append(node)
             for axis, sums in by_axis.items():
-                if [n.operands[0] for n in sums] == row and len({self.depth[n] for n in sums}) == 1:
+                if [n.operands[0] for n in sums] == row and len({self.rank[n] for n in sums}) == 1:
                     self.add(Group(sums, row, self.sum_of(row, axis)))
 
     def sum_of(self, row: list[Node], axis: tuple[int, ...]) -> Callable[[dict[Node, Node]], Node]:
@@ -183,7 +189,7 @@ class _Fusing:
     def alike(self, row: list[Node | None], first: int, last: int) -> bool:
         """Whether the user of member `last` is treated as that of member `first`."""
         a, b = row[first], row[last]
-        if a is None or b is None or self.depth[a] != self.depth[b]:
+        if a is None or b is None or self.height(a) != self.height(b):
             return False
         for slot in range(len(a.operands)):
             p, q = a.operands[slot], b.operands[slot]
@@ -196,6 +202,9 @@ class _Fusing:
                 continue
             return False
         return True
+
+    def height(self, node: Node) -> tuple[int, int]:
+        return self.rank[node], self.depth[node]
 
     def add_next(self, row: list[Node]) -> None:
         count, op = len(row), row[0].op
