@@ -32,4 +32,15 @@ def test_the_readmes_test_command_is_what_ci_runs() -> None:
 
 
 def test_no_other_language_hides_a_snippet() -> None:
-    assert {language for language, _ in SNIPPETS} == {"python", "sh"}
+    assert {language for language, _ in SNIPPETS} == {"python", "sh", "text"}
+
+
+def test_the_source_shown_is_the_source_made(tmp_path, monkeypatch, capsys) -> None:
+    """The lines in the README stand in the program that its snippets compile and print."""
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(text for language, text in SNIPPETS if language == "python")
+    exec(compile(code, str(README), "exec"), {"__name__": "readme"})
+    printed = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    (shown,) = (text.splitlines() for language, text in SNIPPETS if language == "text")
+    start = printed.index(shown[0])
+    assert printed[start : start + len(shown)] == shown
