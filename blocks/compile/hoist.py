@@ -16,6 +16,8 @@ axis in front ("sequence"), or inside. Forward loops and backward loops are trea
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ..graph import Graph, Node, apply, rebuild, stamped
 from ..ops.elementwise import already_aligned
 from ..ops.leaves import make_input
@@ -120,15 +122,14 @@ class _Hoisting:
     def accumulated(self) -> dict[str, Node]:
         """States that only add up: state → what is added at each step."""
         users = users_of(self.body)
-        kept = set(self.body.outputs.values())
+        times_kept = Counter(self.body.outputs.values())
         sums = {}
         for state in self.loop.states:
             old, new = self.inputs.get(state), self.body.outputs[NEXT + state]
-            if old is None or new.op.name != "add" or users[old] != [new] or old in kept:
+            if old is None or new.op.name != "add" or users[old] != [new] or old in times_kept:
                 continue
             added = [o for o in new.operands if o is not old]
-            outputs = [n for n, v in self.body.outputs.items() if v is new]
-            if len(added) == 1 and not users[new] and len(outputs) == 1 and added[0].shape == new.shape == old.shape:
+            if len(added) == 1 and not users[new] and times_kept[new] == 1 and added[0].shape == new.shape == old.shape:
                 sums[state] = added[0]
         return sums
 

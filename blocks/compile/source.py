@@ -281,8 +281,8 @@ class Writer:
         self.end_stage()
         self.loop_depth = outer_depth
         body, self.depth = self.lines, self.depth - deeper
-        text = "\n".join(body)
-        pairs = [p for p in self.pairs if re.search(rf"\b{re.escape(p[0])}\b", text)]
+        used = set(re.findall(r"\w+", "\n".join(body)))
+        pairs = [p for p in self.pairs if p[0] in used]
         before += self.before_loop
         self.lines, self.pairs, self.before_loop = outside
         for key, made in list(self.expression.items()):  # what was made inside of the loop is not known outside

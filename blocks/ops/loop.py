@@ -33,34 +33,35 @@ def _infer_loop(
     reverse: bool,
 ) -> tuple[Shape, str]:
     inputs = body.fed("input")
-    if len(operands) != len(ports) or len(set(ports)) != len(ports):
+    wires = dict(zip(ports, operands, strict=False))
+    if len(operands) != len(ports) or len(wires) != len(ports):
         raise misfit(f"a loop with the ports {', '.join(ports)} cannot take {len(operands)} wires")
     if body.params:
         raise misfit(f"the body of a loop has weights of its own: {', '.join(body.params)}; they must be ports")
-    loose = [name for name in inputs if name not in ports]
+    loose = [name for name in inputs if name not in wires]
     if loose:
         raise misfit(f"the body of the loop asks for {', '.join(map(repr, loose))}, which nothing is wired to")
     if not isinstance(time, str) or not time.isidentifier():
         raise misfit(f"a loop runs over a named dimension, not {time!r}")
-    for port, operand in zip(ports, operands, strict=True):
+    timed = set(sequences)
+    for port, operand in wires.items():
         if port not in inputs:  # a port that the body does not use
             continue
         inside = inputs[port]
-        wanted = (time, *inside.shape) if port in sequences else inside.shape
+        wanted = (time, *inside.shape) if port in timed else inside.shape
         if operand.shape != wanted or operand.dtype != inside.dtype:
             raise misfit(
                 f"{port!r} wants {show_shape(wanted)} {inside.dtype}, but {operand.describe()} is {operand.dtype}"
             )
     for state in states:
         after = body.outputs.get(NEXT + state)
-        before = operands[ports.index(state)] if state in ports else None
+        before = wires.get(state)
         if after is None or before is None or after.shape != before.shape or after.dtype != before.dtype:
             got = "nothing" if after is None else f"{show_shape(after.shape)} {after.dtype}"
             want = "no such port" if before is None else f"{show_shape(before.shape)} {before.dtype}"
             raise misfit(f"the next value of state {state!r} is {got}, the state itself {want}")
-    for name in (*stacked, *sequences, *states):
-        if name not in (body.outputs if name in stacked else ports):
-            raise misfit(f"the body of the loop has no {name!r}")
+    for name in [n for n in stacked if n not in body.outputs] + [n for n in (*sequences, *states) if n not in wires]:
+        raise misfit(f"the body of the loop has no {name!r}")
     return (), "loop"
 
 
