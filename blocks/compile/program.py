@@ -28,7 +28,7 @@ KINDS_KEPT = 64
 MODULE = "blocks.compiled"  # the name under which programs run
 
 # NaN and infinity are found by name, not by warning; np.errstate would cost 0.2 µs for each call inside of it
-warnings.filterwarnings("ignore", category=RuntimeWarning, module=MODULE.replace(".", r"\."))
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"blocks\.compile")
 
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),

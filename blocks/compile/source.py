@@ -388,12 +388,16 @@ class Writer:
         return f"np.matmul({a[0]}, {a[1]}, out={out})"
 
     def reduction(self, node: Node, a: str, out: str) -> str:
-        axis, keepdims = node.attrs["axis"], node.attrs["keepdims"]
-        x = node.operands[0]
-        lead = axis == tuple(range(len(x.shape) - 1)) and len(x.shape) > 2 and not keepdims
-        if lead and isinstance(x.shape[-1], int):
-            return f"np.{node.op.name}({a}.reshape(-1, {x.shape[-1]}), axis=0, out={out})"
-        return f"np.{node.op.name}({a}, axis={axis}, keepdims={keepdims}, out={out})"
+        axis, keepdims, x = node.attrs["axis"], node.attrs["keepdims"], node.operands[0]
+        if (
+            axis == tuple(range(len(x.shape) - 1))
+            and len(x.shape) > 2
+            and not keepdims
+            and isinstance(x.shape[-1], int)
+        ):
+            a, axis = f"{a}.reshape(-1, {x.shape[-1]})", 0
+        call = {"sum": "np.add.reduce", "max": "np.maximum.reduce", "mean": "rt.mean"}[node.op.name]
+        return f"{call}({a}, axis={axis}, keepdims={keepdims}, out={out})"
 
 
 SUM, PRODUCT, ATOM = 1, 2, 3  # how strongly a formula holds together
