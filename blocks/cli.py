@@ -77,7 +77,7 @@ def demo(
         "blocks-demo"
     ),
     units: Units = 96,
-    updates: Annotated[int, typer.Option(min=10, help="Updates of each network.")] = 600,
+    updates: Annotated[int, typer.Option(min=10, help="Updates of each network.")] = 1600,
 ) -> None:
     """Train an SRN and an LSTM on real text, compare them, write figures and a model."""
     from .tasks.demo import run_demo

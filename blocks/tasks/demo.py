@@ -69,7 +69,7 @@ def train_one(
 
 
 def run_demo(
-    folder: Path, units: int = 96, updates: int = 600, say: Callable[[str], None] = print
+    folder: Path, units: int = 96, updates: int = 1600, say: Callable[[str], None] = print
 ) -> dict[str, Result]:
     """The whole demo; `folder` receives loss.png, srn.svg, lstm.svg, gradient.svg, lstm.safetensors and
     sample.txt. Returns the results by name."""
