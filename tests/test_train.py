@@ -250,6 +250,19 @@ def test_early_stopping_goes_back_to_the_best_weights(tmp_path) -> None:
     assert history.plot(tmp_path / "loss.png") and (tmp_path / "loss.png").stat().st_size > 5000
 
 
+def test_weights_can_be_set_by_name() -> None:
+    m, other = model(seed=1), model(seed=2)
+    X = data()["x"]
+    m.set_weights(other.weights)
+    np.testing.assert_array_equal(m.predict({"x": X}), other.predict({"x": X}))
+    before = dict(m.weights)
+    with pytest.raises(bk.FeedError, match="no weights 'forget.W_hh'.*did you mean 'forget.W_h'"):
+        m.set_weights({"forget.b": np.zeros(4), "forget.W_hh": np.zeros((4, 4))})
+    with pytest.raises(bk.FeedError, match=r"'forget.b' are \(4,\), not \(5,\)"):
+        m.set_weights({"forget.b": np.zeros(5)})
+    assert all(m.weights[k] is before[k] for k in before)
+
+
 def test_a_callback_can_stop() -> None:
     m = model()
     assert len(m.fit(data(), epochs=9, batch_size=4, callback=lambda record: record["step"] == 4).steps) == 5

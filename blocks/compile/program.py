@@ -63,7 +63,6 @@ class Program:
         writer = Writer(make_plan(lowered), lowered)
         self.source = writer.source()
         self._constants = writer.constants
-        self._needed = [*lowered.fed("input"), *lowered.fed("parameter")]
         name = f"<blocks program {id(self):x}>"
         linecache.cache[name] = (len(self.source), None, self.source.splitlines(True), name)
         space: dict[str, Any] = {"np": np, "rt": runtime, "__name__": MODULE}

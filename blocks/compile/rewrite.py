@@ -6,11 +6,10 @@ in its place; the bodies of loops go through the same pass before the loop itsel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..graph import Graph, Node, apply, rebuild
-from ..ops.loop import NEXT
 
 Pass = Callable[[Graph], Graph]
 
@@ -103,8 +102,3 @@ def levels(loop: Loop) -> dict[Node, int]:
         else:
             level[node] = max((level[o] for o in node.operands), default=0)
     return level
-
-
-def next_of(outputs: Mapping[str, Node], state: str) -> Node:
-    """The next value of a state."""
-    return outputs[NEXT + state]
