@@ -43,7 +43,7 @@ from .ops.elementwise import (
 )
 from .ops.leaves import constant
 from .ops.linear import matmul, matvec, outer, transpose
-from .ops.shape import broadcast, concat, gather, log_softmax, mean, one_hot, reshape, softmax, stack, zeros
+from .ops.shape import broadcast, concat, gather, log_softmax, mean, moveaxis, one_hot, reshape, softmax, stack, zeros
 from .ops.shape import max_ as max
 from .ops.shape import slice_ as slice
 from .ops.shape import sum_ as sum
@@ -102,6 +102,7 @@ __all__ = [
     "max",
     "maximum",
     "mean",
+    "moveaxis",
     "minimum",
     "multiply",
     "negative",

@@ -15,7 +15,7 @@ from .ops.loop import NEXT
 _SUM, _PRODUCT, _UNARY, _ATOM = 1, 2, 3, 4
 _INFIX = {"add": ("+", _SUM), "subtract": ("−", _SUM), "multiply": ("⊙", _PRODUCT), "divide": ("/", _PRODUCT)}
 _NAMES = {"sigm": "σ", "log": "ln", "matmul": "·"}
-_SILENT = {"cast", "broadcast", "reshape", "mask"}
+_SILENT = {"cast", "broadcast", "reshape", "moveaxis", "mask"}
 
 
 def equations(graph: Graph) -> list[str]:

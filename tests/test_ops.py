@@ -54,6 +54,7 @@ TABLE = {
     "stop_gradient": (bk.stop_gradient(a) + b * b, {"b": B, "a": A}, lambda: A + B**2),
     "matmul": (a @ wire("w", 4, 2), {"a": A, "w": normal(4, 2)}, None),
     "transpose": (bk.transpose(wire("w", 2, 4)) * bk.reshape(c, shape=(4, 1)), {"w": normal(2, 4), "c": C}, None),
+    "moveaxis": (bk.moveaxis(wire("k", 2, 3, 4), source=0, destination=2) ** 2, {"k": normal(2, 3, 4)}, None),
     "outer": (bk.outer(a, wire("d", "batch", 2)), {"a": A, "d": normal(3, 2)}, None),
     "sum": (bk.sum(a * a, axis="batch"), {"a": A}, lambda: (A * A).sum(0)),
     "mean": (bk.mean(a * a, axis=("batch", -1)), {"a": A}, lambda: (A * A).mean()),

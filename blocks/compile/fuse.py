@@ -5,10 +5,13 @@
     before      d = p U + q V                                       after      d = [p q] [U; V]
     before      A = outer(x, p); B = outer(x, q)                    after      [A B] = outer(x, [p q])
 
+    before      z = tanh(a); f = z[:, :n]; i = z[:, n:]             after      z = tanh(a, members in front); f = z[0]
+
 A *group* is a row of values of one form that are computed as one packed value. Groups start at products
 and grow along elementwise operations for as long as every member is treated alike: with the same number,
 with members of another group in the same order, or with constant vectors, which are packed too. Weights
-are packed where they are constant, so hoisting takes that out of the loop.
+are packed where they are constant, so hoisting takes that out of the loop. Where a group is taken apart
+again, its last packed value in a loop is computed with the members in front, so that each is a whole array.
 
 Packing makes no cycle, because the members of a group stand at one height. A row of sums over time or batch
 (outer products, sums) has one *rank*, the number of such sums on the longest way to it, itself included: what
@@ -18,8 +21,9 @@ what they need is of no greater rank, and of smaller depth.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from ..graph import Graph, Node, apply, stamped
 from ..ops.elementwise import already_aligned
@@ -27,6 +31,7 @@ from .rewrite import Loop, levels, same, sweep, users_of
 from .simplify import ELEMENTWISE, scalar
 
 SUMMING = ("outer", "sum")
+MEETING = 16  # so many nodes are looked at to find where the uses of a value meet again
 GROWING = ELEMENTWISE - {"where", "greater", "equal", "cast", "stop_gradient", "sign"}
 
 
@@ -57,15 +62,37 @@ class Group:
     build: Callable[[dict[Node, Node]], Node]
     axis: int = -1
     packed: Node | None = None
+    sources: list[Group] = field(default_factory=list)  # the groups that it is made from
+    goes_on: bool = False  # whether another group continues all its members
+    apart: bool = False  # whether its members stand in front, (members, batch, n), not side by side
 
     def part(self, first: int, last: int) -> Node:
         """The packed value of the members first … last - 1."""
         assert self.packed is not None
+        if self.apart:
+            whole = (first, last) == (0, len(self.members))
+            return self.packed if whole else apply("slice", self.packed, start=first, stop=last, axis=0)
         widths = [int(m.shape[self.axis]) for m in self.members]
         start, stop = sum(widths[:first]), sum(widths[:last])
         if (first, last) == (0, len(self.members)):
             return self.packed
         return apply("slice", self.packed, start=start, stop=stop, axis=len(self.packed.shape) + self.axis)
+
+    def member(self, i: int) -> Node:
+        """The value of one member."""
+        part = self.part(i, i + 1)
+        return apply("reshape", part, shape=self.members[i].shape) if self.apart else part
+
+
+def in_front(value: Node, count: int, rank: int) -> Node:
+    """A packed value (batch, members · n) with the members in front, (members, batch, n); a packed vector and a
+    number so that they meet such a value of members of that rank."""
+    if value.shape == ():
+        return value
+    *lead, width = value.shape
+    lead = lead or [1] * (rank - 1)
+    parts = apply("reshape", value, shape=(*lead, count, int(width) // count))
+    return apply("moveaxis", parts, source=len(lead), destination=0)
 
 
 class _Fusing:
@@ -86,12 +113,17 @@ class _Fusing:
 
     def result(self) -> Graph:
         """The graph with every group computed as one."""
-        for products in self.shared(lambda n: n.op.name == "matmul" and self.is_weight(n.operands[1]), 0):
+        for products in self.shared(lambda n: n.op.name == "matmul" and self.is_weight(n.operands[1])):
             self.add_products(products)
+        if self.in_loop:
+            for products in self.shared(lambda n: self.scaled(n) is not None):
+                self.add_scaled(products)
         for group in self.groups:  # grows while it is walked
             self.grow(group)
+        for group in self.groups:
+            group.apart = self.stands_apart(group)
         self.sums_of_products = self.find_sums() if self.in_loop else {}
-        for outers in self.shared(lambda n: n.op.name == "outer", 0):
+        for outers in self.shared(lambda n: n.op.name == "outer"):
             self.add_outers(outers)
         self.add_sums()
         return self.rebuilt()
@@ -101,22 +133,34 @@ class _Fusing:
     def is_weight(self, node: Node) -> bool:
         return self.level[node] == 0 and len(node.shape) == 2
 
-    def shared(self, wanted: Callable[[Node], bool], operand: int) -> list[list[Node]]:
-        """Nodes of one kind that share an operand, two or more of them, in the order of their roots."""
+    def scaled(self, node: Node) -> tuple[Node, Node] | None:
+        """The two factors of a node that is a value times a constant vector, else None."""
+        if node.op.name != "multiply" or len(node.shape) < 2:
+            return None
+        vector, x = sorted(node.operands, key=lambda o: self.level[o])
+        alone = x.shape == node.shape and x not in self.group_of
+        return (x, vector) if alone and self.is_vector(vector, node) else None
+
+    def is_vector(self, node: Node, user: Node) -> bool:
+        return self.level[node] == 0 and node.shape == user.shape[-1:]
+
+    def shared(self, wanted: Callable[[Node], bool]) -> list[list[Node]]:
+        """Nodes of one kind that share the value that they multiply, two or more, in the order of their roots."""
         rows: dict[tuple[Node, int], list[Node]] = {}
         for node in self.graph.order():
             if wanted(node) and node not in self.group_of:
-                rows.setdefault((node.operands[operand], self.rank[node]), []).append(node)
+                x, _ = self.scaled(node) or node.operands
+                rows.setdefault((x, self.rank[node]), []).append(node)
         return [sorted(row, key=self.place) for row in rows.values() if len(row) > 1]
 
     def place(self, node: Node) -> tuple[str, int]:
         """Where a product stands in its group: beside those that are treated alike later on.
 
-        Its root is what the sum that it is a term of goes into, so the terms of one sum stand at the same
-        place in their groups.
+        Its root is what the net input that it is a part of goes into, so the parts of one net input stand at the
+        same place in their groups.
         """
-        while node.op.name in ("matmul", "add") and len(self.users[node]) == 1 and node not in self.kept:
-            node = self.users[node][0]
+        while node.op.name in ("matmul", "add", "multiply") and (user := self.meeting(node)) is not None:
+            node = user
         root, treatment = node, []
         while node.op.name in GROWING and (
             len(node.operands) == 1 or any(scalar(o) is not None for o in node.operands)
@@ -126,6 +170,16 @@ class _Fusing:
                 break
             node = self.users[node][0]
         return " ".join(treatment), root.serial
+
+    def meeting(self, node: Node) -> Node | None:
+        """The one node that all that is made from a node goes into."""
+        front = set(self.users[node])
+        for _ in range(MEETING):
+            if len(front) < 2 or self.kept & (front | {node}):
+                break
+            first = min(front, key=lambda n: n.serial)
+            front = (front - {first}) | set(self.users[first])
+        return front.pop() if len(front) == 1 and node not in self.kept else None
 
     def add(self, group: Group) -> None:
         self.groups.append(group)
@@ -139,6 +193,17 @@ class _Fusing:
             return apply("matmul", new[x], apply("concat", *(new[w] for w in weights), axis=1))
 
         self.add(Group(products, [x, *weights], build))
+
+    def add_scaled(self, products: list[Node]) -> None:
+        """A value times several vectors, in front of each other from the start."""
+        pairs = [pair for p in products if (pair := self.scaled(p))]
+        x, vectors = pairs[0][0], [vector for _, vector in pairs]
+        count, rank = len(products), len(x.shape)
+
+        def build(new: dict[Node, Node]) -> Node:
+            return apply("multiply", new[x], in_front(apply("concat", *(new[v] for v in vectors), axis=0), count, rank))
+
+        self.add(Group(products, [x, *vectors], build, apart=True))
 
     def add_outers(self, outers: list[Node]) -> None:
         outers = sorted(outers, key=lambda n: n.operands[1].serial)
@@ -171,22 +236,33 @@ class _Fusing:
     def grow(self, group: Group) -> None:
         kinds = {u.op.name for m in group.members for u in self.users[m]} & GROWING
         for kind in sorted(kinds):
-            row = [self.only_user(m, kind) for m in group.members]
-            first = 0
-            while first < len(row):
-                last = first
-                while last < len(row) and self.alike(row, first, last):
-                    last += 1
-                if last - first > 1:
-                    self.add_next([n for n in row[first:last] if n is not None])
-                first = max(last, first + 1)
+            users = [self.users_of_kind(m, kind) for m in group.members]
+            for row in zip_longest(*users):
+                self.grow_along(row)
 
-    def only_user(self, member: Node, kind: str) -> Node | None:
+    def grow_along(self, row: Sequence[Node | None]) -> None:
+        """Groups from the stretches of a row of nodes that are treated alike."""
+        first = 0
+        while first < len(row):
+            last = first
+            while last < len(row) and self.alike(row, first, last):
+                last += 1
+            if last - first > 1:
+                self.add_next([n for n in row[first:last] if n is not None])
+            first = max(last, first + 1)
+
+    def users_of_kind(self, member: Node, kind: str) -> list[Node]:
+        """The nodes of one kind that a member goes into and that are in no group yet, by what else they need and
+        go into."""
+
+        def form(node: Node) -> tuple[object, ...]:
+            needs = sorted(self.level[o] for o in node.operands)
+            return needs, self.depth[node], sorted(u.op.name for u in self.users[node]), node.serial
+
         found = {u for u in self.users[member] if u.op.name == kind and u.shape == member.shape}
-        node = found.pop() if len(found) == 1 else None
-        return None if node is None or node in self.group_of or len(node.operands) > 2 else node
+        return sorted((u for u in found - self.group_of.keys() if len(u.operands) <= 2), key=form)
 
-    def alike(self, row: list[Node | None], first: int, last: int) -> bool:
+    def alike(self, row: Sequence[Node | None], first: int, last: int) -> bool:
         """Whether the user of member `last` is treated as that of member `first`."""
         a, b = row[first], row[last]
         if a is None or b is None or self.height(a) != self.height(b):
@@ -198,7 +274,7 @@ class _Fusing:
                 continue
             if scalar(p) is not None and scalar(p) == scalar(q) and p.shape == q.shape == ():
                 continue
-            if self.level[p] == self.level[q] == 0 and p.shape == a.shape[-1:] and q.shape == b.shape[-1:]:
+            if self.is_vector(p, a) and self.is_vector(q, b):
                 continue
             return False
         return True
@@ -210,18 +286,33 @@ class _Fusing:
         count, op = len(row), row[0].op
         columns = [[n.operands[slot] for n in row] for slot in range(len(row[0].operands))]
 
-        def operand(column: list[Node], new: dict[Node, Node]) -> Node:
+        group = Group(row, [o for column in columns for o in column], lambda new: apply(op, *operands(new)))
+        for column in columns:
             if column[0] in self.group_of:
-                source, at = self.group_of[column[0]]
-                return source.part(at, at + count)
-            return (
-                new[column[0]] if scalar(column[0]) is not None else apply("concat", *(new[c] for c in column), axis=0)
-            )
+                source, _ = self.group_of[column[0]]
+                source.goes_on |= count == len(source.members)
+                group.sources.append(source)
 
-        def build(new: dict[Node, Node]) -> Node:
-            return apply(op, *(operand(column, new) for column in columns))
+        def operands(new: dict[Node, Node]) -> Iterator[Node]:
+            for column in columns:
+                source, at = self.group_of.get(column[0], (None, 0))
+                if source is not None:
+                    value = source.part(at, at + count)
+                elif scalar(column[0]) is not None:
+                    value = new[column[0]]
+                else:
+                    value = apply("concat", *(new[c] for c in column), axis=0)
+                turn = group.apart and not (source is not None and source.apart)
+                yield in_front(value, count, len(row[0].shape)) if turn else value
 
-        self.add(Group(row, [o for column in columns for o in column], build))
+        self.add(group)
+
+    def stands_apart(self, group: Group) -> bool:
+        """Whether members stand in front: in a loop, from where they are no longer treated as one."""
+        alike = len({m.shape for m in group.members}) == 1 and len(group.members[0].shape) > 1
+        if not self.in_loop or not alike or not group.sources:
+            return group.apart
+        return not group.goes_on or any(source.apart for source in group.sources)
 
     # -- sums of products
 
@@ -292,7 +383,7 @@ class _Fusing:
             if group.packed is None:
                 with stamped(brick=_bricks(group.members)):
                     group.packed = group.build(new)
-            return group.part(i, i + 1)
+            return group.member(i)
         if node in self.sums_of_products:
             products = [t for t in self.sums_of_products[node] if self.is_own_product(t)]
             with stamped(brick=_bricks(products)):

@@ -47,14 +47,14 @@ def hoist(graph: Graph) -> Graph:
 # --- the same operation over all steps at once ---------------------------------------------------
 
 STEPS = " of all steps"  # the end of the name of a value that was hoisted
-VIEWS = ("slice", "reshape", "transpose")
+VIEWS = ("slice", "reshape", "transpose", "moveaxis")
 SHIFTED = {"sum": "axis", "mean": "axis", "max": "axis", "softmax": "axis", "log_softmax": "axis"}
 
 
 def liftable(node: Node, constant: list[bool]) -> bool:
     """Whether `lift` can compute a node for all steps at once; `constant` says so of each operand."""
     name, shapes = node.op.name, [o.shape for o in node.operands]
-    if name in ELEMENTWISE or name in SHIFTED or name in ("transpose", "reshape", "broadcast", "slice", "one_hot"):
+    if name in ELEMENTWISE or name in SHIFTED or name in (*VIEWS, "broadcast", "one_hot"):
         return True
     if name == "concat":
         return not any(constant)
@@ -88,6 +88,8 @@ def lift(node: Node, operands: list[Node], constant: list[bool], time: str) -> N
         inside = node.operands[0].shape
         x = apply("reshape", x, shape=(time, *(1,) * (rank - len(inside)), *inside))
         return apply("broadcast", x, shape=(time, *node.shape))
+    if name == "moveaxis":
+        return apply("moveaxis", x, **{key: axis + 1 for key, axis in node.attrs.items()})
     if name in ("slice", "concat"):
         return apply(node.op, *operands, **{**node.attrs, "axis": node.attrs["axis"] + 1})
     if name == "outer":
@@ -115,6 +117,7 @@ class _Hoisting:
         self.states = [s for s in loop.states if s not in self.sums]
         self.inside = self.must_stay()
         self.outside: dict[Node, Node] = {}  # body node → its value outside of the loop
+        self.part_of: dict[Node, Node] = {}  # a value that is handed out as a part of another one → that slice
         self.new_loop: Node | None = None
 
     # -- where each node belongs
@@ -175,23 +178,24 @@ class _Hoisting:
             if top in self.outside:
                 pending.pop()
                 continue
-            if self.comes_from_loop(top):
+            source = self.part_of.get(top, top)
+            if source is top and self.comes_from_loop(top):
                 assert self.new_loop is not None
                 self.outside[top] = pick(self.new_loop, self.kept[top])
             elif top.op.name == "input":
                 self.outside[top] = self.wires[str(top.name)]
             else:
-                todo = [o for o in top.operands if o not in self.outside]
+                todo = [o for o in source.operands if o not in self.outside]
                 if todo:
                     pending.extend(todo)
                     continue
-                operands = [self.outside[o] for o in top.operands]
-                constant = [self.is_constant(o) for o in top.operands]
+                operands = [self.outside[o] for o in source.operands]
+                constant = [self.is_constant(o) for o in source.operands]
                 with stamped(brick=top.brick, role=top.role):
                     self.outside[top] = (
-                        rebuild(top, tuple(operands))
+                        rebuild(source, tuple(operands))
                         if all(constant)
-                        else lift(top, operands, constant, self.loop.time)
+                        else lift(source, operands, constant, self.loop.time)
                     )
             pending.pop()
         return self.outside[node]
@@ -215,7 +219,23 @@ class _Hoisting:
                 found[node] = None
             elif not self.is_constant(node):
                 pending.extend(node.operands)
+        for node in self.body.order():
+            if node.op.name == "concat" and node in self.inside:
+                self.hand_out_whole(node, found)
         return sorted(found, key=lambda n: n.serial)
+
+    def hand_out_whole(self, concat: Node, found: dict[Node, None]) -> None:
+        """Values that stand side by side in the loop anyway leave it as one, and are cut apart outside."""
+        parts, axis, at = concat.operands, concat.attrs["axis"], 0
+        if concat not in found and not all(o in found for o in parts):
+            return
+        found[concat] = None
+        for o in parts:
+            width = int(o.shape[axis])
+            if o in found and o.op.name != "input":
+                self.part_of[o] = apply("slice", concat, start=at, stop=at + width, axis=axis)
+                del found[o]
+            at += width
 
     # -- putting it together
 

@@ -15,6 +15,7 @@ state, and every value that is kept for all steps, is computed in its row at onc
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from ..graph import FED, Graph, Node, Shape
@@ -22,7 +23,11 @@ from ..ops.loop import FINAL, NEXT
 from .hoist import STEPS
 from .simplify import ELEMENTWISE, scalar
 
-VIEWS = ("slice", "reshape", "transpose", "broadcast", "stop_gradient")
+VIEWS = ("slice", "reshape", "transpose", "moveaxis", "broadcast", "stop_gradient")
+NOUNS = {
+    "add": "total", "subtract": "difference", "multiply": "product", "divide": "ratio", "matmul": "net",
+    "concat": "packed", "outer": "outer_product", "sum": "sums",
+}  # fmt: skip
 IN_PLACE = ELEMENTWISE - {"where", "cast", "greater", "equal", "stop_gradient", "softplus", "sigm"}
 
 
@@ -110,11 +115,13 @@ class Last(Place):
 
 @dataclass
 class Compute:
-    """One operation, into a place."""
+    """One operation, into a place; `passing`, if what it writes there is only on its way to the value of that
+    place."""
 
     node: Node
     operands: list[Place]
     out: Place
+    passing: bool = False
 
 
 @dataclass
@@ -169,8 +176,20 @@ def label_of(node: Node) -> str:
     """What to call the value of a node: after its brick and operation; packed, if of several bricks."""
     if node.name:
         return node.name
-    owner = "packed" if node.brick and ", " in node.brick else node.brick
-    return f"{owner}_{node.op.name}" if owner else node.op.name
+    kind = NOUNS.get(node.op.name, node.op.name)
+    if not node.brick:
+        return {"tanh": "squashed"}.get(kind, kind)
+    if ", " not in node.brick:
+        return f"{node.brick}_{kind}"
+    return "packed" if kind == "packed" else f"packed_{kind}"
+
+
+def only_part(node: Node) -> int | None:
+    """The axis that a reshape takes away from a slice of one, or None."""
+    cut = node.operands[0] if node.op.name == "reshape" else node
+    if cut.op.name != "slice" or cut is node or cut.shape[(axis := cut.attrs["axis"])] != 1:
+        return None
+    return axis if node.shape == (*cut.shape[:axis], *cut.shape[axis + 1 :]) else None
 
 
 def computed(node: Node) -> bool:
@@ -189,8 +208,10 @@ class _Scope:
         self.loops: dict[Node, dict[str, Place]] = {}
         self.free: dict[tuple[Shape, str], list[Buffer]] = {}
         self.owner: dict[Node, Buffer] = {}  # a node in a shared buffer
+        self.passing: set[Node] = set()
         self.last = self.last_uses()
         self.claim_parts()
+        self.pass_targets_on()
         for index, node in enumerate(graph.order()):
             self.visit(index, node)
 
@@ -223,6 +244,20 @@ class _Scope:
                     self.targets[o] = Part(self.targets[node], axis, at, at + width, label_of(o))
                 at += width
 
+    def pass_targets_on(self) -> None:
+        """What an elementwise operation alone needs is computed where its result will stand, and changed there."""
+        uses = Counter(o for n in self.graph.order() for o in n.operands)
+        uses.update(self.graph.outputs.values())
+        for node in reversed(self.graph.order()):
+            if node not in self.targets or node.op.name not in IN_PLACE:
+                continue
+            for o in node.operands:
+                own = computed(o) and o.op.name in ELEMENTWISE and uses[o] == 1 and o not in self.targets
+                if own and (o.shape, o.dtype) == (node.shape, node.dtype):
+                    self.targets[o] = self.targets[node]
+                    self.passing.add(o)
+                    break
+
     def buffer(self, node: Node, fresh: bool = False, shape: Shape | None = None, extra: int = 0) -> Buffer:
         made = Buffer(label_of(node), node.shape if shape is None else shape, node.dtype, fresh, extra)
         self.plan.buffers.append(made)
@@ -239,6 +274,8 @@ class _Scope:
             self.place[node] = Literal(number) if number is not None else Constant(node)
         elif name in VIEWS:
             base = self.place[node.operands[0]]
+            if only_part(node) is not None:  # x[:, 2:3].reshape(…) is x[:, 2]
+                base = self.place[node.operands[0].operands[0]]
             self.place[node] = base if name == "stop_gradient" else View(base, node)
         elif name == "loop":
             self.loops[node] = self.plan_loop(node)
@@ -250,7 +287,7 @@ class _Scope:
         else:
             operands = [self.place[o] for o in node.operands]
             self.place[node] = out = self.targets.get(node) or self.scratch(index, node)
-            self.instructions.append(Compute(node, operands, out))
+            self.instructions.append(Compute(node, operands, out, node in self.passing))
         self.release(index, node)
 
     def fill_parts(self, node: Node) -> None:

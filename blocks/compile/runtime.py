@@ -15,6 +15,7 @@ from ..interpret import Run
 __all__ = ["Run", "blas_for", "call", "mean", "where"]
 
 
+TINY = 2**18  # multiplications; for a product of fewer OpenBLAS takes one thread by itself
 SMALL = 2**21  # multiplications; a product of fewer is faster on one thread (measured, two cores, OpenBLAS 0.3.31)
 _blas: list[Any] | None = None
 
@@ -26,7 +27,7 @@ def blas_for(multiplications: int) -> Iterator[None]:
     global _blas
     if _blas is None:
         _blas = [pool for pool in ThreadpoolController().lib_controllers if pool.user_api == "blas"]
-    if multiplications > SMALL:
+    if not TINY < multiplications <= SMALL:
         yield
         return
     before = [pool.get_num_threads() for pool in _blas]

@@ -92,6 +92,8 @@ def _better(node: Node, operands: tuple[Node, ...]) -> Node | None:
         return x.operands[0]
     if name in ("cast", "stop_gradient") and x.dtype == node.dtype:
         return x
+    if name == "cast" and x.op.name == "constant" and x.shape == ():
+        return filled(float(x.attrs["value"]), node)
     if name == "slice":
         return _better_slice(node, x)
     if name == "concat" and len(operands) == 1:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from ..graph import Graph, Node, Shape, show_shape
 from .plan import (
+    VIEWS,
     Buffer,
     Compute,
     Constant,
@@ -33,6 +34,7 @@ from .plan import (
     Rows,
     View,
     label_of,
+    only_part,
 )
 
 UFUNCS = {
@@ -40,8 +42,9 @@ UFUNCS = {
     "sign", "tanh", "greater", "equal",
 }  # fmt: skip
 SIGNS = {"add": "+", "subtract": "−", "multiply": "⊙", "divide": "/", "matmul": "·"}
+NUMBERS = {0.0: "zero", 0.5: "half", 1.0: "one", 2.0: "two"}
 RESERVED = {"np", "rt", "feeds", "dims", "dtype", "sizes", "constants", "allocate", "run"}
-RESERVED |= {*keyword.kwlist, *dir(builtins)}
+RESERVED |= {*keyword.kwlist, *dir(builtins), *UFUNCS}
 
 
 class Names:
@@ -79,8 +82,12 @@ class Writer:
         self.pairs: list[tuple[str, str, bool]] = []  # variables of the loop at hand, with their lists
         self.before_loop: list[str] = []
         self.loop_depth = 0
-        self.stage: tuple[int, str, str] | None = None  # where a stage begins, its bricks, its last variable
+        self.stage: tuple[int, str] | None = None  # where a stage begins, and its bricks
+        self.consumed: set[str] = set()  # the variables of the stage that it uses itself
         self.formulas: dict[str, tuple[str, int]] = {}  # variable → what it holds, over the stage's inputs
+        self.functions: set[str] = set()  # the functions of NumPy that have a name in allocate, to be found faster
+        self.numbers: dict[str, str] = {}  # variable → how a formula writes it
+        self.turned: dict[str, str] = {}  # a variable that is another one in another shape → that one
         self.dims: dict[str, str] = {}
 
     # -- the whole
@@ -96,9 +103,11 @@ class Writer:
         feeds = [
             f"{self.expression[name]} = feeds[{name!r}]  # {show_shape(node.shape)}" for name, node in leaves.items()
         ]
+        used = sorted(self.functions)
         lines = [
             "def allocate(dims, dtype, constants):",
             '    """All buffers for these sizes, and what computes with them."""',
+            *([f"    {', '.join(used)} = {', '.join('np.' + name for name in used)}"] if used else []),
             "    sizes = rt.Run(dims, dtype)",
             *(f"    {variable} = dims[{name!r}]" for name, variable in self.dims.items()),
             *self.allocated,
@@ -141,7 +150,7 @@ class Writer:
     def write(self, place: Place) -> str:
         """How a place is written in run."""
         if isinstance(place, Literal):
-            return repr(place.value)
+            return self.number(place.value)
         if isinstance(place, Feed):
             return self.expression[place.name]
         if isinstance(place, Row):
@@ -153,6 +162,16 @@ class Writer:
         if lasting:
             self.persistent.add(made)
         return made
+
+    def number(self, value: float) -> str:
+        """A number, as an array made once: a Python float costs NumPy a conversion at every call."""
+        key = ("number", repr(value))
+        if key not in self.expression:
+            name = self.names.fresh(NUMBERS.get(value, "number"))
+            self.expression[key] = self.define(name, f"np.array({value!r}, dtype)", True)
+            self.persistent.add(name)
+            self.numbers[name] = f"{value:g}"
+        return self.expression[key]
 
     def make(self, place: Place) -> tuple[str, bool]:
         """A new variable for a place, and whether it lives in b."""
@@ -167,7 +186,11 @@ class Writer:
             value = f"np.empty({self.shape(place.shape, place.extra)}, {kind})"
             return self.define(self.names.fresh(place.label), value, not place.fresh), not place.fresh
         if isinstance(place, View):
-            return self.view_of(place.base, self.view_label(place), lambda base: self.view(place.node, base))
+            made = self.view_of(place.base, self.view_label(place), lambda base: self.view(place.node, base))
+            if place.node.op.name in ("reshape", "moveaxis") and only_part(place.node) is None:
+                base = self.write(place.base)
+                self.turned[made[0]] = self.turned.get(base, base)
+            return made
         if isinstance(place, Part):
             cut = "[" + ":, " * place.axis + f"{place.start}:{place.stop}]"
             return self.view_of(place.base, place.label, lambda base: base + cut)
@@ -214,9 +237,9 @@ class Writer:
     def view_label(self, place: View) -> str:
         node = place.node
         one = node.brick if node.brick and ", " not in node.brick else ""
-        if node.op.name == "slice":
+        if node.op.name == "slice" or only_part(node) is not None:
             return one or "part"
-        kinds = {"transpose": "transposed", "reshape": "reshaped", "broadcast": "repeated"}
+        kinds = {"transpose": "transposed", "reshape": "reshaped", "moveaxis": "turned", "broadcast": "repeated"}
         return f"{one or label_of(_source(node))}_{kinds[node.op.name]}"
 
     def view(self, node: Node, base: str) -> str:
@@ -226,6 +249,13 @@ class Writer:
             return base + "[" + ":, " * node.attrs["axis"] + f"{start}:{'' if stop is None else stop}]"
         if name == "transpose":
             return f"{base}.T" if len(node.shape) == 2 else f"np.swapaxes({base}, -1, -2)"
+        if name == "moveaxis":
+            source, destination = node.attrs["source"], node.attrs["destination"]
+            if abs(source - destination) == 1:
+                return f"{base}.swapaxes({min(source, destination)}, {max(source, destination)})"
+            return f"np.moveaxis({base}, {source}, {destination})"
+        if (axis := only_part(node)) is not None:
+            return base + "[" + ":, " * axis + f"{node.operands[0].attrs['start']}]"
         if name == "reshape":
             return f"{base}.reshape({self.shape(node.shape)})"
         return f"np.broadcast_to({base}, {self.shape(node.shape)})"
@@ -289,25 +319,34 @@ class Writer:
             if key not in known and made not in self.persistent:
                 del self.expression[key]
         self.lines += before
-        lasting = all(p[2] for p in pairs)
-        names = {"backward_steps" if reverse else "forward_steps"}
-        value = f"list(zip({', '.join(expression for _, expression, _ in pairs)}))" + ("[::-1]" if reverse else "")
         self.say("")
         self.say(
             f"# {'backwards' if reverse else 'forwards'} in time: {_comment(', '.join(loop.node.attrs['states']))}"
         )
-        steps = self.define(self.names.fresh(names.pop()), value, lasting)
+        head = self.head(pairs, reverse) if pairs else f"for _ in range({self.dim(loop.node.attrs['time'])}):"
         if products:
             largest = products[0] if len(set(products)) == 1 else f"max({', '.join(dict.fromkeys(products))})"
             self.say(f"with rt.blas_for({largest}):")
         self.depth += bool(products)
-        if not pairs:
-            self.say(f"for _ in range({self.dim(loop.node.attrs['time'])}):")
-        else:
-            self.say(f"for {', '.join(v for v, _, _ in pairs)}{',' if len(pairs) == 1 else ''} in {steps}:")
+        self.say(head)
         self.lines += body or ["    " * (self.depth + 1) + "pass"]
         self.depth -= bool(products)
         self.say("")
+
+    def head(self, pairs: list[tuple[str, str, bool]], reverse: bool) -> str:
+        """The first line of a loop. What lasts is put together once; rows of one call's own arrays go beside it."""
+        own = [p for p in pairs if not p[2]]
+        targets = [variable for variable, _, _ in own]
+        sources = [f"reversed({rows})" if reverse else rows for _, rows, _ in own]
+        if lasting := [p for p in pairs if p[2]]:
+            together = f"list(zip({', '.join(rows for _, rows, _ in lasting)}))" + ("[::-1]" if reverse else "")
+            name = self.names.fresh("backward_steps" if reverse else "forward_steps")
+            sources.append(self.define(name, together, True))
+            steps = _tuple(variable for variable, _, _ in lasting)
+            if not own:
+                return f"for {steps} in {name}:"
+            targets.append(f"({steps})")
+        return f"for {_tuple(targets)} in zip({', '.join(sources)}):"
 
     def multiplications(self, node: Node) -> str:
         """How many multiplications a product takes, as an expression of the sizes."""
@@ -322,8 +361,10 @@ class Writer:
                 self.for_each(instruction)
             elif isinstance(instruction, Copy):
                 self.end_stage()
-                target, source = self.write(instruction.target), self.write(instruction.source)
-                self.say(f"np.copyto({target}, {source})")
+                source = instruction.source
+                while isinstance(source, View) and source.node.op.name == "broadcast":  # copying repeats anyway
+                    source = source.base
+                self.say(f"np.copyto({self.write(instruction.target)}, {self.write(source)})")
             else:
                 self.compute(instruction)
 
@@ -336,40 +377,51 @@ class Writer:
         out = self.write(step.out)
         a = [self.write(p) for p in step.operands]
         start = self.stage[0] if self.stage else len(self.lines)
-        self.say(self.statement(node, a, out))
-        self.formulas[out] = _formula(node, [self.formulas.get(v, (v, ATOM)) for v in a])
-        self.stage = (start, label, out)
-        if isinstance(step.out, Row):  # a state, or a value that is kept: the formula of what follows begins anew
+        self.say(self.statement(node, a, out, is_whole(step.out)))
+        formula = _formula(node, [self.formula_of(v) for v in a])
+        self.formulas = {v: f for v, f in self.formulas.items() if v != out} | {out: formula}
+        self.consumed = (self.consumed | {self.turned.get(v, v) for v in a}) - {out}
+        self.stage = (start, label)
+        if (
+            isinstance(step.out, Row) and not step.passing
+        ):  # a state, or a value that is kept: the formula of what follows begins anew
             self.end_stage()
 
+    def formula_of(self, variable: str) -> tuple[str, int]:
+        """What a variable holds, over the inputs of the stage at hand."""
+        variable = self.turned.get(variable, variable)
+        return self.formulas.get(variable, (self.numbers.get(variable, variable), ATOM))
+
     def end_stage(self) -> None:
-        """Write the formula of the stage above it."""
+        """Write the formulas of the stage's results above it."""
         if self.stage:
-            start, label, out = self.stage
-            formula = f"{out} = {self.formulas[out][0]}"
-            text = ": ".join(part for part in (label, formula if len(formula) <= 100 else "") if part)
-            if text:
+            start, label = self.stage
+            results = [f"{out} = {text}" for out, (text, _) in self.formulas.items() if out not in self.consumed]
+            shown = "; ".join(formula for formula in results if len(formula) <= 100)
+            if text := ": ".join(part for part in (label, shown) if part):
                 indent = self.lines[start][: len(self.lines[start]) - len(self.lines[start].lstrip())]
                 self.lines.insert(start, f"{indent}# {_comment(text)}")
-        self.stage, self.formulas = None, {}
+        self.stage, self.formulas, self.consumed = None, {}, set()
 
-    def statement(self, node: Node, a: list[str], out: str) -> str:
-        """One line that computes a node into `out`."""
+    def statement(self, node: Node, a: list[str], out: str, whole: bool) -> str:
+        """One line that computes a node into `out`, which is a whole array, or a part of one."""
         name = node.op.name
         if name in UFUNCS:
-            return f"np.{name}({', '.join(a)}, out={out})"
+            self.functions.add(name)
+            return f"{name}({', '.join(a)}, out={out})"
         if name == "matmul":
-            return self.matmul(node, a, out)
+            return self.matmul(node, a, out, whole)
         if name == "outer":
             n, m = node.shape
             x, g = [
                 a[i] if len(node.operands[i].shape) == 2 else f"{a[i]}.reshape(-1, {k})" for i, k in ((0, n), (1, m))
             ]
-            return f"np.matmul({x}.T, {g}, out={out})"
+            return product(f"{x}.T", g, out, whole)
         if name in ("sum", "mean", "max"):
             return self.reduction(node, a[0], out)
         if name == "relu":
-            return f"np.maximum({a[0]}, 0, out={out})"
+            self.functions.add("maximum")
+            return f"maximum({a[0]}, {self.number(0.0)}, out={out})"
         if name == "cast":
             return f"np.copyto({out}, {a[0]})"
         if name == "where":
@@ -381,11 +433,11 @@ class Writer:
     def attribute(self, value: Any) -> str:
         return repr(value)
 
-    def matmul(self, node: Node, a: list[str], out: str) -> str:
+    def matmul(self, node: Node, a: list[str], out: str, whole: bool) -> str:
         x, w = node.operands
         if len(w.shape) == 2 and len(x.shape) > 2:  # all rows in one product
-            return f"np.matmul({a[0]}.reshape(-1, {x.shape[-1]}), {a[1]}, out={out}.reshape(-1, {w.shape[-1]}))"
-        return f"np.matmul({a[0]}, {a[1]}, out={out})"
+            return product(f"{a[0]}.reshape(-1, {x.shape[-1]})", a[1], f"{out}.reshape(-1, {w.shape[-1]})", whole)
+        return product(a[0], a[1], out, whole and len(x.shape) == len(w.shape) == 2)
 
     def reduction(self, node: Node, a: str, out: str) -> str:
         axis, keepdims, x = node.attrs["axis"], node.attrs["keepdims"], node.operands[0]
@@ -398,6 +450,24 @@ class Writer:
             a, axis = f"{a}.reshape(-1, {x.shape[-1]})", 0
         call = {"sum": "np.add.reduce", "max": "np.maximum.reduce", "mean": "rt.mean"}[node.op.name]
         return f"{call}({a}, axis={axis}, keepdims={keepdims}, out={out})"
+
+
+def _tuple(names: Iterable[str]) -> str:
+    """Names as the target of an assignment from a tuple."""
+    names = list(names)
+    return ", ".join(names) + ("," if len(names) == 1 else "")
+
+
+def product(x: str, w: str, out: str, whole: bool) -> str:
+    """A product of matrices; ``dot`` takes half the time of ``matmul`` where they are small, and whole arrays only."""
+    return f"{x}.dot({w}, out={out})" if whole else f"np.matmul({x}, {w}, out={out})"
+
+
+def is_whole(place: Place) -> bool:
+    """Whether a place is a contiguous array."""
+    if isinstance(place, Part):
+        return place.axis == 0 and is_whole(place.base)
+    return isinstance(place, Buffer) or (isinstance(place, Row) and isinstance(place.rows.source, Buffer | tuple))
 
 
 SUM, PRODUCT, ATOM = 1, 2, 3  # how strongly a formula holds together
@@ -423,7 +493,7 @@ def _source(node: Node) -> Node:
     """What a view is a view of."""
     while node.operands:
         node = node.operands[0]
-        if node.op.name not in ("slice", "reshape", "transpose", "broadcast"):
+        if node.op.name not in VIEWS:
             break
     return node
 

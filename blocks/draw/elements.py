@@ -14,7 +14,7 @@ SYMBOLS = {
     "maximum": "max", "minimum": "min", "greater": ">", "equal": "=", "stop_gradient": "stop", "gather": "row",
     "log_sigm": "ln σ",
 }  # fmt: skip
-SILENT = {"broadcast", "reshape", "cast", "size", "mask"}
+SILENT = {"broadcast", "reshape", "moveaxis", "cast", "size", "mask"}
 INFIX = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "power": "^"}
 
 

@@ -100,7 +100,7 @@ class _Painter:
     def silent(self, node: Node) -> bool:
         """Whether a folded drawing leaves a node out, or passes its wire on."""
         return self.bricks and (
-            node.op.name in ("broadcast", "reshape", "cast", "transpose", "size", "mask")
+            node.op.name in ("broadcast", "reshape", "cast", "transpose", "moveaxis", "size", "mask")
             or (node.op.name == "constant" and (node.role == "gradient" or node.shape != ()))
             or (node.role == "parameter" and node.brick is not None)
         )

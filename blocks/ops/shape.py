@@ -195,6 +195,27 @@ reshape: Op = Op(
 )
 
 
+def _infer_moveaxis(x: Node, *, source: int, destination: int) -> tuple[Shape, str]:
+    for axis in (source, destination):
+        axis_number(axis, x.shape)
+    left = [d for i, d in enumerate(x.shape) if i != source]
+    return (*left[:destination], x.shape[source], *left[destination:]), x.dtype
+
+
+def _prepare_moveaxis(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
+    return nodes, {key: axis_number(attrs[key], nodes[0].shape) for key in ("source", "destination")}
+
+
+moveaxis: Op = Op(
+    "moveaxis",
+    "x with one axis moved to another place",
+    _infer_moveaxis,
+    lambda x, *, source, destination: np.moveaxis(x, source, destination),
+    lambda g, y, x: (moveaxis(g, source=y.attrs["destination"], destination=y.attrs["source"]),),
+    _prepare_moveaxis,
+)
+
+
 def _prepare_axis(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
     nodes = nodes if len({n.dtype for n in nodes}) == 1 else to_float(nodes)
     axis = axis_number(attrs.get("axis", -1), nodes[0].shape) if nodes else 0
