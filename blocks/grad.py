@@ -118,6 +118,8 @@ def _backward_through_loop(
     node: Node, cotangents: dict[str, Node], needed: Collection[Node]
 ) -> tuple[list[Node | None], Node]:
     """Cotangents of a loop's operands from those of its outputs, and the loop that replaces it."""
+    if node.attrs.get("every") is not None:
+        raise BlocksError("a loop over blocks of steps has no gradient; take the gradient before compiling")
     body: Graph = node.attrs["body"]
     inputs = body.fed("input")
     wires = dict(zip(node.attrs["ports"], node.operands, strict=True))

@@ -39,9 +39,9 @@ class Run:
             raise FeedError(f"the size of {missing[0]!r} is unknown: no feed has that dimension")
         return tuple(self.dims[d] if isinstance(d, str) else d for d in shape)
 
-    def step(self, body: Graph, feeds: Feeds, t: int) -> dict[str, Any]:
-        """One step of a loop."""
-        return execute(body, feeds, Run(self.dims, self.dtype, self.watch, (*self.steps, t)))
+    def step(self, body: Graph, feeds: Feeds, t: int, dims: Mapping[str, int] | None = None) -> dict[str, Any]:
+        """One step of a loop; `dims` has the sizes that only this step knows."""
+        return execute(body, feeds, Run({**self.dims, **(dims or {})}, self.dtype, self.watch, (*self.steps, t)))
 
 
 def run(graph: Graph, feeds: Feeds, watch: Watch | None = None) -> dict[str, np.ndarray]:

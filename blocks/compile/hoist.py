@@ -124,6 +124,8 @@ class _Hoisting:
 
     def accumulated(self) -> dict[str, Node]:
         """States that only add up: state → what is added at each step."""
+        if self.loop.every is not None:
+            return {}
         users = users_of(self.body)
         times_kept = Counter(self.body.outputs.values())
         sums = {}
@@ -142,6 +144,8 @@ class _Hoisting:
     def can_leave(self, node: Node) -> bool:
         if self.is_constant(node):
             return True
+        if self.loop.every is not None:  # blocks are there to save memory: what belongs to one stays in it
+            return False
         return liftable(node, [self.is_constant(o) for o in node.operands])
 
     def leaves_before(self) -> dict[Node, bool]:

@@ -6,7 +6,8 @@ A plan is a list of instructions (`Compute`, `Copy`, `ForEach`) over *places*:
 - `Buffer`: an array that is made once per size and used again at every call, or, where a caller will hold
   it, made anew at each call (`fresh`);
 - `View`: a part or another shape of a place, which costs nothing;
-- `Rows`: one place for each step of a loop; `Row`, inside the loop, is that of the step at hand.
+- `Rows`: one place for each step of a loop, or for each block of steps; `Row`, inside the loop, is that of the
+  step or block at hand.
 
 Buffers are shared by values that do not live at the same time; an elementwise operation may write over an
 operand that nobody needs any more; the operands of a concatenation are computed where they will stand; a
@@ -19,7 +20,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ..graph import FED, Graph, Node, Shape
-from ..ops.loop import FINAL, NEXT
+from ..ops.loop import FINAL, NEXT, blocks_of, in_block
 from .hoist import STEPS
 from .simplify import ELEMENTWISE, scalar
 
@@ -90,12 +91,14 @@ class Part(Place):
 
 @dataclass(eq=False)
 class Rows(Place):
-    """A place for each step: of an array, from row `offset` on; or two buffers in turn."""
+    """A place for each step: of an array, from row `offset` on; or two buffers in turn. With `cut`, a place for
+    each block of steps."""
 
     label: str
     source: Place | tuple[Buffer, Buffer]
     time: str  # the dimension of the steps
     offset: int = 0  # 0 or 1, in a source with one row more
+    cut: bool = False
 
 
 @dataclass(eq=False)
@@ -176,6 +179,8 @@ def label_of(node: Node) -> str:
     """What to call the value of a node: after its brick and operation; packed, if of several bricks."""
     if node.name:
         return node.name
+    if node.op.name == "pick":
+        return str(node.attrs["output"]).removeprefix(FINAL).removeprefix(NEXT)
     kind = NOUNS.get(node.op.name, node.op.name)
     if not node.brick:
         return {"tanh": "squashed"}.get(kind, kind)
@@ -197,6 +202,28 @@ def computed(node: Node) -> bool:
     return node.op.name not in (*VIEWS, *FED, "constant", "pick", "loop")
 
 
+def last_uses(graph: Graph) -> dict[Node, int]:
+    """For each node, the last place in the order of its graph where its buffer is needed."""
+    order = graph.order()
+    last = {node: i for i, node in enumerate(order)}
+    for i, node in enumerate(order):
+        for o in node.operands:
+            last[o] = max(last[o], i)
+    for node in graph.outputs.values():
+        last[node] = len(order)
+    for node in reversed(order):
+        if node.op.name in (*VIEWS, "pick"):
+            last[node.operands[0]] = max(last[node.operands[0]], last[node])
+    return last
+
+
+def adds_on(body: Graph, before: Node, after: Node) -> bool:
+    """Whether a state may change in place: it is an operand of the operation that makes its next value, and nothing
+    needs it later."""
+    once = sum(_base(o) is before for o in after.operands) == 1 and before in after.operands
+    return once and after.op.name in IN_PLACE and last_uses(body)[before] == body.order().index(after)
+
+
 class _Scope:
     """A graph being planned: the outermost one, or the body of a loop."""
 
@@ -209,25 +236,11 @@ class _Scope:
         self.free: dict[tuple[Shape, str], list[Buffer]] = {}
         self.owner: dict[Node, Buffer] = {}  # a node in a shared buffer
         self.passing: set[Node] = set()
-        self.last = self.last_uses()
+        self.last = last_uses(graph)
         self.claim_parts()
         self.pass_targets_on()
         for index, node in enumerate(graph.order()):
             self.visit(index, node)
-
-    def last_uses(self) -> dict[Node, int]:
-        """For each node, the last place in the order where its buffer is needed."""
-        order = self.graph.order()
-        last = {node: i for i, node in enumerate(order)}
-        for i, node in enumerate(order):
-            for o in node.operands:
-                last[o] = max(last[o], i)
-        for node in self.graph.outputs.values():
-            last[node] = len(order)
-        for node in reversed(order):
-            if node.op.name in (*VIEWS, "pick"):
-                last[node.operands[0]] = max(last[node.operands[0]], last[node])
-        return last
 
     def claim_parts(self) -> None:
         """Operands of a concatenation are computed in their part of it, where they can be."""
@@ -332,7 +345,7 @@ class _Scope:
         base = _base(node)
         made = self.place.get(base)
         owned = isinstance(made, Buffer) and made.fresh
-        if owned or (isinstance(made, Rows | View) and self.is_fresh(made)):
+        if owned or (isinstance(made, Rows | View | Last) and self.is_fresh(made)):
             return self.place[node]
         copy = self.buffer(node, fresh=True)
         self.instructions.append(Copy(self.place[node], copy))
@@ -344,8 +357,10 @@ class _Scope:
                 return place.fresh
             if isinstance(place, View | Part):
                 place = place.base
-            elif isinstance(place, Rows) and isinstance(place.source, Place):
-                place = place.source
+            elif isinstance(place, Last):
+                place = place.rows
+            elif isinstance(place, Rows):
+                place = place.source if isinstance(place.source, Place) else place.source[0]
             else:
                 return False
 
@@ -355,7 +370,8 @@ class _Scope:
         """Plan a loop; returns the place of each of its outputs."""
         a = node.attrs
         body: Graph = a["body"]
-        reverse, time = a["reverse"], a["time"]
+        reverse, every = a["reverse"], a.get("every")
+        time = a["time"] if every is None else blocks_of(a["time"])
         wires = dict(zip(a["ports"], node.operands, strict=True))
         inputs = body.fed("input")
         stacked = {n: body.outputs[n] for n in a["stacked"]}
@@ -365,16 +381,19 @@ class _Scope:
         results: dict[str, Place] = {}
         held = {p.attrs["output"] for p in self.held if p.op.name == "pick" and p.operands[0] is node}
 
-        def rows_of(label: str, source: Place | tuple[Buffer, Buffer], offset: int = 0) -> Rows:
-            made = Rows(label, source, time, offset)
+        def rows_of(label: str, source: Place | tuple[Buffer, Buffer], offset: int = 0, cut: bool = False) -> Rows:
+            made = Rows(label, source, time, offset, cut)
             rows.append(made)
             return made
+
+        def is_cut(inside: Node) -> bool:
+            return every is not None and inside.shape[:1] == (in_block(a["time"]),)
 
         for port, wire in wires.items():
             if port in a["sequences"]:
                 inside = inputs[port]
                 label = port if inside.name == port and not port.endswith(STEPS) else label_of(wire)
-                bound[port] = Row(rows_of(label.removeprefix("kept/"), self.place[wire]))
+                bound[port] = Row(rows_of(label.removeprefix("kept/"), self.place[wire], cut=is_cut(inside)))
             elif port not in a["states"]:
                 bound[port] = self.place[wire]
 
@@ -385,6 +404,12 @@ class _Scope:
             claims = computed(after) and after not in targets
             kept = [n for n, v in stacked.items() if v is before or (claims and v is after)]
             shape = wires[state].shape
+            if claims and not kept and before is not None and adds_on(body, before, after):
+                own = Buffer(state, shape, after.dtype, FINAL + state in held)
+                self.plan.buffers.append(own)
+                self.instructions.append(Copy(self.place[wires[state]], own))
+                bound[state] = targets[after] = results[FINAL + state] = own
+                continue
             source: Place | tuple[Buffer, Buffer]
             if kept:
                 fresh = bool(held & {*kept, FINAL + state})
@@ -414,9 +439,10 @@ class _Scope:
                 results[name] = twin
                 continue
             label = label_of(value)
-            array = Buffer(f"{label}_of_all_steps", (time, *value.shape), value.dtype, name in held)
+            shape = (a["time"], *value.shape[1:]) if is_cut(value) else (time, *value.shape)
+            array = Buffer(f"{label}_of_all_steps", shape, value.dtype, name in held)
             self.plan.buffers.append(array)
-            target = Row(rows_of(label, array))
+            target = Row(rows_of(label, array, cut=is_cut(value)))
             if computed(value) and value not in targets:
                 targets[value] = target
             else:

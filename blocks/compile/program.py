@@ -13,8 +13,11 @@ import numpy as np
 
 from ..graph import BlocksError, Graph
 from ..interpret import FeedError, Feeds, Run, bind
+from ..ops.loop import Every
 from . import runtime
 from .arrange import arrange, logistic
+from .block import block
+from .checkpoint import checkpointing
 from .fuse import fuse
 from .hoist import hoist
 from .plan import make_plan
@@ -38,6 +41,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify again", simplify),
     ("hoist", hoist),
     ("simplify at last", simplify),
+    ("block", block),
 )
 
 
@@ -45,17 +49,18 @@ class Program:
     """What `compile` returns: call it with feeds, as `run`; the outputs are a dict, name → array.
 
     Attributes: graph, as it was given; lowered, after all passes; source, the NumPy that runs; trace, the
-    graph after each pass, name → graph, if it was asked for.
+    graph after each pass, name → graph, if it was asked for; checkpoint, as it was given.
 
     New sizes of batch and time cost an allocation, not a compilation. Several threads may call one
     program: each call has buffers to itself. Outputs belong to the caller and are never written again.
     """
 
-    def __init__(self, graph: Graph, trace: bool = False):
-        self.graph = graph
+    def __init__(self, graph: Graph, trace: bool = False, checkpoint: Every = None):
+        self.graph, self.checkpoint = graph, checkpoint
         self.trace: dict[str, Graph] = {"given": graph} if trace else {}
         lowered = graph
-        for name, change in PASSES:
+        before = [] if checkpoint is None else [("checkpoint", checkpointing(checkpoint))]
+        for name, change in (*before, *PASSES):
             lowered = change(lowered)
             if trace:
                 self.trace[name] = lowered
@@ -112,7 +117,7 @@ class Program:
     def __reduce__(self) -> tuple[Any, ...]:
         from ..train.files import to_json
 
-        return _again, (to_json(self.graph), bool(self.trace))
+        return _again, (to_json(self.graph), bool(self.trace), self.checkpoint)
 
     def __repr__(self) -> str:
         return f"<Program of {len(self.source.splitlines())} lines: {', '.join(self.graph.outputs)}>"
@@ -125,18 +130,28 @@ def compile_python(source: str, name: str) -> Any:
     return builtins.compile(source, name, "exec")
 
 
-def compile(graph: Graph, trace: bool = False) -> Program:
+def compile(graph: Graph, trace: bool = False, checkpoint: int | str | None = None) -> Program:
     """A `Program` that computes the outputs of a graph, fast.
 
-    With `trace` it keeps the graph after each pass, to print or to draw. Raises BlocksError if the graph
-    is none.
+    With `trace` it keeps the graph after each pass, to print or to draw.
+
+    With ``checkpoint=k`` a gradient keeps every k-th state alone, and computes the values between two of them
+    again when it comes back to them; the numbers are the same up to rounding. In memory are then T/k states and
+    the values of k steps, where all values of T steps were; "sqrt" takes k = √T. It costs a second run of the
+    forward loop, about a third more time, and more for small k (each block makes its rows anew). Sequences that
+    are fed, handed out, or go from one layer to the next stay whole.
+
+    Raises BlocksError if the graph is none, or k no positive number.
     """
     if not isinstance(graph, Graph):
         raise BlocksError(f"compile takes a Graph, not a {type(graph).__name__}")
-    return Program(graph, trace)
+    number = isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0
+    if not (checkpoint is None or checkpoint == "sqrt" or number):
+        raise BlocksError(f'checkpoint is a number of steps or "sqrt", not {checkpoint!r}')
+    return Program(graph, trace, checkpoint)
 
 
-def _again(text: str, trace: bool) -> Program:
+def _again(text: str, trace: bool, checkpoint: Every) -> Program:
     from ..train.files import from_json
 
-    return Program(from_json(text), trace)
+    return Program(from_json(text), trace, checkpoint)

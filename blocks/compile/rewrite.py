@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from ..graph import Graph, Node, apply, rebuild
+from ..ops.loop import Every, in_block
 
 Pass = Callable[[Graph], Graph]
 
@@ -52,13 +54,15 @@ class Loop:
     time: str
     reverse: bool
     template: Node
+    every: Every = None
 
     @classmethod
     def of(cls, node: Node, operands: tuple[Node, ...]) -> Loop:
         """The loop of a node, over new operands."""
         a = node.attrs
         wires = dict(zip(a["ports"], operands, strict=True))
-        return cls(a["body"], wires, a["states"], a["sequences"], a["stacked"], a["time"], a["reverse"], node)
+        ways = a["time"], a["reverse"], node, a.get("every")
+        return cls(a["body"], wires, a["states"], a["sequences"], a["stacked"], *ways)
 
     def node(self, body: Graph | None = None) -> Node:
         """The node of this loop, with only the ports that its body and states need."""
@@ -66,6 +70,7 @@ class Loop:
         asked = body.fed("input")
         wires = {p: w for p, w in self.wires.items() if p in asked or p in self.states}
         sequences = tuple(s for s in self.sequences if s in wires)
+        ways: dict[str, Any] = {} if self.every is None else {"every": self.every}
         return apply(
             "loop",
             *wires.values(),
@@ -77,6 +82,7 @@ class Loop:
             stacked=self.stacked,
             time=self.time,
             reverse=self.reverse,
+            **ways,
         )
 
     def outputs_of(self, names: Iterable[str]) -> dict[str, Node]:
@@ -94,11 +100,16 @@ def users_of(graph: Graph) -> dict[Node, list[Node]]:
 
 
 def levels(loop: Loop) -> dict[Node, int]:
-    """For each node of a body: 0 if it depends on constants alone, 1 on sequences, 2 on states."""
+    """For each node of a body: 0 if it depends on constants alone, 1 on sequences, 2 on states.
+
+    What has the steps of one block as a dimension depends on the block.
+    """
     level: dict[Node, int] = {}
+    block = None if loop.every is None else in_block(loop.time)
     for node in loop.body.order():
         if node.op.name == "input":
             level[node] = 2 if node.name in loop.states else 1 if node.name in loop.sequences else 0
         else:
             level[node] = max((level[o] for o in node.operands), default=0)
+        level[node] = max(level[node], int(block in node.shape))
     return level

@@ -11,11 +11,13 @@ import builtins
 import keyword
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..graph import Graph, Node, Shape, show_shape
+from ..ops.loop import Every, blocks_of, in_block
 from .plan import (
     VIEWS,
     Buffer,
@@ -65,6 +67,20 @@ class Names:
         return unique
 
 
+@dataclass
+class Blocks:
+    """A loop over blocks of steps, being written."""
+
+    dim: str  # the dimension of the steps in a block
+    most: str  # how many there are, as a variable of allocate
+    count: str  # how many blocks there are
+    steps: str  # how many steps the block at hand has, as a variable of the loop
+    lengths: str  # those of all blocks
+    threads: int
+    pairs: list[tuple[str, str, bool]] = field(default_factory=list)
+    own: set[str] = field(default_factory=set)
+
+
 class Writer:
     """Source, made from a plan."""
 
@@ -82,6 +98,7 @@ class Writer:
         self.pairs: list[tuple[str, str, bool]] = []  # variables of the loop at hand, with their lists
         self.before_loop: list[str] = []
         self.loop_depth = 0
+        self.blocks: list[Blocks] = []  # the loops over blocks around the line at hand
         self.stage: tuple[int, str] | None = None  # where a stage begins, and its bricks
         self.consumed: set[str] = set()  # the variables of the stage that it uses itself
         self.formulas: dict[str, tuple[str, int]] = {}  # variable → what it holds, over the stage's inputs
@@ -89,6 +106,11 @@ class Writer:
         self.numbers: dict[str, str] = {}  # variable → how a formula writes it
         self.turned: dict[str, str] = {}  # a variable that is another one in another shape → that one
         self.dims: dict[str, str] = {}
+        self.sizes: dict[Any, tuple[str, str, str]] = {}  # loops over blocks → see block_sizes
+        self.counts: dict[str, tuple[str, Every]] = {}  # the dimension of the blocks of a loop → its time, and k
+        for node in graph.order():
+            if node.op.name == "loop" and node.attrs.get("every") not in (None, "cache"):
+                self.counts[blocks_of(node.attrs["time"])] = node.attrs["time"], node.attrs["every"]
 
     # -- the whole
 
@@ -132,15 +154,22 @@ class Writer:
     def say(self, line: str) -> None:
         self.lines.append("    " * self.depth + line)
 
-    def dim(self, d: Any) -> str:
+    def dim(self, d: Any, running: bool = False) -> str:
+        """A size; `running`, that of the block at hand, not the most that a block has."""
         if isinstance(d, int):
             return str(d)
+        for blocks in self.blocks:
+            if d == blocks.dim:
+                return blocks.steps if running else blocks.most
+        if d in self.counts:
+            time, every = self.counts[d]
+            return self.block_sizes(("blocks", time, every), time, every, [])[1]
         if d not in self.dims:
             self.dims[d] = self.names.fresh(d)
         return self.dims[d]
 
-    def shape(self, shape: Shape, extra: int = 0) -> str:
-        parts = [self.dim(d) for d in shape]
+    def shape(self, shape: Shape, extra: int = 0, running: bool = False) -> str:
+        parts = [self.dim(d, running) for d in shape]
         if extra:
             parts[0] += f" + {extra}"
         return "(" + ", ".join(parts) + ("," if len(parts) == 1 else "") + ")"
@@ -183,6 +212,9 @@ class Writer:
             return self.define(name, value, True), True
         if isinstance(place, Buffer):
             kind = {"float": "dtype", "int": "np.int64", "bool": "np.bool_"}[place.dtype]
+            for blocks in self.blocks:
+                if place.shape[:1] == (blocks.dim,):
+                    return self.block_buffer(place, kind, blocks), False
             value = f"np.empty({self.shape(place.shape, place.extra)}, {kind})"
             return self.define(self.names.fresh(place.label), value, not place.fresh), not place.fresh
         if isinstance(place, View):
@@ -211,6 +243,17 @@ class Writer:
         end = "0" if place.reverse else "-1"
         return self.define(self.names.fresh(f"{place.rows.label}_end"), f"{rows}[{end}]", lasting), lasting
 
+    def block_buffer(self, place: Buffer, kind: str, blocks: Blocks) -> str:
+        """A buffer for one block at a time, as long as each block."""
+        name, made = self.names.fresh(place.label), self.names.fresh(f"{place.label}_blocks")
+        options = f", extra={place.extra}" if place.extra else ""
+        options += f", threads={blocks.threads}" if blocks.threads > 1 else ""
+        self.define(made, f"rt.scratch({blocks.lengths}, {self.shape(place.shape)}, {kind}{options})", True)
+        blocks.pairs.append((name, made, True))
+        blocks.own.add(name)
+        self.row_source[name] = (made, True)
+        return name
+
     def define(self, name: str, value: str, lasting: bool) -> str:
         if lasting:
             self.allocated.append(f"    {name} = {value}")
@@ -222,6 +265,11 @@ class Writer:
         """A view of a place; of the rows of a loop, for all steps at once, beside the rows themselves."""
         made = self.write(base)
         name = self.names.fresh(label)
+        if made in self.row_source and made not in {variable for variable, _, _ in self.pairs}:  # of a loop around
+            if self.depth == self.loop_depth:  # its rows are being made
+                return self.define(name, view(made), False), False
+            self.before_loop.append("    " * self.loop_depth + f"{name} = {view(made)}")
+            return name, False
         if made in self.row_source:
             rows, lasting = self.row_source[made]
             all_rows = self.names.fresh(f"{label}_rows")
@@ -256,26 +304,29 @@ class Writer:
             return f"np.moveaxis({base}, {source}, {destination})"
         if (axis := only_part(node)) is not None:
             return base + "[" + ":, " * axis + f"{node.operands[0].attrs['start']}]"
+        if name == "reshape" and any(node.shape[:1] == (blocks.dim,) for blocks in self.blocks):
+            return f"{base}.reshape({self.shape((-1, *node.shape[1:]))})"
         if name == "reshape":
             return f"{base}.reshape({self.shape(node.shape)})"
-        return f"np.broadcast_to({base}, {self.shape(node.shape)})"
+        return f"np.broadcast_to({base}, {self.shape(node.shape, running=True)})"
 
     # -- loops
 
     def rows_list(self, rows: Rows) -> tuple[str, bool]:
         """The list of the places of all steps of a state, one more than steps; or of a sequence."""
-        key = ("list", rows.source)
+        key = ("list", rows.source, rows.cut and self.blocks[-1].most)
         if key in self.expression:
             return self.expression[key], self.expression[key] in self.persistent
         if isinstance(rows.source, tuple):
             first, second = (self.write(p) for p in rows.source)
-            lasting = first in self.persistent
-            length = self.dim(rows.time)
+            length = self.dim(rows.time, running=True)
+            lasting = first in self.persistent and length not in {blocks.steps for blocks in self.blocks}
             value = f"([{first}, {second}] * ({length} // 2 + 1))[: {length} + 1]"
         else:
             base = self.write(rows.source)
-            lasting, value = base in self.persistent, f"list({base})"
-        name = self.define(self.names.fresh(f"{rows.label}_rows"), value, lasting)
+            lasting = base in self.persistent
+            value = f"rt.blocks({base}, {self.blocks[-1].most})" if rows.cut else f"list({base})"
+        name = self.define(self.names.fresh(f"{rows.label}_{'blocks' if rows.cut else 'rows'}"), value, lasting)
         self.expression[key] = name
         if lasting:
             self.persistent.add(name)
@@ -288,13 +339,15 @@ class Writer:
         return name + ("" if not more else "[1:]" if rows.offset else "[:-1]"), lasting
 
     def for_each(self, loop: ForEach) -> None:
-        """A loop: a tuple of rows for each step, and the instructions of its body."""
-        reverse = loop.node.attrs["reverse"]
+        """A loop: a tuple of rows for each step, or of blocks, and the instructions of its body."""
+        a = loop.node.attrs
         self.end_stage()
         for place in loop.uses:
             self.write(place)
         outside = (self.lines, self.pairs, self.before_loop)
         self.lines, self.pairs, self.before_loop = [], [], []
+        outer_depth, self.loop_depth = self.loop_depth, self.depth
+        blocks = self.enter_blocks(loop) if a.get("every") is not None else None
         for rows in loop.rows:
             expression, lasting = self.each(rows)
             variable = self.row_variable[rows] = self.names.fresh(rows.label)
@@ -304,49 +357,97 @@ class Writer:
         products = [
             self.multiplications(i.node) for i in loop.body if isinstance(i, Compute) and i.node.op.name == "matmul"
         ]
-        deeper = 1 + bool(products)
-        outer_depth, self.loop_depth = self.loop_depth, self.depth
-        self.lines, self.depth = [], self.depth + deeper
+        limits = "" if blocks or not products else self.limits(products)
+        function = self.names.fresh("elementwise") if blocks and blocks.threads > 1 else ""
+        self.lines, self.depth = [], self.depth + 1 + bool(limits or function)
         self.instructions(loop.body)
         self.end_stage()
         self.loop_depth = outer_depth
-        body, self.depth = self.lines, self.depth - deeper
+        body, self.depth = self.lines, self.depth - 1 - bool(limits or function)
         used = set(re.findall(r"\w+", "\n".join(body)))
         pairs = [p for p in self.pairs if p[0] in used]
         before += self.before_loop
         self.lines, self.pairs, self.before_loop = outside
+        if blocks:
+            self.blocks.pop()
+        alive = self.persistent.union(*(around.own for around in self.blocks))
         for key, made in list(self.expression.items()):  # what was made inside of the loop is not known outside
-            if key not in known and made not in self.persistent:
+            if key not in known and made not in alive:
                 del self.expression[key]
         self.lines += before
         self.say("")
-        self.say(
-            f"# {'backwards' if reverse else 'forwards'} in time: {_comment(', '.join(loop.node.attrs['states']))}"
-        )
-        head = self.head(pairs, reverse) if pairs else f"for _ in range({self.dim(loop.node.attrs['time'])}):"
-        if products:
-            largest = products[0] if len(set(products)) == 1 else f"max({', '.join(dict.fromkeys(products))})"
-            self.say(f"with rt.blas_for({largest}):")
-        self.depth += bool(products)
-        self.say(head)
+        self.say(f"# {self.title(loop)}")
+        targets, source = self.head(pairs, a["reverse"], "block" if blocks else "step")
+        if not pairs:
+            targets, source = "_", f"range({self.dim(a['time'], running=True)})"
+        if limits:
+            self.say(limits)
+        if function:
+            self.say(f"def {function}(blocks):")
+        self.depth += bool(limits or function)
+        self.say(f"for {targets} in {'blocks' if function else source}:")
         self.lines += body or ["    " * (self.depth + 1) + "pass"]
-        self.depth -= bool(products)
+        self.depth -= bool(limits or function)
+        if function:
+            self.say("")
+            self.say(f"rt.in_two_threads({function}, {source})")
         self.say("")
 
-    def head(self, pairs: list[tuple[str, str, bool]], reverse: bool) -> str:
-        """The first line of a loop. What lasts is put together once; rows of one call's own arrays go beside it."""
+    def title(self, loop: ForEach) -> str:
+        """What a loop does, in words."""
+        a = loop.node.attrs
+        states = _comment(", ".join(a["states"]))
+        if not states:
+            return f"in blocks of {a['time']}" if a.get("every") else f"for each of {a['time']}"
+        way = f"{'backwards' if a['reverse'] else 'forwards'} in {a['time']}"
+        return f"{way}{', block by block' if a.get('every') else ''}: {states}"
+
+    def limits(self, products: list[str]) -> str:
+        """The line that gives the products of a loop as many threads as they are worth."""
+        largest = products[0] if len(set(products)) == 1 else f"max({', '.join(dict.fromkeys(products))})"
+        return f"with rt.blas_for({largest}):"
+
+    def enter_blocks(self, loop: ForEach) -> Blocks:
+        """The sizes of the blocks of a loop, and what is known inside."""
+        a = loop.node.attrs
+        time, every = a["time"], a["every"]
+        key = ("blocks", time, every) if every != "cache" else ("blocks", loop.node)
+        sequences = [o for p, o in zip(a["ports"], loop.node.operands, strict=True) if p in a["sequences"]]
+        widths = [" * ".join(self.dim(d) for d in o.shape[1:]) or "1" for o in sequences if o.shape[:1] == (time,)]
+        most, count, lengths = self.block_sizes(key, time, every, widths)
+        blocks = Blocks(in_block(time), most, count, self.names.fresh("steps"), lengths, 1 if a["states"] else 2)
+        blocks.pairs = self.pairs
+        self.pairs.append((blocks.steps, lengths, True))
+        self.blocks.append(blocks)
+        return blocks
+
+    def block_sizes(self, key: Any, time: str, every: Every, widths: list[str]) -> tuple[str, str, str]:
+        """The variables with the most steps in a block, the number of blocks, and the steps of each."""
+        if key not in self.sizes:
+            widths = list(dict.fromkeys(widths))
+            width = f"max({', '.join(widths)})" if len(widths) > 1 else (*widths, "1")[0]
+            most = f"rt.steps_in_block({every!r}, {self.dim(time)}, {width if every == 'cache' else 1})"
+            most = self.define(self.names.fresh(in_block(time)), most, True)
+            count = self.define(self.names.fresh(blocks_of(time)), f"-(-{self.dim(time)} // {most})", True)
+            lengths = f"rt.lengths({self.dim(time)}, {most})"
+            self.sizes[key] = most, count, self.define(self.names.fresh("block_lengths"), lengths, True)
+        return self.sizes[key]
+
+    def head(self, pairs: list[tuple[str, str, bool]], reverse: bool, unit: str) -> tuple[str, str]:
+        """The variables of a loop and what it runs over. What lasts is put together once; rows of one call's own
+        arrays go beside it."""
         own = [p for p in pairs if not p[2]]
         targets = [variable for variable, _, _ in own]
         sources = [f"reversed({rows})" if reverse else rows for _, rows, _ in own]
         if lasting := [p for p in pairs if p[2]]:
             together = f"list(zip({', '.join(rows for _, rows, _ in lasting)}))" + ("[::-1]" if reverse else "")
-            name = self.names.fresh("backward_steps" if reverse else "forward_steps")
+            name = self.names.fresh(f"{'backward' if reverse else 'forward'}_{unit}s")
             sources.append(self.define(name, together, True))
             steps = _tuple(variable for variable, _, _ in lasting)
             if not own:
-                return f"for {steps} in {name}:"
+                return steps, name
             targets.append(f"({steps})")
-        return f"for {_tuple(targets)} in zip({', '.join(sources)}):"
+        return _tuple(targets), f"zip({', '.join(sources)})"
 
     def multiplications(self, node: Node) -> str:
         """How many multiplications a product takes, as an expression of the sizes."""

@@ -6,12 +6,20 @@ Its body is a `Graph` with an input for each of the first and an output for each
 t it sees the constants, the states of the step before, and slice t of each sequence. With `reverse` it
 runs from the last step to the first; stacked outputs always stand in the order of time.
 
+With ``every=k`` a loop runs over blocks of k steps, of which the last may be shorter: for a sequence ``(time,
+...)`` its body sees ``(time_in_block, ...)``. A body's output with that dimension in front is put together
+along time; of others there is one for each block, ``(time_blocks, ...)``, and sequences of that shape give
+one slice to each block. k is a number, "sqrt" (of the number of steps) or "cache" (so many that the widest
+sequence's block stays in the processor's cache, or all, if that is little). The compiler makes such loops;
+they have no gradient.
+
 A loop gives several values, so its node has no shape of its own; ``pick(loop, output="final/h")`` is
 one of them. The size of the graph does not depend on the number of steps.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,6 +28,38 @@ from ..graph import Graph, Node, Op, Shape, apply, misfit, show_shape
 from .elementwise import Prepared
 
 NEXT, FINAL = "next/", "final/"  # body output of a state; loop output of a state
+WORTH_BLOCKS = 2**18  # elements; arrays of fewer are not cut up
+CACHED = 2**17  # elements of a block that stays in cache
+Every = int | str | None
+
+
+def in_block(time: str) -> str:
+    """The dimension of the steps of one block."""
+    return f"{time}_in_block"
+
+
+def blocks_of(time: str) -> str:
+    """The dimension of the blocks."""
+    return f"{time}_blocks"
+
+
+def steps_in_block(every: Every, steps: int, width: int) -> int:
+    """How many steps a block has, if there are so many in all and `width` elements in one."""
+    if every == "sqrt":
+        return math.isqrt(steps - 1) + 1
+    if every == "cache":
+        if steps * width < WORTH_BLOCKS:
+            return steps
+        count = -(-steps * width // CACHED)
+        return -(-steps // (count + count % 2))  # an even number of blocks, for two threads
+    return min(int(every or 1), steps)
+
+
+def _outside(time: str, every: Every, inside: Shape) -> Shape:
+    """The shape outside of a loop of what has a shape inside."""
+    if every is None:
+        return (time, *inside)
+    return (time, *inside[1:]) if inside[:1] == (in_block(time),) else (blocks_of(time), *inside)
 
 
 def _infer_loop(
@@ -31,6 +71,7 @@ def _infer_loop(
     stacked: tuple[str, ...],
     time: str,
     reverse: bool,
+    every: Every = None,
 ) -> tuple[Shape, str]:
     inputs = body.fed("input")
     wires = dict(zip(ports, operands, strict=False))
@@ -48,7 +89,7 @@ def _infer_loop(
         if port not in inputs:  # a port that the body does not use
             continue
         inside = inputs[port]
-        wanted = (time, *inside.shape) if port in timed else inside.shape
+        wanted = _outside(time, every, inside.shape) if port in timed else inside.shape
         if operand.shape != wanted or operand.dtype != inside.dtype:
             raise misfit(
                 f"{port!r} wants {show_shape(wanted)} {inside.dtype}, but {operand.describe()} is {operand.dtype}"
@@ -79,9 +120,12 @@ def _forward_loop(
     stacked: tuple[str, ...],
     time: str,
     reverse: bool,
+    every: Every = None,
 ) -> dict[str, np.ndarray]:
     fed = dict(zip(ports, arrays, strict=True))
     steps = run.dims[time]
+    if every is not None:
+        return _forward_blocks(run, fed, body, states, sequences, stacked, time, reverse, every)
     out: dict[str, np.ndarray] = {}
     for t in reversed(range(steps)) if reverse else range(steps):
         now = {name: value[t] if name in sequences else value for name, value in fed.items()}
@@ -94,13 +138,40 @@ def _forward_loop(
     return out | {FINAL + state: fed[state] for state in states}
 
 
+def _forward_blocks(
+    run: Any,
+    fed: dict[str, np.ndarray],
+    body: Graph,
+    states: tuple[str, ...],
+    sequences: tuple[str, ...],
+    stacked: tuple[str, ...],
+    time: str,
+    reverse: bool,
+    every: Every,
+) -> dict[str, np.ndarray]:
+    steps, inputs = run.dims[time], body.fed("input")
+    cut = {s for s in sequences if s in inputs and inputs[s].shape[:1] == (in_block(time),)}
+    k = steps_in_block(every, steps, max([fed[s][0].size for s in cut], default=1))
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in stacked}
+    count = -(-steps // k)
+    for b in reversed(range(count)) if reverse else range(count):
+        now = {n: v[b * k : (b + 1) * k] if n in cut else v[b] if n in sequences else v for n, v in fed.items()}
+        results = run.step(body, now, b, {in_block(time): min(k, steps - b * k)})
+        for name in stacked:
+            whole = body.outputs[name].shape[:1] == (in_block(time),)
+            parts[name].append(results[name] if whole else results[name][None])
+        fed |= {state: results[NEXT + state] for state in states}
+    out = {name: np.concatenate(p[::-1] if reverse else p) for name, p in parts.items()}
+    return out | {FINAL + state: fed[state] for state in states}
+
+
 def _infer_pick(loop: Node, *, output: str) -> tuple[Shape, str]:
     if loop.dtype != "loop":
         raise misfit(f"{loop.describe()} is no loop, it gives one value")
     body: Graph = loop.attrs["body"]
     if output in loop.attrs["stacked"]:
         inside = body.outputs[output]
-        return (loop.attrs["time"], *inside.shape), inside.dtype
+        return _outside(loop.attrs["time"], loop.attrs.get("every"), inside.shape), inside.dtype
     if output.startswith(FINAL) and output[len(FINAL) :] in loop.attrs["states"]:
         inside = body.outputs[NEXT + output[len(FINAL) :]]
         return inside.shape, inside.dtype
@@ -128,15 +199,18 @@ def loop(
     stacked: tuple[str, ...],
     time: str,
     reverse: bool = False,
+    every: Every = None,
 ) -> Node:
     """A loop over `body`: wires by the name of the body's input that they feed.
 
     `initial` has one wire per state, whose next value is the body's output ``next/<state>``; `stacked`
-    names the body's outputs to keep for every step. Raises WiringError naming the port that does not fit.
+    names the body's outputs to keep for every step; `every` makes it a loop over blocks. Raises WiringError
+    naming the port that does not fit.
     """
     wires = {**constants, **initial, **sequences}
     attrs: dict[str, Any] = {"states": tuple(initial), "sequences": tuple(sequences), "stacked": tuple(stacked)}
     ports: dict[str, Any] = {"ports": tuple(wires), "time": time, "reverse": reverse}
+    ports |= {} if every is None else {"every": every}
     return apply("loop", *wires.values(), body=body, **ports, **attrs)
 
 

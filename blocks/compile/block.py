@@ -1,0 +1,134 @@
+"""Block: elementwise operations over all steps, which hoisting makes, run in blocks of steps that stay in cache.
+
+    before      a = multiply(s, s); b = subtract(1.0, a); k = multiply(o, b)        each (time, batch, 32)
+
+    after       for blocks of s, o: { a = multiply(s, s); b = subtract(1.0, a); k = multiply(o, b) }
+
+A stage is what can run together: elementwise operations of one depth, which counts all other operations
+(products, sums, loops) on the longest way to each. What lies between two operations of one stage is of that
+stage too, so taking it together makes no cycle. How many steps a block has is decided by the sizes of a run
+(`ops.loop.steps_in_block`): little arrays are left whole.
+"""
+
+from __future__ import annotations
+
+from ..graph import FED, Graph, Node, apply, rebuild, stamped
+from ..ops.elementwise import already_aligned
+from ..ops.leaves import make_input
+from ..ops.loop import in_block, loop, pick
+from .rewrite import same, users_of
+from .simplify import ELEMENTWISE
+
+LEAST = 2  # operations in a stage that is worth a loop
+VIEWS = ("slice", "reshape", "moveaxis")
+Stage = tuple[int, str]  # depth, and the time axis
+
+
+def block(graph: Graph) -> Graph:
+    """One sweep over the graph outside of its loops."""
+    stages: dict[Stage, list[Node]] = {}
+    stage_of = _stages(graph)
+    for node, stage in stage_of.items():
+        stages.setdefault(stage, []).append(node)
+    for nodes in stages.values():
+        if sum(n.op.name in ELEMENTWISE for n in nodes) < LEAST:
+            for node in nodes:
+                del stage_of[node]
+    new: dict[Node, Node] = {}
+    pending = list(graph.outputs.values())
+    while pending:
+        node = pending[-1]
+        together = stages[stage_of[node]] if node in stage_of else [node]
+        missing = [o for n in together for o in n.operands if o not in new and stage_of.get(o, o) != stage_of.get(n, n)]
+        if node in new:
+            pending.pop()
+        elif missing:
+            pending.extend(missing)
+        elif node in stage_of:
+            new |= _in_blocks(graph, together, new, stage_of[node][1])
+        else:
+            new[node] = same(node, tuple(new[o] for o in node.operands))
+    return Graph({name: new[node] for name, node in graph.outputs.items()})
+
+
+def _stages(graph: Graph) -> dict[Node, Stage]:
+    """The elementwise operations over all steps of some loop, and views of them, → the stage of each."""
+    times = {n.attrs["time"] for n in graph.order() if n.op.name == "loop" and n.attrs.get("every") is None}
+    stage_of: dict[Node, Stage] = {}
+    depth: dict[Node, int] = {}
+    for node in graph.order():
+        below = [depth[o] + (o not in stage_of and _computes(o)) for o in node.operands]
+        depth[node] = max(below, default=0)
+        if not node.shape or node.shape[0] not in times:
+            continue
+        stage = depth[node], str(node.shape[0])
+        view_of_stage = node.op.name in VIEWS and node.operands[0] in stage_of
+        if node.op.name in ELEMENTWISE or (view_of_stage and stage_of[node.operands[0]] == stage and _keeps_time(node)):
+            stage_of[node] = stage
+        elif view_of_stage:
+            depth[node] += 1
+    return stage_of
+
+
+def _computes(node: Node) -> bool:
+    return node.op.name not in (*FED, "constant", *VIEWS, "broadcast", "transpose")
+
+
+def _keeps_time(view: Node) -> bool:
+    """Whether a view of some steps is a view of all, cut to those steps."""
+    a = view.attrs
+    if view.op.name == "reshape":
+        return view.operands[0].shape[:1] == view.shape[:1]
+    return 0 not in (a.get("axis"), a.get("source"), a.get("destination"))
+
+
+def _label(node: Node, graph: Graph) -> str:
+    """What to call a wire inside: after what a loop calls it, or the brick that it is a part of."""
+    if node.op.name == "pick":
+        return str(node.attrs["output"]).rpartition("/")[2]
+    return node.brick if node.op.name in VIEWS and node.brick else graph.name_of(node)
+
+
+def _in_blocks(graph: Graph, nodes: list[Node], new: dict[Node, Node], time: str) -> dict[Node, Node]:
+    """What stands in the place of the nodes of one stage: outputs of a loop over blocks, and views of them."""
+    inside = set(nodes)
+    users, kept = users_of(graph), set(graph.outputs.values())
+    outside = {n for n in nodes if n in kept or any(u not in inside for u in users[n])}
+    for node in reversed(nodes):
+        if node in outside and node.op.name in VIEWS:
+            outside.add(node.operands[0])
+    sequences: dict[str, Node] = {}
+    constants: dict[str, Node] = {}
+    ports: dict[tuple[Node, bool], Node] = {}
+    body: dict[Node, Node] = {}
+
+    def bring(operand: Node, user: Node) -> Node:
+        if operand in inside:
+            return body[operand]
+        if operand.op.name == "constant" and operand.shape == ():
+            return operand
+        cut = operand.shape[:1] == (time,) and len(operand.shape) == len(user.shape)
+        if (operand, cut) not in ports:
+            name = _label(operand, graph)
+            while name in sequences or name in constants:
+                name += "'"
+            (sequences if cut else constants)[name] = new[operand]
+            shape = (in_block(time), *operand.shape[1:]) if cut else operand.shape
+            ports[operand, cut] = make_input(name, shape, operand.dtype, role="input")
+        return ports[operand, cut]
+
+    with already_aligned():
+        for node in nodes:
+            attrs = dict(node.attrs)
+            if node.op.name == "reshape":
+                attrs["shape"] = (in_block(time), *node.shape[1:])
+            with stamped(brick=node.brick, role=node.role):
+                body[node] = apply(node.op, *(bring(o, node) for o in node.operands), **attrs)
+        stacked = {graph.name_of(n): n for n in nodes if n in outside and n.op.name not in VIEWS}
+        outputs = Graph({name: body[n] for name, n in stacked.items()})
+        whole = loop(outputs, constants, {}, sequences, tuple(stacked), time, every="cache")
+        made = {n: pick(whole, name) for name, n in stacked.items()}
+        for node in nodes:
+            if node in outside and node.op.name in VIEWS:
+                made[node] = rebuild(node, (made[node.operands[0]],))
+    return made | {n: body[n] for n in nodes if n not in made}  # those that no one outside asks for

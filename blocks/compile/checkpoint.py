@@ -1,0 +1,150 @@
+"""Checkpoint: keep every k-th state, and compute what lies between again when the gradient asks for it.
+
+    before      loop: h → f(x, h), keeps its values of all steps
+                reversed loop: d/h → f'(those values, d/h)
+
+    after       loop in blocks: { loop: h → f(x, h) }, keeps h at the start of each block
+                reversed loop in blocks: { loop: h → f(x, h), keeps its values of one block;
+                                           reversed loop: d/h → f'(those values, d/h) }
+
+A loop that reads, against its direction, what another one kept makes a pair with it; it needs no other mark.
+The numbers stay the same; the first loop runs twice; in memory are the states at the start of each block, and
+the values of one block (Chen et al. 2016, "Training deep nets with sublinear memory cost", section 3).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from ..graph import Graph, Node, Shape
+from ..ops.leaves import make_input
+from ..ops.loop import FINAL, NEXT, Every, in_block, pick
+from .rewrite import Loop, Pass, same, sweep, users_of
+
+START = "start of "  # the state before a block
+
+
+def checkpointing(every: Every) -> Pass:
+    """The pass that keeps every k-th state; k is a number or "sqrt"."""
+
+    def checkpoint(graph: Graph) -> Graph:
+        pairs = _pairs(graph)
+        asked = _asked_by_others(graph, pairs)
+        first: dict[Node, tuple[Loop, Node]] = {}  # a loop of a pair, over its new operands; and what replaces it
+
+        def rule(node: Node, operands: tuple[Node, ...]) -> Node:
+            if node in asked:
+                loop = Loop.of(node, operands)
+                first[node] = loop, _in_blocks(loop, asked[node], every)
+                return first[node][1]
+            if node in pairs:
+                again, blocks = first[pairs[node]]
+                return _with_values_again(Loop.of(node, operands), _read(node, pairs[node]), again, blocks, every)
+            if node.op.name == "pick" and node.operands[0] in asked:
+                mine = node.attrs["output"] in asked[node.operands[0]] or node.attrs["output"].startswith(FINAL)
+                return pick(operands[0], node.attrs["output"]) if mine else node  # a reversed loop makes it again
+            return same(node, operands)
+
+        return sweep(graph, rule) if pairs else graph
+
+    return checkpoint
+
+
+def _pairs(graph: Graph) -> dict[Node, Node]:
+    """A loop that reads what another loop kept, against its direction → that loop."""
+    pairs: dict[Node, Node] = {}
+    for node in graph.order():
+        if node.op.name == "loop":
+            sources = [wire.operands[0] for wire in node.operands if wire.op.name == "pick"]
+            found = Counter(s for s in sources if s not in pairs and _read(node, s) and _opposite(node, s))
+            if found:
+                pairs[node] = found.most_common(1)[0][0]
+    return pairs
+
+
+def _opposite(a: Node, b: Node) -> bool:
+    return a.attrs["time"] == b.attrs["time"] and a.attrs["reverse"] != b.attrs["reverse"]
+
+
+def _read(node: Node, source: Node) -> dict[str, str]:
+    """The sequences of a loop that are outputs of another one: port → output."""
+    loop = Loop.of(node, node.operands)
+    wires = {p: loop.wires[p] for p in loop.sequences}
+    return {p: w.attrs["output"] for p, w in wires.items() if w.op.name == "pick" and w.operands[0] is source}
+
+
+def _asked_by_others(graph: Graph, pairs: dict[Node, Node]) -> dict[Node, tuple[str, ...]]:
+    """The first loop of each pair → its outputs of all steps that more than its second loops ask for."""
+    users, kept = users_of(graph), set(graph.outputs.values())
+    asked: dict[Node, list[str]] = {source: [] for source in pairs.values()}
+    for node in graph.order():
+        if node.op.name != "pick" or node.operands[0] not in asked:
+            continue
+        source, output = node.operands[0], node.attrs["output"]
+        own = [u for u in users[node] if pairs.get(u) is source and output in _read(u, source).values()]
+        times_read = sum(list(_read(u, source).values()).count(output) for u in dict.fromkeys(own))
+        if not output.startswith(FINAL) and (node in kept or times_read < len(users[node])):
+            asked[source].append(output)
+    return {source: tuple(dict.fromkeys(outputs)) for source, outputs in asked.items()}
+
+
+class _Ports:
+    """The inputs of the body of a loop in blocks, one for each wire that is brought in."""
+
+    def __init__(self, states: dict[str, Node]):
+        self.wires = dict(states)
+        self.inputs = {name: make_input(name, wire.shape, wire.dtype, role="input") for name, wire in states.items()}
+        self.sequences: list[str] = []
+        self.made: dict[tuple[Node, Shape], Node] = {}
+
+    def bring(self, name: str, wire: Node, shape: Shape) -> Node:
+        """The input through which a wire comes in with a shape."""
+        if (wire, shape) not in self.made:
+            while name in self.wires:
+                name += "'"
+            self.wires[name] = wire
+            self.inputs[name] = self.made[wire, shape] = make_input(name, shape, wire.dtype, role="input")
+            if shape != wire.shape:
+                self.sequences.append(name)
+        return self.made[wire, shape]
+
+    def bring_all(self, loop: Loop, but: set[str]) -> dict[str, Node]:
+        """A loop's constants, and blocks of its sequences, as it will see them inside."""
+        block = in_block(loop.time)
+        return {
+            p: self.bring(p, w, (block, *w.shape[1:]) if p in loop.sequences else w.shape)
+            for p, w in loop.wires.items()
+            if p not in but
+        }
+
+
+def _in_blocks(loop: Loop, asked: tuple[str, ...], every: Every) -> Node:
+    """A loop in blocks, with the outputs asked for and each state at the start of each block."""
+    ports = _Ports({s: loop.wires[s] for s in loop.states})
+    wires = ports.bring_all(loop, set(loop.states)) | {s: ports.inputs[s] for s in loop.states}
+    inner = replace(loop, wires=wires, stacked=asked, time=in_block(loop.time)).node()
+    outputs = {NEXT + s: pick(inner, FINAL + s) for s in loop.states} | {n: pick(inner, n) for n in asked}
+    starts = {START + s: ports.inputs[s] for s in loop.states}
+    return _around(loop, Graph(outputs | starts), ports, (*asked, *starts), every)
+
+
+def _with_values_again(loop: Loop, reads: dict[str, str], again: Loop, blocks: Node, every: Every) -> Node:
+    """A reversed loop in blocks, which computes what it reads of the first loop again, from the block's start."""
+    ports = _Ports({s: loop.wires[s] for s in loop.states})
+    wires = ports.bring_all(again, set(again.states))
+    for state in again.states:
+        start = pick(blocks, START + state)
+        wires[state] = ports.bring(START + state, start, start.shape[1:])
+    block = in_block(loop.time)
+    values = replace(again, wires=wires, stacked=tuple(dict.fromkeys(reads.values())), time=block).node()
+    wires = ports.bring_all(loop, {*loop.states, *reads}) | {s: ports.inputs[s] for s in loop.states}
+    wires |= {port: pick(values, output) for port, output in reads.items()}
+    inner = replace(loop, wires=wires, time=block).node()
+    outputs = {NEXT + s: pick(inner, FINAL + s) for s in loop.states} | {n: pick(inner, n) for n in loop.stacked}
+    return _around(loop, Graph(outputs), ports, loop.stacked, every)
+
+
+def _around(loop: Loop, body: Graph, ports: _Ports, stacked: tuple[str, ...], every: Every) -> Node:
+    sequences = tuple(ports.sequences)
+    return replace(loop, body=body, wires=ports.wires, sequences=sequences, stacked=stacked, every=every).node()
