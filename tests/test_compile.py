@@ -3,12 +3,14 @@
 import multiprocessing
 import pickle
 import re
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import blocks as bk
 from blocks.compile import PASSES, compile
@@ -59,6 +61,105 @@ def test_random_cells(case) -> None:
 @given(graphs(kinks=True))
 def test_random_graphs(case) -> None:
     check(*case)
+
+
+# --- in blocks of steps --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of some elements, so that small arrays are cut up too."""
+    monkeypatch.setattr("blocks.ops.loop.WORTH_BLOCKS", 1)
+    monkeypatch.setattr("blocks.ops.loop.CACHED", 7)
+
+
+@settings(many, max_examples=100)
+@given(case=networks(kinks=True), every=st.sampled_from([1, 2, 3, 7, "sqrt"]))
+def test_random_cells_in_small_blocks_and_with_checkpoints(small_blocks, case, every) -> None:
+    graph, feeds = case
+    gradient = bk.grad(graph)
+    expected = bk.run(gradient, feeds)
+    same(expected, compile(gradient)(feeds), 1e-10, "small blocks")
+    program = compile(gradient, trace=True, checkpoint=every)
+    arrays, context = bind(gradient, feeds)
+    for name, lowered in program.trace.items():
+        same(expected, execute(lowered.verify(), arrays, context), 1e-10, name)
+    same(expected, program(feeds), 1e-10, "checkpoint")
+    same(bk.run(gradient, single(feeds)), program(single(feeds)), 1e-4, "float32")
+
+
+@settings(many, max_examples=60)
+@given(case=graphs(kinks=True))
+def test_random_graphs_in_small_blocks(small_blocks, case) -> None:
+    graph, feeds = case
+    gradient = bk.grad(graph)
+    same(bk.run(gradient, feeds), compile(gradient)(feeds), 1e-10, "small blocks")
+
+
+def deep(inputs=3, units=5):
+    """Two layers, the second in both directions, masked, with a read-out at every step and one at the end."""
+    xs, mask = bk.sequence("x", inputs), bk.sequence("mask")
+    hs = bk.scan(bk.cells.lstm(inputs, units, name="one"), xs, mask=mask)
+    there, last = bk.scan(bk.cells.gru(units, 4, name="there"), hs, mask=mask, final=True)
+    back = bk.scan(bk.cells.srn(units, 6, name="back"), hs, mask=mask, reverse=True)
+    y = bk.ADD(2, name="w_o")(there, back)
+    end = bk.ADD(1, name="end")(last["there/h"])
+    loss = bk.losses.squared_error(y, bk.sequence("t", 2), mask=mask) + bk.mean(end * end)
+    graph = bk.grad(bk.Graph({"loss": loss, "y": y}), wrt=[*bk.Graph({"loss": loss}).params, "x"])
+    return graph
+
+
+@pytest.mark.parametrize("every", [1, 4, "sqrt", 50])
+def test_checkpoints_in_layers_directions_and_masks(small_blocks, every) -> None:
+    graph = deep()
+    program = bk.compile(graph, checkpoint=every)
+    rng = np.random.default_rng(8)
+    for T, B in ((11, 2), (1, 3), (16, 1)):
+        mask = (np.arange(T)[:, None] < rng.integers(1, T + 1, B)).astype(float)
+        feeds = {**graph.init(2, "float64"), "x": rng.standard_normal((T, B, 3)), "mask": mask}
+        feeds["t"] = rng.standard_normal((T, B, 2))
+        for name in ("one/h", "back/h"):
+            feeds[name] = rng.standard_normal((B, graph.inputs[name][-1]))
+        same(bk.run(graph, feeds), program(feeds), 1e-10, (T, B))
+    same(program(feeds), pickle.loads(pickle.dumps(program))(feeds), 0.0, "pickle")
+
+
+def test_checkpoints_save_memory() -> None:
+    """√T: the values of all steps are never in memory together."""
+    graph, whole = training_step(bk.cells.lstm(4, 32), 4, 32)
+    rng = np.random.default_rng(9)
+    feeds = {**graph.init(0), "x": rng.standard_normal((400, 4, 4)), "t": rng.standard_normal((400, 4, 2))}
+    feeds = single(feeds)
+    peaks = []
+    for program in (whole, bk.compile(graph, checkpoint=20), bk.compile(graph, checkpoint="sqrt")):
+        tracemalloc.start()
+        program(feeds)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] / 4 and peaks[2] < peaks[0] / 4, peaks
+
+
+def test_checkpoints_that_are_none() -> None:
+    graph, _ = training_step(bk.cells.srn(3, 5))
+    for wrong in (0, -1, True, 2.5, "cache", "half"):
+        with pytest.raises(bk.BlocksError, match='a number of steps or "sqrt"'):
+            bk.compile(graph, checkpoint=wrong)
+    lowered = bk.compile(graph, checkpoint=2).lowered
+    with pytest.raises(bk.BlocksError, match="before compiling"):
+        bk.grad(bk.Graph({"loss": lowered.outputs["loss"], "g": bk.sum(lowered.outputs["grad/hidden.b"])}), of="g")
+
+
+def test_models_train_with_checkpoints(tmp_path) -> None:
+    xs, target = bk.sequence("x", 3), bk.sequence("t", 2)
+    y = bk.ADD(2, name="w_o")(bk.scan(bk.cells.lstm(3, 6), xs))
+    X = np.random.default_rng(5).standard_normal((16, 9, 3))
+    losses = []
+    for checkpoint in (None, 2):
+        model = bk.Model(bk.losses.squared_error(y, target), y, dtype="float64", checkpoint=checkpoint)
+        losses.append(model.fit({"x": X, "t": X[..., :2]}, epochs=3, batch_size=4).loss)
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9)
+    model.save(tmp_path / "m.safetensors")
+    assert bk.Model.load(tmp_path / "m.safetensors", checkpoint="sqrt").checkpoint == "sqrt"
 
 
 # --- what the source looks like ------------------------------------------------------------------

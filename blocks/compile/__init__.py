@@ -6,6 +6,6 @@ Nothing here knows of any cell. Passes are pure functions from graphs to graphs,
 interpreter one by one.
 """
 
-from .program import PASSES, Program, compile
+from .program import PASSES, Program, check_checkpoint, compile
 
-__all__ = ["PASSES", "Program", "compile"]
+__all__ = ["PASSES", "Program", "check_checkpoint", "compile"]

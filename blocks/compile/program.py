@@ -145,10 +145,15 @@ def compile(graph: Graph, trace: bool = False, checkpoint: int | str | None = No
     """
     if not isinstance(graph, Graph):
         raise BlocksError(f"compile takes a Graph, not a {type(graph).__name__}")
+    return Program(graph, trace, check_checkpoint(checkpoint))
+
+
+def check_checkpoint(checkpoint: Any) -> Every:
+    """A number of steps, "sqrt" or None, as it is. Raises BlocksError for anything else."""
     number = isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0
     if not (checkpoint is None or checkpoint == "sqrt" or number):
         raise BlocksError(f'checkpoint is a number of steps or "sqrt", not {checkpoint!r}')
-    return Program(graph, trace, checkpoint)
+    return checkpoint
 
 
 def _again(text: str, trace: bool, checkpoint: Every) -> Program:

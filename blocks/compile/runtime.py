@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,14 +14,13 @@ from ..interpret import Run
 from ..ops.loop import steps_in_block
 
 __all__ = [
-    "Run", "blas_for", "blocks", "call", "in_two_threads", "lengths", "mean", "scratch", "steps_in_block", "where",
+    "Run", "blas_for", "blocks", "call", "lengths", "mean", "scratch", "steps_in_block", "where",
 ]  # fmt: skip
 
 
 TINY = 2**18  # multiplications; for a product of fewer OpenBLAS takes one thread by itself
 SMALL = 2**21  # multiplications; a product of fewer is faster on one thread (measured, two cores, OpenBLAS 0.3.31)
 _blas: list[Any] | None = None
-_helper: ThreadPoolExecutor | None = None
 
 
 def blas() -> list[Any]:
@@ -32,23 +29,6 @@ def blas() -> list[Any]:
     if _blas is None:
         _blas = [pool for pool in ThreadpoolController().lib_controllers if pool.user_api == "blas"]
     return _blas
-
-
-def helper() -> ThreadPoolExecutor:
-    """The second thread; another one after a fork, in which threads do not survive."""
-    global _helper
-    if _helper is None:
-        _helper = ThreadPoolExecutor(1, "blocks")
-    return _helper
-
-
-def _lose_helper() -> None:
-    global _helper
-    _helper = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_lose_helper)
 
 
 @contextmanager
@@ -78,32 +58,11 @@ def blocks(x: np.ndarray, most: int) -> list[np.ndarray]:
     return [x[start : start + most] for start in range(0, len(x), most)]
 
 
-def scratch(
-    lengths: list[int], shape: tuple[int, ...], dtype: Any, extra: int = 0, threads: int = 1
-) -> list[np.ndarray]:
+def scratch(lengths: list[int], shape: tuple[int, ...], dtype: Any, extra: int = 0) -> list[np.ndarray]:
     """A buffer for one block at a time, of the shape of the longest, cut to the length of each, with `extra` rows
-    more. With two threads, one buffer for each half of the blocks."""
-    buffers = [np.empty((shape[0] + extra, *shape[1:]), dtype) for _ in range(threads)]
-    return [buffers[i * threads // len(lengths)][: n + extra] for i, n in enumerate(lengths)]
-
-
-def in_two_threads(work: Callable[[list[Any]], None], blocks: Iterable[Any]) -> None:
-    """``work`` on the blocks; on the second half of them in a second thread, where BLAS may use two as well."""
-    todo = list(blocks)
-    half = -(-len(todo) // 2)
-    if len(todo) < 2 or not any(pool.get_num_threads() > 1 for pool in blas()):
-        return work(todo)
-    later = helper().submit(work, todo[half:])
-    try:
-        work(todo[:half])
-    finally:
-        alone = later.cancel()  # the helper is busy elsewhere
-        if not alone:
-            wait([later])
-    if alone:
-        work(todo[half:])
-    else:
-        later.result()
+    more."""
+    buffer = np.empty((shape[0] + extra, *shape[1:]), dtype)
+    return [buffer[: n + extra] for n in lengths]
 
 
 def where(condition: Any, a: Any, b: Any, out: np.ndarray) -> None:

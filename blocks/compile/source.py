@@ -76,7 +76,6 @@ class Blocks:
     count: str  # how many blocks there are
     steps: str  # how many steps the block at hand has, as a variable of the loop
     lengths: str  # those of all blocks
-    threads: int
     pairs: list[tuple[str, str, bool]] = field(default_factory=list)
     own: set[str] = field(default_factory=set)
 
@@ -247,7 +246,6 @@ class Writer:
         """A buffer for one block at a time, as long as each block."""
         name, made = self.names.fresh(place.label), self.names.fresh(f"{place.label}_blocks")
         options = f", extra={place.extra}" if place.extra else ""
-        options += f", threads={blocks.threads}" if blocks.threads > 1 else ""
         self.define(made, f"rt.scratch({blocks.lengths}, {self.shape(place.shape)}, {kind}{options})", True)
         blocks.pairs.append((name, made, True))
         blocks.own.add(name)
@@ -358,12 +356,11 @@ class Writer:
             self.multiplications(i.node) for i in loop.body if isinstance(i, Compute) and i.node.op.name == "matmul"
         ]
         limits = "" if blocks or not products else self.limits(products)
-        function = self.names.fresh("elementwise") if blocks and blocks.threads > 1 else ""
-        self.lines, self.depth = [], self.depth + 1 + bool(limits or function)
+        self.lines, self.depth = [], self.depth + 1 + bool(limits)
         self.instructions(loop.body)
         self.end_stage()
         self.loop_depth = outer_depth
-        body, self.depth = self.lines, self.depth - 1 - bool(limits or function)
+        body, self.depth = self.lines, self.depth - 1 - bool(limits)
         used = set(re.findall(r"\w+", "\n".join(body)))
         pairs = [p for p in self.pairs if p[0] in used]
         before += self.before_loop
@@ -382,15 +379,10 @@ class Writer:
             targets, source = "_", f"range({self.dim(a['time'], running=True)})"
         if limits:
             self.say(limits)
-        if function:
-            self.say(f"def {function}(blocks):")
-        self.depth += bool(limits or function)
-        self.say(f"for {targets} in {'blocks' if function else source}:")
+        self.depth += bool(limits)
+        self.say(f"for {targets} in {source}:")
         self.lines += body or ["    " * (self.depth + 1) + "pass"]
-        self.depth -= bool(limits or function)
-        if function:
-            self.say("")
-            self.say(f"rt.in_two_threads({function}, {source})")
+        self.depth -= bool(limits)
         self.say("")
 
     def title(self, loop: ForEach) -> str:
@@ -415,7 +407,7 @@ class Writer:
         sequences = [o for p, o in zip(a["ports"], loop.node.operands, strict=True) if p in a["sequences"]]
         widths = [" * ".join(self.dim(d) for d in o.shape[1:]) or "1" for o in sequences if o.shape[:1] == (time,)]
         most, count, lengths = self.block_sizes(key, time, every, widths)
-        blocks = Blocks(in_block(time), most, count, self.names.fresh("steps"), lengths, 1 if a["states"] else 2)
+        blocks = Blocks(in_block(time), most, count, self.names.fresh("steps"), lengths)
         blocks.pairs = self.pairs
         self.pairs.append((blocks.steps, lengths, True))
         self.blocks.append(blocks)

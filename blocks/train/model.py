@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compile import Program, compile
+from ..compile import Program, check_checkpoint, compile
 from ..grad import grad
 from ..graph import BlocksError, Graph, Node, Shape, WiringError, show_shape
 from ..interpret import FeedError, run
@@ -42,6 +42,7 @@ class Model:
         seed: of the first weights and of the order of the data.
         dtype: "float32" or "float64".
         compiled: run through `compile`; False for the interpreter, the same numbers but for rounding.
+        checkpoint: keep every k-th state, or "sqrt", to save memory; see `compile`.
 
     Attributes: graph; weights, name → array; history, a `History`; info, a dict of JSON values that is
     saved along (a vocabulary, say).
@@ -56,6 +57,7 @@ class Model:
         seed: int = 0,
         dtype: str = "float32",
         compiled: bool = True,
+        checkpoint: int | str | None = None,
     ):
         named = {"y": outputs} if isinstance(outputs, Node) else dict(outputs or {})
         if LOSS in named:
@@ -65,10 +67,10 @@ class Model:
                 got = loss.describe() if isinstance(loss, Node) else type(loss).__name__
                 raise WiringError(f"a loss is one number, not {got}; take the mean")
             named = {LOSS: loss, **named}
-        self._setup(Graph(named).verify(), seed, dtype, compiled)
+        self._setup(Graph(named).verify(), seed, dtype, compiled, checkpoint)
         self.weights: Arrays = self.graph.init(seed, self.dtype)
 
-    def _setup(self, graph: Graph, seed: int, dtype: Any, compiled: bool) -> None:
+    def _setup(self, graph: Graph, seed: int, dtype: Any, compiled: bool, checkpoint: Any) -> None:
         for node in graph.order():
             if node.role == "state" and node.op.name == "input":
                 raise WiringError(f"the state {node.describe()} made at {node.where} stands outside of any cell")
@@ -80,7 +82,7 @@ class Model:
         self.outputs: tuple[str, ...] = tuple(n for n in graph.outputs if n != LOSS)
         self.history = History()
         self.info: dict[str, Any] = {}
-        self.compiled = compiled
+        self.compiled, self.checkpoint = compiled, check_checkpoint(checkpoint)
         self._graphs: dict[str, Graph] = {}
         self._programs: dict[str, Program] = {}
 
@@ -97,7 +99,7 @@ class Model:
     def program_for(self, purpose: str) -> Program:
         """The compiled graph of one purpose; its `source` is what runs."""
         if purpose not in self._programs:
-            self._programs[purpose] = compile(self.graph_for(purpose))
+            self._programs[purpose] = compile(self.graph_for(purpose), checkpoint=self.checkpoint)
         return self._programs[purpose]
 
     def _make_graph(self, purpose: str) -> Graph:
@@ -234,15 +236,16 @@ class Model:
         write_model(path, self.graph, {**self.weights, **arrays}, {**own, **meta})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], compiled: bool = True) -> Model:
+    def load(cls, path: str | os.PathLike[str], compiled: bool = True, checkpoint: int | str | None = None) -> Model:
         """The model in a file that `save` or a checkpoint wrote. Runs no code from the file.
 
         Raises ModelFileError naming the file and what is wrong with it.
         """
+        check_checkpoint(checkpoint)
         graph, arrays, meta = read_model(path)
         model = cls.__new__(cls)
         try:
-            model._setup(graph, meta.get("seed", 0), meta.get("dtype", "float32"), compiled)
+            model._setup(graph, meta.get("seed", 0), meta.get("dtype", "float32"), compiled, checkpoint)
         except BlocksError as error:
             raise ModelFileError(f"{os.fspath(path)}: {error}") from None
         info = meta.get("info", {})
