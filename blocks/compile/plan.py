@@ -1,14 +1,5 @@
 """The plan: what is computed when, and in which buffer. It knows nothing of the language it becomes.
 
-A plan is a list of instructions (`Compute`, `Copy`, `ForEach`) over *places*:
-
-- `Feed`, `Literal`, `Constant`: values from outside;
-- `Buffer`: an array that is made once per size and used again at every call, or, where a caller will hold
-  it, made anew at each call (`fresh`);
-- `View`: a part or another shape of a place, which costs nothing;
-- `Rows`: one place for each step of a loop, or for each block of steps; `Row`, inside the loop, is that of the
-  step or block at hand.
-
 Buffers are shared by values that do not live at the same time; an elementwise operation may write over an
 operand that nobody needs any more; the operands of a concatenation are computed where they will stand; a
 state, and every value that is kept for all steps, is computed in its row at once.
@@ -17,11 +8,27 @@ state, and every value that is kept for all steps, is computed in its row at onc
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 
 from ..graph import FED, Graph, Node, Shape
 from ..ops.loop import FINAL, NEXT, blocks_of, in_block
 from .hoist import STEPS
+from .places import (
+    Buffer,
+    Compute,
+    Constant,
+    Copy,
+    Feed,
+    ForEach,
+    Instruction,
+    Last,
+    Literal,
+    Part,
+    Place,
+    Plan,
+    Row,
+    Rows,
+    View,
+)
 from .simplify import ELEMENTWISE, scalar
 
 VIEWS = ("slice", "reshape", "transpose", "moveaxis", "broadcast", "stop_gradient")
@@ -30,131 +37,6 @@ NOUNS = {
     "concat": "packed", "outer": "outer_product", "sum": "sums",
 }  # fmt: skip
 IN_PLACE = ELEMENTWISE - {"where", "cast", "greater", "equal", "stop_gradient", "softplus", "sigm"}
-
-
-class Place:
-    """Where a value is."""
-
-
-@dataclass(eq=False)
-class Feed(Place):
-    """An input or a weight, by name."""
-
-    name: str
-
-
-@dataclass(eq=False)
-class Literal(Place):
-    """A number."""
-
-    value: float
-
-
-@dataclass(eq=False)
-class Constant(Place):
-    """An array that belongs to the graph."""
-
-    node: Node
-
-
-@dataclass(eq=False)
-class Buffer(Place):
-    """An array of our own. `extra` is 1 where the time axis has one row more, for the state before the
-    first step."""
-
-    label: str
-    shape: Shape
-    dtype: str
-    fresh: bool = False
-    extra: int = 0
-
-
-@dataclass(eq=False)
-class View(Place):
-    """What a slice, reshape, transpose or broadcast node makes of a place."""
-
-    base: Place
-    node: Node
-    rows: bool = False  # of each row
-
-
-@dataclass(eq=False)
-class Part(Place):
-    """A range along an axis of a place (the place of one operand of a concatenation)."""
-
-    base: Place
-    axis: int
-    start: int
-    stop: int
-    label: str
-
-
-@dataclass(eq=False)
-class Rows(Place):
-    """A place for each step: of an array, from row `offset` on; or two buffers in turn. With `cut`, a place for
-    each block of steps."""
-
-    label: str
-    source: Place | tuple[Buffer, Buffer]
-    time: str  # the dimension of the steps
-    offset: int = 0  # 0 or 1, in a source with one row more
-    cut: bool = False
-
-
-@dataclass(eq=False)
-class Row(Place):
-    """The place of the step at hand."""
-
-    rows: Rows
-
-
-@dataclass(eq=False)
-class Last(Place):
-    """The row of a state after the loop."""
-
-    rows: Rows
-    reverse: bool
-
-
-@dataclass
-class Compute:
-    """One operation, into a place; `passing`, if what it writes there is only on its way to the value of that
-    place."""
-
-    node: Node
-    operands: list[Place]
-    out: Place
-    passing: bool = False
-
-
-@dataclass
-class Copy:
-    """One place into another."""
-
-    source: Place
-    target: Place
-
-
-@dataclass
-class ForEach:
-    """A loop over the rows of some places."""
-
-    node: Node
-    rows: list[Rows]
-    uses: list[Place]  # what is the same at every step
-    body: list[Instruction]
-
-
-Instruction = Compute | Copy | ForEach
-
-
-@dataclass
-class Plan:
-    """Instructions, the buffers that they use, and where the outputs are."""
-
-    instructions: list[Instruction] = field(default_factory=list)
-    buffers: list[Buffer] = field(default_factory=list)
-    outputs: dict[str, Place] = field(default_factory=dict)
 
 
 def make_plan(graph: Graph) -> Plan:

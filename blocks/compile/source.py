@@ -7,8 +7,6 @@ here and nowhere else; as strings they appear only through `repr`.
 
 from __future__ import annotations
 
-import builtins
-import keyword
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,8 +16,9 @@ import numpy as np
 
 from ..graph import Graph, Node, Shape, show_shape
 from ..ops.loop import Every, blocks_of, in_block
-from .plan import (
-    VIEWS,
+from .formulas import Stages
+from .names import Names, comment
+from .places import (
     Buffer,
     Compute,
     Constant,
@@ -35,36 +34,11 @@ from .plan import (
     Row,
     Rows,
     View,
-    label_of,
-    only_part,
 )
+from .plan import VIEWS, label_of, only_part
+from .statements import UFUNCS, statement
 
-UFUNCS = {
-    "add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "negative", "exp", "log", "sqrt", "abs",
-    "sign", "tanh", "greater", "equal",
-}  # fmt: skip
-SIGNS = {"add": "+", "subtract": "−", "multiply": "⊙", "divide": "/", "matmul": "·"}
 NUMBERS = {0.0: "zero", 0.5: "half", 1.0: "one", 2.0: "two"}
-RESERVED = {"np", "rt", "feeds", "dims", "dtype", "sizes", "constants", "allocate", "run"}
-RESERVED |= {*keyword.kwlist, *dir(builtins), *UFUNCS}
-
-
-class Names:
-    """Identifiers, unique and as close to the given names as may be."""
-
-    def __init__(self) -> None:
-        self.taken = set(RESERVED)
-
-    def fresh(self, wish: str) -> str:
-        """An identifier like `wish`."""
-        name = re.sub(r"\W+", "_", wish, flags=re.ASCII).strip("_")[:40].lower() or "v"
-        name = f"v_{name}" if name[0].isdigit() else name
-        unique, number = name, 1
-        while unique in self.taken:
-            number += 1
-            unique = f"{name}_{number}"
-        self.taken.add(unique)
-        return unique
 
 
 @dataclass
@@ -98,12 +72,7 @@ class Writer:
         self.before_loop: list[str] = []
         self.loop_depth = 0
         self.blocks: list[Blocks] = []  # the loops over blocks around the line at hand
-        self.stage: tuple[int, str] | None = None  # where a stage begins, and its bricks
-        self.consumed: set[str] = set()  # the variables of the stage that it uses itself
-        self.formulas: dict[str, tuple[str, int]] = {}  # variable → what it holds, over the stage's inputs
-        self.functions: set[str] = set()  # the functions of NumPy that have a name in allocate, to be found faster
-        self.numbers: dict[str, str] = {}  # variable → how a formula writes it
-        self.turned: dict[str, str] = {}  # a variable that is another one in another shape → that one
+        self.stages = Stages()
         self.dims: dict[str, str] = {}
         self.sizes: dict[Any, tuple[str, str, str]] = {}  # loops over blocks → see block_sizes
         self.counts: dict[str, tuple[str, Every]] = {}  # the dimension of the blocks of a loop → its time, and k
@@ -124,7 +93,7 @@ class Writer:
         feeds = [
             f"{self.expression[name]} = feeds[{name!r}]  # {show_shape(node.shape)}" for name, node in leaves.items()
         ]
-        used = sorted(self.functions)
+        used = sorted(name for name in UFUNCS if re.search(rf"(?m)^ *{name}\(", "\n".join(self.lines)))
         lines = [
             "def allocate(dims, dtype, constants):",
             '    """All buffers for these sizes, and what computes with them."""',
@@ -198,7 +167,7 @@ class Writer:
             name = self.names.fresh(NUMBERS.get(value, "number"))
             self.expression[key] = self.define(name, f"np.array({value!r}, dtype)", True)
             self.persistent.add(name)
-            self.numbers[name] = f"{value:g}"
+            self.stages.numbers[name] = f"{value:g}"
         return self.expression[key]
 
     def make(self, place: Place) -> tuple[str, bool]:
@@ -219,8 +188,7 @@ class Writer:
         if isinstance(place, View):
             made = self.view_of(place.base, self.view_label(place), lambda base: self.view(place.node, base))
             if place.node.op.name in ("reshape", "moveaxis") and only_part(place.node) is None:
-                base = self.write(place.base)
-                self.turned[made[0]] = self.turned.get(base, base)
+                self.stages.turn(made[0], self.write(place.base))
             return made
         if isinstance(place, Part):
             cut = "[" + ":, " * place.axis + f"{place.start}:{place.stop}]"
@@ -388,7 +356,7 @@ class Writer:
     def title(self, loop: ForEach) -> str:
         """What a loop does, in words."""
         a = loop.node.attrs
-        states = _comment(", ".join(a["states"]))
+        states = comment(", ".join(a["states"]))
         if not states:
             return f"in blocks of {a['time']}" if a.get("every") else f"for each of {a['time']}"
         way = f"{'backwards' if a['reverse'] else 'forwards'} in {a['time']}"
@@ -462,124 +430,21 @@ class Writer:
                 self.compute(instruction)
 
     def compute(self, step: Compute) -> None:
-        """One operation. Operations of the same bricks in a row make a stage, with its formula above it."""
-        node = step.node
-        label = (node.brick or "") + (", gradient" if node.brick and node.role == "gradient" else "")
-        if self.stage and self.stage[1] != label:
+        """One operation."""
+        out, a = self.write(step.out), [self.write(p) for p in step.operands]
+        self.stages.add(step.node, a, out, self.lines)
+        self.say(statement(step.node, a, out, is_whole(step.out), self.number))
+        if isinstance(step.out, Row) and not step.passing:  # a state, or a value that is kept
             self.end_stage()
-        out = self.write(step.out)
-        a = [self.write(p) for p in step.operands]
-        start = self.stage[0] if self.stage else len(self.lines)
-        self.say(self.statement(node, a, out, is_whole(step.out)))
-        formula = _formula(node, [self.formula_of(v) for v in a])
-        self.formulas = {v: f for v, f in self.formulas.items() if v != out} | {out: formula}
-        self.consumed = (self.consumed | {self.turned.get(v, v) for v in a}) - {out}
-        self.stage = (start, label)
-        if (
-            isinstance(step.out, Row) and not step.passing
-        ):  # a state, or a value that is kept: the formula of what follows begins anew
-            self.end_stage()
-
-    def formula_of(self, variable: str) -> tuple[str, int]:
-        """What a variable holds, over the inputs of the stage at hand."""
-        variable = self.turned.get(variable, variable)
-        return self.formulas.get(variable, (self.numbers.get(variable, variable), ATOM))
 
     def end_stage(self) -> None:
-        """Write the formulas of the stage's results above it."""
-        if self.stage:
-            start, label = self.stage
-            results = [f"{out} = {text}" for out, (text, _) in self.formulas.items() if out not in self.consumed]
-            shown = "; ".join(formula for formula in results if len(formula) <= 100)
-            if text := ": ".join(part for part in (label, shown) if part):
-                indent = self.lines[start][: len(self.lines[start]) - len(self.lines[start].lstrip())]
-                self.lines.insert(start, f"{indent}# {_comment(text)}")
-        self.stage, self.formulas, self.consumed = None, {}, set()
-
-    def statement(self, node: Node, a: list[str], out: str, whole: bool) -> str:
-        """One line that computes a node into `out`, which is a whole array, or a part of one."""
-        name = node.op.name
-        if name in UFUNCS:
-            self.functions.add(name)
-            return f"{name}({', '.join(a)}, out={out})"
-        if name == "matmul":
-            return self.matmul(node, a, out, whole)
-        if name == "outer":
-            n, m = node.shape
-            x, g = [
-                a[i] if len(node.operands[i].shape) == 2 else f"{a[i]}.reshape(-1, {k})" for i, k in ((0, n), (1, m))
-            ]
-            return product(f"{x}.T", g, out, whole)
-        if name in ("sum", "mean", "max"):
-            return self.reduction(node, a[0], out)
-        if name == "relu":
-            self.functions.add("maximum")
-            return f"maximum({a[0]}, {self.number(0.0)}, out={out})"
-        if name == "cast":
-            return f"np.copyto({out}, {a[0]})"
-        if name == "where":
-            return f"rt.where({', '.join(a)}, out={out})"
-        extra = "".join(f", {key}={self.attribute(value)}" for key, value in node.attrs.items())
-        tail = ", run=sizes" if node.op.dynamic else ""
-        return f"rt.call({name!r}, {', '.join(a)}{', ' if a else ''}out={out}{tail}{extra})"
-
-    def attribute(self, value: Any) -> str:
-        return repr(value)
-
-    def matmul(self, node: Node, a: list[str], out: str, whole: bool) -> str:
-        x, w = node.operands
-        if len(w.shape) == 2 and len(x.shape) > 2:  # all rows in one product
-            return product(f"{a[0]}.reshape(-1, {x.shape[-1]})", a[1], f"{out}.reshape(-1, {w.shape[-1]})", whole)
-        return product(a[0], a[1], out, whole and len(x.shape) == len(w.shape) == 2)
-
-    def reduction(self, node: Node, a: str, out: str) -> str:
-        axis, keepdims, x = node.attrs["axis"], node.attrs["keepdims"], node.operands[0]
-        if (
-            axis == tuple(range(len(x.shape) - 1))
-            and len(x.shape) > 2
-            and not keepdims
-            and isinstance(x.shape[-1], int)
-        ):
-            a, axis = f"{a}.reshape(-1, {x.shape[-1]})", 0
-        call = {"sum": "np.add.reduce", "max": "np.maximum.reduce", "mean": "rt.mean"}[node.op.name]
-        return f"{call}({a}, axis={axis}, keepdims={keepdims}, out={out})"
+        self.stages.end(self.lines)
 
 
 def _tuple(names: Iterable[str]) -> str:
     """Names as the target of an assignment from a tuple."""
     names = list(names)
     return ", ".join(names) + ("," if len(names) == 1 else "")
-
-
-def product(x: str, w: str, out: str, whole: bool) -> str:
-    """A product of matrices; ``dot`` takes half the time of ``matmul`` where they are small, and whole arrays only."""
-    return f"{x}.dot({w}, out={out})" if whole else f"np.matmul({x}, {w}, out={out})"
-
-
-def is_whole(place: Place) -> bool:
-    """Whether a place is a contiguous array."""
-    if isinstance(place, Part):
-        return place.axis == 0 and is_whole(place.base)
-    return isinstance(place, Buffer) or (isinstance(place, Row) and isinstance(place.rows.source, Buffer | tuple))
-
-
-SUM, PRODUCT, ATOM = 1, 2, 3  # how strongly a formula holds together
-
-
-def _formula(node: Node, a: list[tuple[str, int]]) -> tuple[str, int]:
-    """A node as a person writes it, over the formulas of its operands."""
-    name = node.op.name
-
-    def held(i: int, strength: int) -> str:
-        return a[i][0] if a[i][1] >= strength else f"({a[i][0]})"
-
-    if name in ("add", "subtract"):
-        return f"{held(0, SUM)} {SIGNS[name]} {held(1, SUM + (name == 'subtract'))}", SUM
-    if name in ("multiply", "divide", "matmul"):
-        return f"{held(0, PRODUCT)} {SIGNS[name]} {held(1, PRODUCT + (name == 'divide'))}", PRODUCT
-    if name == "outer":
-        return f"{held(0, ATOM)}ᵀ · {held(1, PRODUCT)}", PRODUCT
-    return f"{name}({', '.join(x for x, _ in a)})", ATOM
 
 
 def _source(node: Node) -> Node:
@@ -591,6 +456,8 @@ def _source(node: Node) -> Node:
     return node
 
 
-def _comment(text: str) -> str:
-    """Text that is safe behind a # ."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:160]
+def is_whole(place: Place) -> bool:
+    """Whether a place is a contiguous array."""
+    if isinstance(place, Part):
+        return place.axis == 0 and is_whole(place.base)
+    return isinstance(place, Buffer) or (isinstance(place, Row) and isinstance(place.rows.source, Buffer | tuple))

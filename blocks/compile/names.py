@@ -1,0 +1,35 @@
+"""Names of graphs as identifiers: the one place where they become part of source."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+
+from .statements import UFUNCS
+
+RESERVED = {"np", "rt", "feeds", "dims", "dtype", "sizes", "constants", "allocate", "run"}
+RESERVED |= {*keyword.kwlist, *dir(builtins), *UFUNCS}
+
+
+class Names:
+    """Identifiers, unique and as close to the given names as may be."""
+
+    def __init__(self) -> None:
+        self.taken = set(RESERVED)
+
+    def fresh(self, wish: str) -> str:
+        """An identifier like `wish`."""
+        name = re.sub(r"\W+", "_", wish, flags=re.ASCII).strip("_")[:40].lower() or "v"
+        name = f"v_{name}" if name[0].isdigit() else name
+        unique, number = name, 1
+        while unique in self.taken:
+            number += 1
+            unique = f"{name}_{number}"
+        self.taken.add(unique)
+        return unique
+
+
+def comment(text: str) -> str:
+    """Text that is safe behind a # ."""
+    return "".join(c if c.isprintable() else "?" for c in text)[:160]
