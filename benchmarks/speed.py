@@ -44,8 +44,8 @@ def blocks_name(cell, name):
     return {"W": f"{gate}.W_x", "U": f"{gate}.W_h", "b": f"{gate}.b"}[kind]
 
 
-def contestants(cell, point, rng, interpreted, alone=False):
-    """Name → callable that returns the gradients, by the names of `peers`."""
+def gradient_graph(cell, point, rng):
+    """The graph of all parameter gradients of Σ h ⊙ d, feeds for it, and its weights as `peers` have them."""
     T, B, N, H = point
     weights = peers.random_weights(cell, N, H, rng)
     x = rng.standard_normal((T, B, N)).astype(np.float32)
@@ -54,7 +54,14 @@ def contestants(cell, point, rng, interpreted, alone=False):
     hs = bk.scan(CELLS[cell](N, H), bk.sequence("x", N))
     graph = bk.grad(bk.Graph({"loss": bk.sum(hs * bk.sequence("d", H))}))
     graph = bk.Graph({k: v for k, v in graph.outputs.items() if k != "loss"})
-    feeds = {**{k: weights[n] for k, n in names.items()}, "x": x, "d": d}
+    return graph, {**{k: weights[n] for k, n in names.items()}, "x": x, "d": d}, (weights, names)
+
+
+def contestants(cell, point, rng, interpreted, alone=False):
+    """Name → callable that returns the gradients, by the names of `peers`."""
+    T, B, N, H = point
+    graph, feeds, (weights, names) = gradient_graph(cell, point, rng)
+    x, d = feeds["x"], feeds["d"]
     began = time.perf_counter()
     program = bk.compile(graph)
     seconds = time.perf_counter() - began

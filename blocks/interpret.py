@@ -41,7 +41,8 @@ class Run:
 
     def step(self, body: Graph, feeds: Feeds, t: int, dims: Mapping[str, int] | None = None) -> dict[str, Any]:
         """One step of a loop; `dims` has the sizes that only this step knows."""
-        return execute(body, feeds, Run({**self.dims, **(dims or {})}, self.dtype, self.watch, (*self.steps, t)))
+        known = self.dims if dims is None else {**self.dims, **dims}
+        return execute(body, feeds, Run(known, self.dtype, self.watch, (*self.steps, t)))
 
 
 def run(graph: Graph, feeds: Feeds, watch: Watch | None = None) -> dict[str, np.ndarray]:

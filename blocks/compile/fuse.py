@@ -142,7 +142,7 @@ class _Fusing:
         return (x, vector) if alone and self.is_vector(vector, node) else None
 
     def is_vector(self, node: Node, user: Node) -> bool:
-        return self.level[node] == 0 and node.shape == user.shape[-1:]
+        return self.level[node] == 0 and node.shape == user.shape[-1:] and isinstance(node.shape[-1], int)
 
     def shared(self, wanted: Callable[[Node], bool]) -> list[list[Node]]:
         """Nodes of one kind that share the value that they multiply, two or more, in the order of their roots."""
@@ -269,8 +269,10 @@ class _Fusing:
             return False
         for slot in range(len(a.operands)):
             p, q = a.operands[slot], b.operands[slot]
-            mine = self.group_of.get(p)
-            if mine is not None and self.group_of.get(q) == (mine[0], mine[1] + last - first):
+            if p in self.group_of:
+                group, at = self.group_of[p]
+                if self.group_of.get(q) != (group, at + last - first):
+                    return False
                 continue
             if scalar(p) is not None and scalar(p) == scalar(q) and p.shape == q.shape == ():
                 continue
