@@ -133,8 +133,7 @@ Instruction = Compute | Copy | ForEach
 
 @dataclass
 class Plan:
-    """Instructions, the buffers that they use, and where the outputs are."""
+    """Instructions, and where the outputs are."""
 
     instructions: list[Instruction] = field(default_factory=list)
-    buffers: list[Buffer] = field(default_factory=list)
     outputs: dict[str, Place] = field(default_factory=dict)

@@ -43,7 +43,7 @@ def make_plan(graph: Graph) -> Plan:
     """The plan of a graph."""
     plan = Plan()
     held = {_base(node) for node in graph.outputs.values()}
-    scope = _Scope(plan, graph, {}, {}, held)
+    scope = _Scope(graph, {}, {}, held)
     plan.instructions = scope.instructions
     for name, node in graph.outputs.items():
         plan.outputs[name] = scope.output(node)
@@ -106,11 +106,16 @@ def adds_on(body: Graph, before: Node, after: Node) -> bool:
     return once and after.op.name in IN_PLACE and last_uses(body)[before] == body.order().index(after)
 
 
+def buffer_for(node: Node, fresh: bool = False) -> Buffer:
+    """A new buffer for the value of a node."""
+    return Buffer(label_of(node), node.shape, node.dtype, fresh)
+
+
 class _Scope:
     """A graph being planned: the outermost one, or the body of a loop."""
 
-    def __init__(self, plan: Plan, graph: Graph, bound: dict[str, Place], targets: dict[Node, Place], held: set[Node]):
-        self.plan, self.graph, self.bound, self.held = plan, graph, bound, held
+    def __init__(self, graph: Graph, bound: dict[str, Place], targets: dict[Node, Place], held: set[Node]):
+        self.graph, self.bound, self.held = graph, bound, held
         self.targets = targets
         self.instructions: list[Instruction] = []
         self.place: dict[Node, Place] = {}
@@ -130,12 +135,13 @@ class _Scope:
             if node.op.name != "concat":
                 continue
             if node not in self.targets:
-                self.targets[node] = self.buffer(node, fresh=node in self.held)
+                self.targets[node] = buffer_for(node, node in self.held)
             axis, at = node.attrs["axis"], 0
             for o in node.operands:
                 width = int(o.shape[axis])
                 flat = o.op.name in ("matmul", "outer") and len(o.shape) > 2
-                if computed(o) and o not in self.targets and o not in self.held and not flat and o.dtype == node.dtype:
+                mine = computed(o) or (o.op.name == "pick" and not o.attrs["output"].startswith(FINAL))
+                if mine and o not in self.targets and o not in self.held and not flat and o.dtype == node.dtype:
                     self.targets[o] = Part(self.targets[node], axis, at, at + width, label_of(o))
                 at += width
 
@@ -152,11 +158,6 @@ class _Scope:
                     self.targets[o] = self.targets[node]
                     self.passing.add(o)
                     break
-
-    def buffer(self, node: Node, fresh: bool = False, shape: Shape | None = None, extra: int = 0) -> Buffer:
-        made = Buffer(label_of(node), node.shape if shape is None else shape, node.dtype, fresh, extra)
-        self.plan.buffers.append(made)
-        return made
 
     # -- nodes in order
 
@@ -197,7 +198,7 @@ class _Scope:
     def scratch(self, index: int, node: Node) -> Buffer:
         """A buffer for a node: that of a dying operand, a free one, or a new one."""
         if node in self.held:
-            return self.buffer(node, fresh=True)
+            return buffer_for(node, True)
         key = (node.shape, node.dtype)
         if node.op.name in IN_PLACE:
             for o in node.operands:
@@ -207,7 +208,7 @@ class _Scope:
                     self.owner[node] = mine
                     return mine
         spare = self.free.get(key)
-        self.owner[node] = spare.pop() if spare else self.buffer(node)
+        self.owner[node] = spare.pop() if spare else buffer_for(node)
         return self.owner[node]
 
     def alone(self, node: Node, index: int) -> bool:
@@ -229,7 +230,7 @@ class _Scope:
         owned = isinstance(made, Buffer) and made.fresh
         if owned or (isinstance(made, Rows | View | Last) and self.is_fresh(made)):
             return self.place[node]
-        copy = self.buffer(node, fresh=True)
+        copy = buffer_for(node, True)
         self.instructions.append(Copy(self.place[node], copy))
         return copy
 
@@ -261,6 +262,11 @@ class _Scope:
         targets: dict[Node, Place] = {}
         rows: list[Rows] = []
         results: dict[str, Place] = {}
+        claimed = {
+            p.attrs["output"]: place
+            for p, place in self.targets.items()
+            if p.op.name == "pick" and p.operands[0] is node
+        }
         held = {p.attrs["output"] for p in self.held if p.op.name == "pick" and p.operands[0] is node}
 
         def rows_of(label: str, source: Place | tuple[Buffer, Buffer], offset: int = 0, cut: bool = False) -> Rows:
@@ -288,20 +294,16 @@ class _Scope:
             shape = wires[state].shape
             if claims and not kept and before is not None and adds_on(body, before, after):
                 own = Buffer(state, shape, after.dtype, FINAL + state in held)
-                self.plan.buffers.append(own)
                 self.instructions.append(Copy(self.place[wires[state]], own))
                 bound[state] = targets[after] = results[FINAL + state] = own
                 continue
             source: Place | tuple[Buffer, Buffer]
             if kept:
                 fresh = bool(held & {*kept, FINAL + state})
-                array = Buffer(f"{state}_of_all_steps", (time, *shape), after.dtype, fresh, extra=1)
-                self.plan.buffers.append(array)
-                source = array
+                source = Buffer(f"{state}_of_all_steps", (time, *shape), after.dtype, fresh, extra=1)
             else:
                 fresh = FINAL + state in held
                 pair = tuple(Buffer(f"{state}_{k}", shape, after.dtype, fresh) for k in ("even", "odd"))
-                self.plan.buffers.extend(pair)
                 source = (pair[0], pair[1])
             before_rows, after_rows = rows_of(state, source, old), rows_of(f"{state}_next", source, new)
             bound[state] = Row(before_rows)
@@ -322,15 +324,14 @@ class _Scope:
                 continue
             label = label_of(value)
             shape = (a["time"], *value.shape[1:]) if is_cut(value) else (time, *value.shape)
-            array = Buffer(f"{label}_of_all_steps", shape, value.dtype, name in held)
-            self.plan.buffers.append(array)
+            array: Place = claimed.get(name) or Buffer(f"{label}_of_all_steps", shape, value.dtype, name in held)
             target = Row(rows_of(label, array, cut=is_cut(value)))
             if computed(value) and value not in targets:
                 targets[value] = target
             else:
                 copies.append((value, target))
             results[name] = array
-        scope = _Scope(self.plan, body, bound, targets, set())
+        scope = _Scope(body, bound, targets, set())
         for value, row in copies:
             scope.instructions.append(Copy(scope.place[value], row))
         uses = [p for p in bound.values() if not isinstance(p, Row)]

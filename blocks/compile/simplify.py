@@ -96,8 +96,8 @@ def _better(node: Node, operands: tuple[Node, ...]) -> Node | None:
         return filled(float(x.attrs["value"]), node)
     if name == "slice":
         return _better_slice(node, x)
-    if name == "concat" and len(operands) == 1:
-        return x
+    if name == "concat":
+        return _better_concat(node, operands)
     if name in ELEMENTWISE:
         return _better_elementwise(node, operands)
     return None
@@ -124,6 +124,34 @@ def _better_slice(node: Node, x: Node) -> Node | None:
                 )
             at += width
     return None
+
+
+def _better_concat(node: Node, operands: tuple[Node, ...]) -> Node | None:
+    """Neighbouring slices of one value side by side are one slice, or the value."""
+    axis, joined = node.attrs["axis"], list[Node]()
+    for operand in operands:
+        both = _neighbours(joined[-1], operand, axis) if joined else None
+        if both is None:
+            joined.append(operand)
+        else:
+            joined[-1] = both
+    if len(joined) == 1:
+        return joined[0]
+    return apply("concat", *joined, axis=axis) if len(joined) < len(operands) else None
+
+
+def _neighbours(a: Node, b: Node, axis: int) -> Node | None:
+    """The slice that two slices make together, if the second begins where the first ends."""
+    if not a.op.name == b.op.name == "slice" or a.operands[0] is not b.operands[0]:
+        return None
+    x = a.operands[0]
+    length = x.shape[axis]
+    if isinstance(length, str) or not a.attrs["axis"] == b.attrs["axis"] == axis:
+        return None
+    (start, middle, _), (again, stop, _) = (slice(n.attrs["start"], n.attrs["stop"]).indices(length) for n in (a, b))
+    if middle != again:
+        return None
+    return x if (start, stop) == (0, length) else apply("slice", x, start=start, stop=stop, axis=axis)
 
 
 def _better_elementwise(node: Node, operands: tuple[Node, ...]) -> Node | None:
