@@ -159,6 +159,7 @@ class _Painter:
         ports = zip(node.attrs["ports"], node.operands, strict=True)
         bound = {p: "" if self.bricks and o.op.name == "parameter" else where.get(o, "") for p, o in ports}
         arrow = "backwards in time" if node.attrs["reverse"] else "forwards in time"
+        arrow += ", block by block" if node.attrs.get("every") is not None else ""
         self.names.add(name)
         key = self.fresh("frame")
         self.frames[key] = f"{name}: {arrow}"
