@@ -29,6 +29,7 @@ from benchmarks.cells import CELLS  # noqa: E402
 from benchmarks.handwritten import HandwrittenLSTM  # noqa: E402
 
 POINTS = [(100, 1, 16, 16), (100, 32, 16, 32), (100, 32, 64, 128), (100, 32, 128, 256), (50, 128, 256, 512)]
+TURN = 0.1  # seconds that a contestant has in each round, if it is so fast
 INSTALL = {"torch": "pip install torch==2.13.0", "jax": "pip install jax"}
 
 
@@ -113,17 +114,20 @@ def measure(cell, point, rounds, interpreted):
     found, compile_seconds = contestants(cell, point, np.random.default_rng(0), interpreted)
     agree({name: run() for name, run in found.items()})
     times = {name: [] for name in found}
+    repeats = {}
     for name, run in found.items():
+        began = time.perf_counter()
         run()
+        least = 1 if name == "interpreted" else 3
+        repeats[name] = min(50, max(least, int(TURN / (time.perf_counter() - began))))
     for _ in range(rounds):
         for name, run in found.items():
-            repeat = 1 if name == "interpreted" else 3
-            best = []
-            for _ in range(repeat):
+            turn = []
+            for _ in range(repeats[name]):
                 began = time.perf_counter()
                 run()
-                best.append(time.perf_counter() - began)
-            times[name].append(1000 * statistics.median(best))
+                turn.append(time.perf_counter() - began)
+            times[name].append(1000 * statistics.median(turn))
     return {name: statistics.median(t) for name, t in times.items()}, compile_seconds
 
 
