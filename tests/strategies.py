@@ -86,8 +86,15 @@ def cells(draw, kinks=False, name="cell"):
             wires.append(pointwise(draw, wires, kinks))
     nexts = {}
     for s in states:
+        w = draw(st.sampled_from(wires))
         if s.shape == states[0].shape:
-            nexts[s] = bk.tanh(draw(st.sampled_from(wires)))
+            how = draw(st.sampled_from(["tanh", "sum", "product", "old"]))
+            nexts[s] = (
+                bk.tanh(w) if how == "tanh"
+                else s + bk.tanh(w) * 0.5 if how == "sum"  # may change in place
+                else bk.sigm(w) * s if how == "product"
+                else draw(st.sampled_from([t for t in states if t.shape == s.shape]))  # states that change places
+            )  # fmt: skip
         else:
             nexts[s] = bk.TANH(s.shape[-1], name=f"into {s.name}")(s, draw(st.sampled_from(wires)))
     outputs = {"y": wires[-1]}

@@ -63,6 +63,31 @@ def test_random_graphs(case) -> None:
     check(*case)
 
 
+@pytest.mark.parametrize("every", [None, 3])
+def test_states_that_change_in_place(every) -> None:
+    """A next value that is an operation on the state itself is written over it, but not before all has read it."""
+    x, h = bk.input("x", 4), bk.state("h", 4)
+    steps = [
+        h + bk.TANH(4, name="u")(h, x),
+        h * bk.tanh(h + x),
+        h - bk.SIGM(4, name="u")(x) * bk.tanh(h),
+        h / (1.0 + h * h),
+        bk.maximum(h, h * x),
+        h + 0.5 * bk.TANH(4, name="u", weights="diagonal")(x, h),
+        x * h + h,
+    ]
+    rng = np.random.default_rng(10)
+    for k, h1 in enumerate(steps):
+        outputs, last = bk.scan(bk.Cell(states={h: h1}, outputs=x), bk.sequence("x", 4), final=True)
+        forward = bk.Graph({"h": last["h"]})
+        gradient = bk.grad(bk.Graph({"loss": bk.mean(last["h"] * last["h"])}), wrt=["h", "x", *forward.params])
+        for graph in (forward, gradient):
+            for T in (1, 2, 7):
+                feeds = {**graph.init(1, "float64"), "x": rng.standard_normal((T, 3, 4)) * 0.5}
+                feeds["h"] = rng.standard_normal((3, 4))
+                same(bk.run(graph, feeds), bk.compile(graph, checkpoint=every)(feeds), 1e-10, f"step {k}, {T}")
+
+
 # --- in blocks of steps --------------------------------------------------------------------------
 
 

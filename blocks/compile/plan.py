@@ -152,6 +152,8 @@ class _Scope:
         for node in reversed(self.graph.order()):
             if node not in self.targets or node.op.name not in IN_PLACE:
                 continue
+            if any(self.targets[node] is place for place in self.bound.values()):  # a state that changes in place
+                continue
             for o in node.operands:
                 own = computed(o) and o.op.name in ELEMENTWISE and uses[o] == 1 and o not in self.targets
                 if own and (o.shape, o.dtype) == (node.shape, node.dtype):
