@@ -78,7 +78,7 @@ def test_states_that_change_in_place(every) -> None:
     ]
     rng = np.random.default_rng(10)
     for k, h1 in enumerate(steps):
-        outputs, last = bk.scan(bk.Cell(states={h: h1}, outputs=x), bk.sequence("x", 4), final=True)
+        _, last = bk.scan(bk.Cell(states={h: h1}, outputs=x), bk.sequence("x", 4), final=True)
         forward = bk.Graph({"h": last["h"]})
         gradient = bk.grad(bk.Graph({"loss": bk.mean(last["h"] * last["h"])}), wrt=["h", "x", *forward.params])
         for graph in (forward, gradient):

@@ -190,6 +190,7 @@ class Expressions:
     def view_label(self, place: View) -> str:
         node = place.node
         one = node.brick if node.brick and ", " not in node.brick else ""
+        one += "_gradient" if one and node.role == "gradient" else ""
         if node.op.name == "slice" or only_part(node) is not None:
             return one or "part"
         kinds = {"transpose": "transposed", "reshape": "reshaped", "moveaxis": "turned", "broadcast": "repeated"}

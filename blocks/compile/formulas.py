@@ -1,17 +1,21 @@
 """The comments in a program: above each stage, what it computes, as a person writes it.
 
-A stage is a row of operations of the same bricks. Its formulas are over what it takes from elsewhere, so an
-intermediate value stands in the formula of its result, and nowhere else.
+A stage is a row of operations of the same bricks. Its formulas are assignments, in order, over what it takes
+from elsewhere and over each other's results. A value that one operation of the stage alone needs stands in the
+formula of that operation, and nowhere else.
 """
 
 from __future__ import annotations
+
+import re
+from dataclasses import dataclass
 
 from ..graph import Node
 from .names import comment
 
 SIGNS = {"add": "+", "subtract": "−", "multiply": "⊙", "divide": "/", "matmul": "·"}
-SUM, PRODUCT, ATOM = 1, 2, 3  # how strongly a formula holds together
-LONGEST = 100  # a formula of more says nothing
+SUM, DOT, PRODUCT, ATOM = 1, 2, 3, 4  # how strongly a formula holds together
+LONGEST = 110  # so long is a line at most; a formula of more says nothing
 
 
 def formula(node: Node, a: list[tuple[str, int]]) -> tuple[str, int]:
@@ -23,11 +27,22 @@ def formula(node: Node, a: list[tuple[str, int]]) -> tuple[str, int]:
 
     if name in ("add", "subtract"):
         return f"{held(0, SUM)} {SIGNS[name]} {held(1, SUM + (name == 'subtract'))}", SUM
-    if name in ("multiply", "divide", "matmul"):
+    if name in ("multiply", "divide"):
         return f"{held(0, PRODUCT)} {SIGNS[name]} {held(1, PRODUCT + (name == 'divide'))}", PRODUCT
+    if name == "matmul":
+        return f"{held(0, ATOM)} · {held(1, ATOM)}", DOT
     if name == "outer":
-        return f"{held(0, ATOM)}ᵀ · {held(1, PRODUCT)}", PRODUCT
+        return f"{held(0, ATOM)}ᵀ · {held(1, ATOM)}", DOT
     return f"{name}({', '.join(x for x, _ in a)})", ATOM
+
+
+@dataclass
+class Result:
+    """A value of the stage that stands in a variable."""
+
+    variable: str
+    text: str
+    named: bool  # its formula is written even where the stage uses it
 
 
 class Stages:
@@ -35,23 +50,29 @@ class Stages:
 
     def __init__(self) -> None:
         self.begun: tuple[int, str] | None = None  # its first line, and its bricks
-        self.formulas: dict[str, tuple[str, int]] = {}  # variable → what it holds, over the stage's inputs
-        self.consumed: set[str] = set()  # the variables of the stage that it uses itself
+        self.formulas: dict[str, tuple[str, int]] = {}  # variable → how later formulas write it
+        self.results: list[Result] = []
         self.numbers: dict[str, str] = {}  # variable → the number that it is
         self.turned: dict[str, str] = {}  # a variable that is another one in another shape → that one
 
-    def add(self, node: Node, a: list[str], out: str, lines: list[str]) -> None:
-        """One more operation, whose line will be the next one."""
+    def add(self, node: Node, a: list[str], out: str, named: bool, lines: list[str]) -> None:
+        """One more operation, whose line will be the next one; `named`, if more than one operation needs it."""
         label = (node.brick or "") + (", gradient" if node.brick and node.role == "gradient" else "")
         if self.begun and self.begun[1] != label:
             self.end(lines)
         self.begun = self.begun or (len(lines), label)
-        made = formula(node, [self.formula_of(v) for v in a])
-        self.formulas = {v: f for v, f in self.formulas.items() if v != out} | {out: made}
-        self.consumed = (self.consumed | {self.turned.get(v, v) for v in a}) - {out}
+        text, strength = formula(node, [self.formula_of(v) for v in a])
+        used = {self.turned.get(v, v) for v in a}
+        self.results = [r for r in self.results if r.named or r.variable not in used]
+        for result in self.results:  # what was written with the old value keeps its name from here on
+            if re.search(rf"\b{out}\b", result.text):
+                result.named = True
+                self.formulas[result.variable] = result.variable, ATOM
+        self.formulas[out] = (out, ATOM) if named else (text, strength)
+        self.results.append(Result(out, text, named))
 
     def formula_of(self, variable: str) -> tuple[str, int]:
-        """What a variable holds, over the inputs of the stage."""
+        """How a formula writes a variable."""
         variable = self.turned.get(variable, variable)
         return self.formulas.get(variable, (self.numbers.get(variable, variable), ATOM))
 
@@ -63,9 +84,11 @@ class Stages:
         """Write the formulas of the stage's results above it; what follows begins anew."""
         if self.begun:
             start, label = self.begun
-            results = [f"{out} = {text}" for out, (text, _) in self.formulas.items() if out not in self.consumed]
-            shown = "; ".join(result for result in results if len(result) <= LONGEST)
-            if text := ": ".join(part for part in (label, shown) if part):
-                indent = lines[start][: len(lines[start]) - len(lines[start].lstrip())]
-                lines.insert(start, f"{indent}# {comment(text)}")
-        self.begun, self.formulas, self.consumed = None, {}, set()
+            shown = [f"{r.variable} = {r.text}" for r in self.results]
+            shown = [text for text in shown if len(text) <= LONGEST]
+            texts = ["; ".join(shown)] if len("; ".join(shown)) <= LONGEST else shown
+            if label:
+                texts[:1] = [": ".join(part for part in (label, *texts[:1]) if part)]
+            indent = lines[start][: len(lines[start]) - len(lines[start].lstrip())]
+            lines[start:start] = [f"{indent}# {comment(text)}" for text in texts if text]
+        self.begun, self.formulas, self.results = None, {}, []

@@ -8,6 +8,7 @@ import re
 
 from .statements import UFUNCS
 
+LONGEST = 160  # letters in a comment
 RESERVED = {"np", "rt", "feeds", "dims", "dtype", "sizes", "constants", "allocate", "run"}
 RESERVED |= {*keyword.kwlist, *dir(builtins), *UFUNCS}
 
@@ -32,4 +33,5 @@ class Names:
 
 def comment(text: str) -> str:
     """Text that is safe behind a # ."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:160]
+    safe = "".join(c if c.isprintable() else "?" for c in text)
+    return safe if len(safe) <= LONGEST else safe[: LONGEST - 1] + "…"

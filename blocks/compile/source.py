@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ..graph import Graph, Node, show_shape
+from ..graph import Graph, Node, show_shape, subgraphs
 from ..ops.loop import in_block
 from .expressions import Blocks, Expressions
 from .names import comment
 from .places import Buffer, Compute, Copy, ForEach, Instruction, Part, Place, Plan, Row, View
+from .plan import VIEWS, only_part
+from .rewrite import users_of
 from .statements import UFUNCS, statement
 
 
@@ -24,6 +26,12 @@ class Writer(Expressions):
     def __init__(self, plan: Plan, graph: Graph):
         super().__init__(graph)
         self.plan = plan
+        self.users: dict[Node, list[Node]] = {}  # of the nodes of all bodies
+        graphs = [graph]
+        while graphs:
+            body = graphs.pop()
+            self.users |= users_of(body)
+            graphs += [inner for node in body.order() for inner in subgraphs(node).values()]
 
     def source(self) -> str:
         """The text of both functions."""
@@ -175,10 +183,17 @@ class Writer(Expressions):
     def compute(self, step: Compute) -> None:
         """One operation."""
         out, a = self.write(step.out), [self.write(p) for p in step.operands]
-        self.stages.add(step.node, a, out, self.lines)
+        self.stages.add(step.node, a, out, self.is_named(step.node), self.lines)
         self.say(statement(step.node, a, out, is_whole(step.out), self.number))
         if isinstance(step.out, Row) and not step.passing:  # a state, or a value that is kept
             self.end_stage()
+
+    def is_named(self, node: Node) -> bool:
+        """Whether more than one operation needs a value, or a part of it."""
+        users = self.users.get(node, [])
+        if len(users) == 1 and users[0].op.name in ("reshape", "moveaxis") and only_part(users[0]) is None:
+            return self.is_named(users[0])
+        return len(users) != 1 or users[0].op.name in VIEWS
 
     def end_stage(self) -> None:
         self.stages.end(self.lines)
