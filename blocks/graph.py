@@ -18,6 +18,7 @@ only when all its users have handed theirs in.)
 from __future__ import annotations
 
 import builtins
+import inspect
 import itertools
 import os
 import sys
@@ -259,6 +260,8 @@ def apply(op: Op | str, *operands: Wire, name: str | None = None, role: str | No
         if op.prepare:
             nodes, attrs = op.prepare(nodes, attrs)
         return Node(op, nodes, attrs, labels)
+    except (TypeError, ValueError) as error:
+        raise _wrong_call(op, nodes, attrs) or error from None
     except WiringError as error:
         if error.operands:  # it has its context already
             raise
@@ -266,6 +269,18 @@ def apply(op: Op | str, *operands: Wire, name: str | None = None, role: str | No
         made = "; ".join(dict.fromkeys(f"{n.describe()} made at {n.where}" for n in nodes if n.where))
         tail = f" [{made}]" if made else ""
         raise WiringError(f"{inside}{op.name}: {error}{tail}", op.name, nodes) from None
+
+
+def _wrong_call(op: Op, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> WiringError | None:
+    """The error of a call with too many wires, or options that an operation does not have; None if it fits."""
+    signature = inspect.signature(op.infer)
+    try:
+        signature.bind_partial(*nodes, **attrs)
+    except TypeError as error:
+        options = [n for n, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY]
+        kinds = f"its options go by name: {', '.join(options)}" if options else "it has no options"
+        return WiringError(f"{op.name}: {error}; {kinds}", op.name, nodes)
+    return None
 
 
 def misfit(message: str) -> WiringError:

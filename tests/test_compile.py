@@ -166,6 +166,7 @@ def test_checkpoints_save_memory() -> None:
 
 def test_checkpoints_that_are_none() -> None:
     graph, _ = training_step(bk.cells.srn(3, 5))
+    assert bk.compile(graph, checkpoint=np.int64(3)).checkpoint == 3
     for wrong in (0, -1, True, 2.5, "cache", "half"):
         with pytest.raises(bk.BlocksError, match='a number of steps or "sqrt"'):
             bk.compile(graph, checkpoint=wrong)
@@ -183,6 +184,9 @@ def test_models_train_with_checkpoints(tmp_path) -> None:
         model = bk.Model(bk.losses.squared_error(y, target), y, dtype="float64", checkpoint=checkpoint)
         losses.append(model.fit({"x": X, "t": X[..., :2]}, epochs=3, batch_size=4).loss)
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9)
+    for mixed_up in ("sqrt", 10):
+        with pytest.raises(bk.BlocksError, match=r"name of a file.*Model\(\.\.\., checkpoint="):
+            model.fit({"x": X, "t": X[..., :2]}, checkpoint=mixed_up)
     model.save(tmp_path / "m.safetensors")
     assert bk.Model.load(tmp_path / "m.safetensors", checkpoint="sqrt").checkpoint == "sqrt"
 

@@ -245,3 +245,13 @@ def test_not_a_number_is_traced_to_its_node() -> None:
     inside = bk.Model(loss=bk.mean(bk.scan(blow, x) * bk.parameter("p", 2)))
     with fails(NonFiniteError, r"exp.*at step \d of the loop: it is infinite"):
         inside.fit({"x": np.ones((4, 6, 2))}, batch_size=4)
+
+
+def test_a_call_with_options_in_the_place_of_wires() -> None:
+    x = bk.input("x", 4)
+    with fails(bk.WiringError, r"slice: .*options go by name: start, stop, axis"):
+        bk.slice(x, 0.0, 2.0)
+    with fails(bk.WiringError, r"options such as shape= and axis= are given by name"):
+        bk.reshape(x, ("batch", 2, 2))
+    with fails(bk.WiringError, r"tanh: .*it has no options"):
+        bk.tanh(x, axis=1)

@@ -72,7 +72,10 @@ def _prepare_constant(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> tuple[t
     except ValueError:
         array = np.array(None)
     if array.dtype.kind not in "fiub":
-        raise misfit(f"a {type(value).__name__} is no number, array or wire: {value!r:.80}")
+        raise misfit(
+            f"a {type(value).__name__} is no number, array or wire: {value!r:.80}; options such as shape= and axis= "
+            "are given by name"
+        )
     array.flags.writeable = False
     return nodes, {"value": array}
 

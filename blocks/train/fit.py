@@ -278,6 +278,11 @@ def fit(
         raise BlocksError(f"clip must be a positive number or None, not {clip!r}")
     if patience is not None and (validation is None or patience < 1):
         raise BlocksError("patience needs validation data, and is a number of epochs from 1")
+    if checkpoint is not None and (not isinstance(checkpoint, str | os.PathLike) or checkpoint == "sqrt"):
+        raise BlocksError(
+            f"checkpoint of fit is the name of a file, not {checkpoint!r}; to keep few states in memory: "
+            f"Model(..., checkpoint={checkpoint!r})"
+        )
     if resume and checkpoint is None:
         raise BlocksError("resume needs the name of the checkpoint: checkpoint='run.safetensors'")
     chosen = optimizer_named(optimizer)

@@ -42,7 +42,8 @@ class Model:
         seed: of the first weights and of the order of the data.
         dtype: "float32" or "float64".
         compiled: run through `compile`; False for the interpreter, the same numbers but for rounding.
-        checkpoint: keep every k-th state, or "sqrt", to save memory; see `compile`.
+        checkpoint: keep every k-th state, or "sqrt", to save memory in training; see `compile`. (The
+            checkpoint of `fit` is a file.)
 
     Attributes: graph; weights, name → array; history, a `History`; info, a dict of JSON values that is
     saved along (a vocabulary, say).
@@ -237,7 +238,8 @@ class Model:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], compiled: bool = True, checkpoint: int | str | None = None) -> Model:
-        """The model in a file that `save` or a checkpoint wrote. Runs no code from the file.
+        """The model in a file that `save` or a checkpoint wrote. Runs no code from the file. `compiled` and
+        `checkpoint` say how to run it, as in `Model`; they are not in the file.
 
         Raises ModelFileError naming the file and what is wrong with it.
         """
