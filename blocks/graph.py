@@ -260,8 +260,6 @@ def apply(op: Op | str, *operands: Wire, name: str | None = None, role: str | No
         if op.prepare:
             nodes, attrs = op.prepare(nodes, attrs)
         return Node(op, nodes, attrs, labels)
-    except (TypeError, ValueError) as error:
-        raise _wrong_call(op, nodes, attrs) or error from None
     except WiringError as error:
         if error.operands:  # it has its context already
             raise
@@ -269,6 +267,8 @@ def apply(op: Op | str, *operands: Wire, name: str | None = None, role: str | No
         made = "; ".join(dict.fromkeys(f"{n.describe()} made at {n.where}" for n in nodes if n.where))
         tail = f" [{made}]" if made else ""
         raise WiringError(f"{inside}{op.name}: {error}{tail}", op.name, nodes) from None
+    except (TypeError, ValueError) as error:
+        raise _wrong_call(op, nodes, attrs) or error from None
 
 
 def _wrong_call(op: Op, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> WiringError | None:
