@@ -378,8 +378,16 @@ def test_models_agree_compiled_and_interpreted() -> None:
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9)
 
 
-def test_a_second_derivative_compiles() -> None:
-    graph, _ = training_step(bk.cells.lstm(2, 3), 2, 3)
+def with_scalars(inputs, units):
+    """A cell with weights of one number, whose gradient has states of one number."""
+    x, h = bk.input("x", inputs), bk.state("h", units)
+    net = bk.ADD(units, name="b", weights="scalar")(h) + bk.ADD(units, name="c")(x)
+    return bk.Cell(states={h: bk.tanh(net)}, outputs=h)
+
+
+@pytest.mark.parametrize("make", [bk.cells.lstm, with_scalars])
+def test_a_second_derivative_compiles(make) -> None:
+    graph, _ = training_step(make(2, 3), 2, 3)
     norm = None
     for name, g in graph.outputs.items():
         if name.startswith("grad/"):

@@ -230,6 +230,8 @@ class Expressions:
             base = self.write(rows.source)
             lasting = base in self.persistent
             value = f"rt.blocks({base}, {self.blocks[-1].most})" if rows.cut else f"list({base})"
+            if not rows.cut and isinstance(rows.source, Buffer) and len(rows.source.shape) == 1:  # rows to write into
+                value = f"[{base}[t, ...] for t in range(len({base}))]"
         name = self.define(self.names.fresh(f"{rows.label}_{'blocks' if rows.cut else 'rows'}"), value, lasting)
         self.expression[key] = name
         if lasting:
