@@ -224,7 +224,7 @@ class _Hoisting:
             elif not self.is_constant(node):
                 pending.extend(node.operands)
         for node in self.body.order():
-            if node.op.name == "concat" and node in self.inside:
+            if node.op.name == "concat" and node in self.inside and self.loop.every is None:
                 self.hand_out_whole(node, found)
         return sorted(found, key=lambda n: n.serial)
 
