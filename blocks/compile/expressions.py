@@ -110,7 +110,7 @@ class Expressions:
         return self.expression[key]
 
     def make(self, place: Place) -> tuple[str, bool]:
-        """A new variable for a place, and whether it lives in b."""
+        """A new variable for a place, and whether it lasts."""
         if isinstance(place, Constant):
             self.constants.append(place.node.attrs["value"])
             name = self.names.fresh("constant")
@@ -239,7 +239,7 @@ class Expressions:
         return name, lasting
 
     def each(self, rows: Rows) -> tuple[str, bool]:
-        """The rows that a loop runs over, and whether they live in b."""
+        """The rows that a loop runs over, and whether they last."""
         name, lasting = self.rows_list(rows)
         more = isinstance(rows.source, tuple) or (isinstance(rows.source, Buffer) and rows.source.extra)
         return name + ("" if not more else "[1:]" if rows.offset else "[:-1]"), lasting
