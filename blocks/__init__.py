@@ -13,9 +13,12 @@ from .bricks import ADD, EMBED, MULTIPLY, RELU, SIGM, SOFTMAX, TANH
 from .cell import Cell, input, parameter, scan, sequence, state, unroll
 from .check import GradientError, check_grads
 from .compile import Program, compile
+from .draw import draw, draw_error
+from .errors import BlocksError, FeedError, WiringError
+from .files import ModelFileError, from_json, to_json
 from .grad import grad
-from .graph import BlocksError, Graph, Node, WiringError
-from .interpret import FeedError, run
+from .graph import Graph, Node
+from .interpret import run
 from .ops.elementwise import abs_ as abs
 from .ops.elementwise import add as add
 from .ops.elementwise import (
@@ -41,18 +44,22 @@ from .ops.elementwise import (
     tanh,
     where,
 )
-from .ops.leaves import constant
+from .ops.leaves import constant, first_weights
 from .ops.linear import matmul, matvec, outer, transpose
 from .ops.shape import broadcast, concat, gather, log_softmax, mean, moveaxis, one_hot, reshape, softmax, stack, zeros
 from .ops.shape import max_ as max
 from .ops.shape import slice_ as slice
 from .ops.shape import sum_ as sum
+from .show import dump, to_networkx
 from .train import schedules
-from .train.files import ModelFileError, from_json, to_json
 from .train.model import Model
 from .train.optimizers import SGD, Adam, AdamW, RMSprop
 
 __version__ = "0.1.0"
+
+# What a graph becomes: methods of the graph to the user, functions of it in the package.
+Graph.init, Graph.dump, Graph.to_networkx, Graph.draw = first_weights, dump, to_networkx, draw  # type: ignore[assignment, method-assign]
+WiringError.draw = draw_error  # type: ignore[assignment, method-assign]
 
 __all__ = [
     "ADD",

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Node, Shape, Wire, WiringError, as_node, show_shape, stamped, user_line
+from .errors import WiringError, nearest, user_line
+from .graph import Node, Shape, Wire, as_node, show_shape, stamped
 from .ops.elementwise import relu, sigm, tanh
-from .ops.leaves import check_name, make_parameter, nearest
+from .ops.leaves import check_name, make_parameter
 from .ops.linear import matmul
 from .ops.shape import gather, softmax
 

@@ -11,23 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from .graph import (
-    BlocksError,
-    Graph,
-    Node,
-    Shape,
-    Wire,
-    WiringError,
-    as_node,
-    rebuild,
-    show_shape,
-    stamped,
-    substitute,
-    topological,
-    user_line,
-)
+from .errors import BlocksError, WiringError, nearest, user_line
+from .graph import Graph, Node, Shape, Wire, as_node, rebuild, show_shape, stamped, substitute, topological
 from .ops.elementwise import where
-from .ops.leaves import check_name, check_shape, make_input, make_parameter, nearest
+from .ops.leaves import check_name, check_shape, make_input, make_parameter
 from .ops.loop import FINAL, NEXT, loop, pick
 from .ops.loss import as_mask
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from .errors import BlocksError
 from .grad import grad
-from .graph import BlocksError, Graph, Node, rebuild
+from .graph import Graph, Node, rebuild
 from .interpret import Run, bind, execute
 from .ops.leaves import make_input
 from .ops.shape import sum_

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from .cell import Cell
-from .graph import BlocksError, show_shape
-from .ops.leaves import nearest
+from .errors import BlocksError, nearest
+from .graph import show_shape
 from .tasks import text as task
 
 app = typer.Typer(

@@ -18,9 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from .graph import BlocksError, Graph, Node, Shape, apply, show_shape, stamped, substitute, topological
+from .errors import BlocksError, nearest
+from .graph import Graph, Node, Shape, apply, show_shape, stamped, substitute, topological
 from .ops.elementwise import already_aligned
-from .ops.leaves import constant, make_input, nearest
+from .ops.leaves import constant, make_input
 from .ops.loop import FINAL, NEXT, loop, pick
 from .ops.shape import reshape, sum_, zeros
 

@@ -20,14 +20,14 @@ from __future__ import annotations
 import builtins
 import inspect
 import itertools
-import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from .errors import BlocksError, WiringError, user_line
 
 if TYPE_CHECKING:
     import networkx
@@ -36,43 +36,25 @@ Dim = int | str
 Shape = tuple[Dim, ...]
 Wire = Any  # a Node, or anything that becomes a constant: a number, an array
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-
-
-class BlocksError(ValueError):
-    """Every error that the package raises on purpose."""
-
-
-class WiringError(BlocksError):
-    """Wires that do not fit. `op` and `operands` hold what was being built when it was noticed."""
-
-    def __init__(self, message: str, op: str = "", operands: tuple[Node, ...] = ()):
-        super().__init__(message)
-        self.op, self.operands = op, operands
-
-    def draw(self, **options: Any) -> Any:
-        """A `Figure` of what was built so far, with the wires that do not fit marked."""
-        from .draw import draw_error
-
-        return draw_error(self, **options)
-
 
 def show_shape(shape: Iterable[Dim]) -> str:
     """``(time, batch, 32)``: as a person writes it, without quotation marks."""
     return "(" + ", ".join(str(d) for d in shape) + ")"
 
 
-def user_line() -> str:
-    """``file.py:12``: the innermost line on the stack that is not the package's own."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
-
-
 # --- operations ----------------------------------------------------------------------------------
 
 OPS: dict[str, Op] = {}
+
+KINDS = {
+    "elementwise": "each number of the result from the numbers at its place alone",
+    "view": "the same numbers in another shape or order; whether they need to move is asked of their place",
+    "reduction": "one number from all along some axes",
+    "product": "rows times columns",
+    "leaf": "made of no wires",
+    "loop": "the loop, and the picks of what it gives",
+    "other": "what is none of these",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +67,9 @@ class Op:
     - ``vjp(g, y, *operands, **attrs) -> (cotangent or None, ...)`` builds the gradient out of nodes:
       g is the cotangent of the result y. None: no gradient flows there.
     - ``prepare(operands, attrs) -> (operands, attrs)`` normalises both before the node is made.
+    - ``kind`` is what it is (see `KINDS`); the compiler, the figures and the targets ask for that, not for names.
+    - ``sign`` is what a figure and a formula write for it, "+", "σ"; its name, where there is none.
+    - ``rows``, target → text: what a target writes for it, ``{"native": "sinf({0})"}``, with its operands in braces.
     """
 
     name: str
@@ -94,8 +79,14 @@ class Op:
     vjp: Callable[..., tuple[Node | None, ...]] | None = None
     prepare: Callable[..., tuple[tuple[Node, ...], dict[str, Any]]] | None = None
     dynamic: bool = False
+    _: KW_ONLY
+    kind: str
+    sign: str | None = None
+    rows: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise BlocksError(f"operation {self.name!r}: its kind is one of {', '.join(KINDS)}, not {self.kind!r}")
         if self.name in OPS:
             raise BlocksError(f"operation {self.name!r} is defined twice")
         OPS[self.name] = self
@@ -283,11 +274,6 @@ def _wrong_call(op: Op, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Wirin
     return None
 
 
-def misfit(message: str) -> WiringError:
-    """What `Op.infer` raises; `apply` adds the names and places."""
-    return WiringError(message)
-
-
 def rebuild(node: Node, operands: tuple[Node, ...] | None = None, **labels: Any) -> Node:
     """The same operation on other operands, or under other labels."""
     stamp = Stamp(**{**node.stamp.__dict__, **labels}) if labels else node.stamp
@@ -388,13 +374,6 @@ class Graph:
         """Name → shape of all weights."""
         return {name: node.shape for name, node in self.fed("parameter").items()}
 
-    def init(self, seed: int = 0, dtype: Any = "float32") -> dict[str, Any]:
-        """Fresh weights, name → array. Each depends on the seed and its own name alone, so adding a
-        brick leaves the others' first weights as they were."""
-        from .ops.leaves import initial_weights
-
-        return {name: initial_weights(node, seed, dtype) for name, node in self.fed("parameter").items()}
-
     def verify(self) -> Graph:
         """Check every invariant again, loop bodies included; returns the graph itself.
 
@@ -428,65 +407,23 @@ class Graph:
             seen.add(node)
         return self
 
+    if TYPE_CHECKING:  # bound in blocks/__init__.py: what a graph becomes is not the graph's business
+
+        def init(self, seed: int = 0, dtype: Any = "float32") -> dict[str, Any]:
+            """Fresh weights, name → array; see `ops.leaves.first_weights`."""
+
+        def dump(self) -> str:
+            """The graph as text; see `show.dump`."""
+
+        def to_networkx(self) -> networkx.MultiDiGraph:
+            """A networkx graph; see `show.to_networkx`."""
+
+        def draw(self, **options: Any) -> Any:
+            """A `Figure` of this graph; see `draw.draw`."""
+
     def substitute(self, mapping: Mapping[Node, Node]) -> Graph:
         """The same graph with some nodes replaced by others."""
         return Graph(substitute(self.outputs, mapping))
-
-    def dump(self) -> str:
-        """The graph as text, a line a node; the body of a loop is indented below it."""
-        lines: list[str] = []
-        pending: list[tuple[Graph, int] | str] = [(self, 0)]
-        while pending:
-            item = pending.pop()
-            if isinstance(item, str):
-                lines.append(item)
-                continue
-            graph, depth = item
-            later: list[tuple[Graph, int] | str] = []
-            for node in graph._order:
-                later.append("    " * depth + _dump_line(graph, node))
-                later.extend((body, depth + 1) for body in subgraphs(node).values())
-            outputs = ", ".join(f"{name} = {graph.name_of(node)}" for name, node in graph.outputs.items())
-            later.append("    " * depth + f"-> {outputs}")
-            pending.extend(reversed(later))
-        return "\n".join(lines)
-
-    def to_networkx(self) -> networkx.MultiDiGraph:
-        """A networkx graph: node attributes op, shape, dtype, brick, role, step; edges go from operand
-        to user with attributes position and shape. The nodes of a loop's body are called
-        ``loop/name`` and have the attribute parent; edges into them have the role "bind"."""
-        import networkx
-
-        out = networkx.MultiDiGraph()
-        pending: list[tuple[Graph, str, Node | None]] = [(self, "", None)]
-        while pending:
-            graph, prefix, _ = pending.pop()
-            for node, name in graph._names.items():
-                labels = {"op": node.op.name, "shape": show_shape(node.shape), "dtype": node.dtype}
-                labels |= {"brick": node.brick or "", "role": node.role, "label": name, "parent": prefix.rstrip("/")}
-                if node.step is not None:
-                    labels["step"] = str(node.step)
-                out.add_node(prefix + name, **labels)
-                for position, operand in enumerate(node.operands):
-                    edge = {"position": position, "shape": show_shape(operand.shape), "role": "wire"}
-                    out.add_edge(prefix + graph.name_of(operand), prefix + name, **edge)
-                for body in subgraphs(node).values():
-                    inside = f"{prefix}{name}/"
-                    pending.append((body, inside, node))
-                    bound = body.fed("input")
-                    for position, (port, operand) in enumerate(zip(node.attrs["ports"], node.operands, strict=True)):
-                        if port in bound:
-                            edge = {"position": position, "shape": show_shape(operand.shape), "role": "bind"}
-                            out.add_edge(prefix + graph.name_of(operand), inside + port, **edge)
-            for name, node in graph.outputs.items():
-                out.nodes[prefix + graph.name_of(node)].setdefault("output", name)
-        return out
-
-    def draw(self, **options: Any) -> Any:
-        """A `Figure` of this graph: shows itself in a notebook, saves by file ending."""
-        from .draw import draw
-
-        return draw(self, **options)
 
     def _repr_svg_(self) -> str:
         return self.draw()._repr_svg_()
@@ -529,13 +466,3 @@ def _unique_names(order: tuple[Node, ...]) -> dict[Node, str]:
         taken.add(name)
         names[node] = name
     return {node: names[node] for node in order}
-
-
-def _dump_line(graph: Graph, node: Node) -> str:
-    name = graph.name_of(node)
-    if node.op.name in FED:
-        return f"{name:<24} {node.role:<10} {show_shape(node.shape)} {node.dtype}"
-    operands = [graph.name_of(o) for o in node.operands]
-    attrs = [f"{k}={v}" for k, v in node.attrs.items() if not isinstance(v, Graph)]
-    kind = show_shape(node.shape) + ("" if node.dtype == "float" else f" {node.dtype}")
-    return f"{name:<24} = {node.op.name}({', '.join(operands + attrs)})  {kind}"

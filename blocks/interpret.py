@@ -12,15 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .graph import BlocksError, Graph, Node, Shape, show_shape
-from .ops.leaves import nearest
+from .errors import BlocksError, FeedError, nearest
+from .graph import Graph, Node, Shape, show_shape
 
 Feeds = Mapping[str, Any]
 Watch = Callable[[Node, Any, tuple[int, ...]], None]  # node, its value, the steps of the loops around it
-
-
-class FeedError(BlocksError):
-    """A feed that is missing, unknown, or of the wrong shape or type."""
 
 
 @dataclass

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import blocks as bk
-from blocks.compile import compile, runtime
-from blocks.compile.formulas import Stages
+from blocks.compile import compile
+from blocks.compile.numpy import runtime
+from blocks.compile.numpy.comments import Stages
 from blocks.interpret import bind
 
 from .test_compile import peephole, training_step

@@ -6,7 +6,7 @@ Read literally, one weight matrix multiplies the *sum* x + h, so both have one s
 
 from ..bricks import SIGM, TANH
 from ..cell import Cell, input, state
-from ..graph import WiringError
+from ..errors import WiringError
 from ..ops.elementwise import tanh
 
 

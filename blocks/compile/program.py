@@ -11,19 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import BlocksError, Graph
-from ..interpret import FeedError, Feeds, Run, bind
+from ..errors import BlocksError, FeedError
+from ..graph import Graph
+from ..interpret import Feeds, Run, bind
 from ..ops.loop import Every
-from . import runtime
-from .arrange import arrange, logistic
-from .block import block
-from .checkpoint import checkpointing
-from .fuse import fuse
-from .hoist import hoist
-from .plan import make_plan
-from .rewrite import Pass
-from .simplify import simplify
-from .source import Writer
+from .numpy import runtime
+from .numpy.source import Writer
+from .passes.arrange import arrange, logistic
+from .passes.block import block
+from .passes.checkpoint import checkpointing
+from .passes.fuse import fuse
+from .passes.hoist import hoist
+from .passes.simplify import simplify
+from .passes.sweep import Pass
+from .plan.plan import make_plan
 
 Arrays = dict[str, np.ndarray]
 SIZES_KEPT = 8  # for so many sizes of batch and time the buffers are kept
@@ -115,7 +116,7 @@ class Program:
         return key, arrays, context
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from ..train.files import to_json
+        from ..files import to_json
 
         return _again, (to_json(self.graph), bool(self.trace), self.checkpoint)
 
@@ -160,6 +161,6 @@ def check_checkpoint(checkpoint: Any) -> Every:
 
 
 def _again(text: str, trace: bool, checkpoint: Every) -> Program:
-    from ..train.files import from_json
+    from ..files import from_json
 
     return Program(from_json(text), trace, checkpoint)

@@ -15,7 +15,8 @@ import math
 from collections.abc import Callable, Iterable
 
 from ..equations import equations
-from ..graph import BlocksError, Graph, Node, show_shape
+from ..errors import BlocksError
+from ..graph import Graph, Node, show_shape
 from ..ops.loop import NEXT
 from .elements import INFIX, SILENT, SYMBOLS, Diagram, Element, Link, calls, conveyors, owners
 from .text import Line, Run, clip, line, value_at

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from ..graph import BlocksError, Node
-from ..ops.leaves import nearest
+from ..errors import BlocksError, nearest
+from ..graph import Node
 from .elements import Diagram
 from .scene import Scene, ways_from
 

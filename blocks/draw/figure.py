@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import graphviz
 
-from ..graph import BlocksError
-from ..train.files import write_whole
+from ..errors import BlocksError
+from ..files import write_whole
 from . import export
 from .dotfile import to_dot
 from .scene import Scene

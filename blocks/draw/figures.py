@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .. import cells
-from ..graph import BlocksError
-from ..train.files import write_whole
+from ..errors import BlocksError
+from ..files import write_whole
 from .figure import FORMATS, Figure
 from .panels import panels
 from .themes import theme as theme_of

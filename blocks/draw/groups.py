@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..graph import BlocksError
-from ..ops.leaves import nearest
+from ..errors import BlocksError, nearest
 from .elements import Element, Link
 from .labels import free_place
 from .scene import Frame, Scene

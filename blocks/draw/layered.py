@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import graphviz
 
-from ..graph import BlocksError, Graph, Node, WiringError, show_shape, subgraphs
-from ..ops.leaves import nearest
+from ..errors import BlocksError, WiringError, nearest
+from ..graph import Graph, Node, show_shape, subgraphs
 from ..ops.loop import FINAL, NEXT
 from .elements import SYMBOLS
 from .emphasis import Wanted

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..graph import BlocksError, Graph, Node, substitute
-from ..ops.leaves import make_input, nearest
+from ..errors import BlocksError, nearest
+from ..graph import Graph, Node, substitute
+from ..ops.leaves import make_input
 from .diagram import diagram_of
 from .elements import calls
 from .layout import layout

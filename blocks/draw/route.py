@@ -15,7 +15,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..graph import BlocksError
+from ..errors import BlocksError
 from .elements import Diagram
 from .place import INPUTS, LEFT, OUTPUTS, RIGHT, Place
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..graph import BlocksError
-from ..ops.leaves import nearest
+from ..errors import BlocksError, nearest
 
 Paint = tuple[str, str, str]  # fill, line, text
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ..graph import BlocksError
+from ..errors import BlocksError
 from .elements import Diagram
 from .layered import fit
 from .scene import Frame, Point, Scene, Shape, Wire, corners

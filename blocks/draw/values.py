@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import BlocksError, Graph, Node
+from ..errors import BlocksError, nearest
+from ..graph import Graph, Node
 from ..interpret import run
-from ..ops.leaves import nearest
 from .elements import Diagram
 from .gradients import cotangents
 from .labels import SIZE, with_labels

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..equations import equations
-from ..graph import BlocksError, Graph, Node, WiringError
-from ..ops.leaves import nearest
+from ..errors import BlocksError, WiringError, nearest
+from ..graph import Graph, Node
 from .diagram import diagram_of
 from .elements import Diagram, is_cell
 from .emphasis import Wanted, emphasise

@@ -10,14 +10,15 @@ behind them as in NumPy, from the right. So a mask ``(time, batch)`` multiplies 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from ..graph import Dim, Node, Op, Shape, apply, misfit, show_shape
+from ..errors import misfit
+from ..graph import Dim, Node, Op, Shape, apply, show_shape
 
 Prepared = tuple[tuple[Node, ...], dict[str, Any]]
 
@@ -128,6 +129,9 @@ def elementwise(
     vjp: Callable[..., tuple[Node | None, ...]] | None,
     arity: int = 1,
     dtype: str = "float",
+    *,
+    sign: str | None = None,
+    rows: Mapping[str, str] | None = None,
     prepare: Callable[..., Prepared] = _prepare_arithmetic,
 ) -> Op:
     """Define an elementwise operation; returns it, ready to be called on wires and numbers.
@@ -140,7 +144,7 @@ def elementwise(
             raise misfit(f"takes {arity} wires, not {len(operands)}")
         return broadcast_dims([o.shape for o in operands]), dtype or operands[-1].dtype
 
-    return Op(name, formula, infer, forward, vjp, prepare)
+    return Op(name, formula, infer, forward, vjp, prepare, kind="elementwise", sign=sign, rows=rows or {})
 
 
 def _logistic(x: Any) -> Any:
@@ -191,14 +195,22 @@ tanh: Op     = elementwise("tanh",     "(eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)", np.tan
 relu: Op     = elementwise("relu",     "max(x, 0); slope 0 at 0", _rectified, lambda g, y, x: (g * sign(y),))
 softplus: Op = elementwise("softplus", "ln(1 + eˣ)", _softplus, lambda g, y, x: (g * sigm(x),))
 
-greater: Op  = elementwise("greater",  "a > b",   np.greater,  None, 2, "bool", _prepare_comparison)
-equal: Op    = elementwise("equal",    "a = b",   np.equal,    None, 2, "bool", _prepare_comparison)
+greater: Op  = elementwise("greater",  "a > b",   np.greater,  None, 2, "bool", prepare=_prepare_comparison)
+equal: Op    = elementwise("equal",    "a = b",   np.equal,    None, 2, "bool", prepare=_prepare_comparison)
 where: Op    = elementwise("where",    "a where the condition holds (is not 0), else b",
                        lambda c, a, b: np.where(np.not_equal(c, 0), a, b),
-                       lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), 3, "", _prepare_where)
+                       lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), 3, "", prepare=_prepare_where)
 # fmt: on
 
-stop_gradient: Op = elementwise("stop_gradient", "x forwards, nothing backwards", lambda x: x, lambda g, y, x: (None,))
+stop_gradient: Op = Op(
+    "stop_gradient",
+    "x forwards, nothing backwards",
+    lambda x: (x.shape, x.dtype),
+    lambda x: x,
+    lambda g, y, x: (None,),
+    lambda nodes, attrs: (to_float(nodes), attrs),
+    kind="view",
+)
 
 cast: Op = Op(
     "cast",
@@ -208,6 +220,7 @@ cast: Op = Op(
     lambda g, y, x: (g if x.dtype == "float" else None,),
     None,
     True,
+    kind="elementwise",
 )
 
 

@@ -6,22 +6,16 @@ First weights are made here too, because a parameter carries the recipe for them
 
 from __future__ import annotations
 
-import difflib
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from ..graph import BlocksError, Dim, Node, Op, Shape, WiringError, apply, misfit, show_shape
+from ..errors import BlocksError, WiringError, misfit, nearest
+from ..graph import Dim, Graph, Node, Op, Shape, apply, show_shape
 
 DTYPES = ("float", "int", "bool")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'forget.W_x'?)``, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def check_name(name: Any, what: str) -> str:
@@ -88,9 +82,11 @@ def _not_fed(*_: Any, **attrs: Any) -> np.ndarray:
     raise BlocksError("an input or parameter has no value of its own; it must be fed")
 
 
-input_op = Op("input", "a value that is fed at each run", _infer_input, _not_fed)
-parameter_op = Op("parameter", "weights, trained", _infer_parameter, _not_fed)
-constant = Op("constant", "the same at each run", _infer_constant, _forward_constant, None, _prepare_constant, True)
+input_op = Op("input", "a value that is fed at each run", _infer_input, _not_fed, kind="leaf")
+parameter_op = Op("parameter", "weights, trained", _infer_parameter, _not_fed, kind="leaf")
+constant = Op(
+    "constant", "the same at each run", _infer_constant, _forward_constant, None, _prepare_constant, True, kind="leaf"
+)
 
 
 def make_input(name: str, shape: Shape, dtype: str, role: str, default: str | None = None) -> Node:
@@ -175,6 +171,12 @@ def initial_weights(node: Node, seed: int, dtype: Any, trials: int = 1) -> np.nd
         rng = np.random.default_rng([seed, zlib.crc32(str(node.name).encode())])
         return INITS[init](rng, shape).astype(dtype)
     return np.broadcast_to(np.asarray(init, dtype=dtype), shape).copy()
+
+
+def first_weights(graph: Graph, seed: int = 0, dtype: Any = "float32") -> dict[str, Any]:
+    """Fresh weights of a graph, name → array. Each depends on the seed and its own name alone, so adding a
+    brick leaves the others' first weights as they were."""
+    return {name: initial_weights(node, seed, dtype) for name, node in graph.fed("parameter").items()}
 
 
 def dims_of(shape: Iterable[Dim]) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Node, Op, Shape, Wire, apply, as_node, misfit, show_shape
+from ..errors import misfit
+from ..graph import Node, Op, Shape, Wire, apply, as_node, show_shape
 from .elementwise import Prepared, align, broadcast_dims, to_float
 
 
@@ -71,13 +72,16 @@ def _forward_outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
 
 
-matmul: Op = Op("matmul", "rows of x times the matrix W", _infer_matmul, np.matmul, _matmul_vjp, _prepare_matmul)
+matmul: Op = Op(
+    "matmul", "rows of x times the matrix W", _infer_matmul, np.matmul, _matmul_vjp, _prepare_matmul, kind="product"
+)
 transpose: Op = Op(
     "transpose",
     "the last two axes swapped",
     _infer_transpose,
     lambda x: np.swapaxes(x, -1, -2),
     lambda g, y, x: (transpose(g),),
+    kind="view",
 )
 outer: Op = Op(
     "outer",
@@ -86,6 +90,7 @@ outer: Op = Op(
     _forward_outer,
     lambda g, y, a, b: (matmul(b, transpose(g)), matmul(a, g)),
     _prepare_outer,
+    kind="product",
 )
 
 

@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph, Node, Op, Shape, apply, misfit, show_shape
+from ..errors import misfit
+from ..graph import Graph, Node, Op, Shape, apply, show_shape
 from .elementwise import Prepared
 
 NEXT, FINAL = "next/", "final/"  # body output of a state; loop output of a state
@@ -186,8 +187,9 @@ loop_op = Op(
     None,
     _prepare_loop,
     True,
+    kind="loop",
 )
-pick_op = Op("pick", "one output of a loop", _infer_pick, lambda values, *, output: values[output])
+pick_op = Op("pick", "one output of a loop", _infer_pick, lambda values, *, output: values[output], kind="loop")
 
 
 def loop(

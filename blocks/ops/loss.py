@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Node, Op, Shape, Wire, apply, as_node, misfit, show_shape, stamped
+from ..errors import misfit
+from ..graph import Node, Op, Shape, Wire, apply, as_node, show_shape, stamped
 from .elementwise import Prepared, align, softplus, to_float
 from .shape import check_ids, mean, one_hot, softmax, spread, sum_
 
@@ -32,6 +33,7 @@ mask_op = Op(
     lambda g, y, m: (g if m.dtype == "float" else None,),
     None,
     True,
+    kind="other",
 )
 
 
@@ -69,6 +71,7 @@ weighted_mean = Op(
     _forward_weighted_mean,
     _weighted_mean_vjp,
     _prepare_weighted_mean,
+    kind="reduction",
 )
 
 
@@ -122,6 +125,7 @@ cross_entropy_op = Op(
     _forward_cross_entropy,
     _cross_entropy_vjp,
     _prepare_cross_entropy,
+    kind="other",
 )
 
 

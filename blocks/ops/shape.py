@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Node, Op, Shape, Wire, apply, as_node, misfit, show_shape
+from ..errors import misfit
+from ..graph import Node, Op, Shape, Wire, apply, as_node, show_shape
 from .elementwise import Prepared, align, equal, exp, to_float
 from .leaves import check_shape, constant, dims_of
 
@@ -86,7 +87,7 @@ def _max_vjp(g: Node, y: Node, x: Node) -> tuple[Node | None, ...]:
 
 
 def _reduction(name: str, formula: str, forward: Any, vjp: Any) -> Op:
-    return Op(name, formula, _infer_reduction, forward, vjp, _prepare_reduction)
+    return Op(name, formula, _infer_reduction, forward, vjp, _prepare_reduction, kind="reduction")
 
 
 sum_: Op = _reduction("sum", "the sum over axes", lambda x, **a: np.sum(x, **a), _sum_vjp)
@@ -122,9 +123,17 @@ def _log_softmax_vjp(g: Node, y: Node, x: Node) -> tuple[Node | None, ...]:
     return (g - exp(y) * sum_(g, axis=y.attrs["axis"], keepdims=True),)
 
 
-softmax: Op = Op("softmax", "eˣ / Σ eˣ along an axis", _infer_softmax, _softmax, _softmax_vjp, _prepare_softmax)
+softmax: Op = Op(
+    "softmax", "eˣ / Σ eˣ along an axis", _infer_softmax, _softmax, _softmax_vjp, _prepare_softmax, kind="other"
+)
 log_softmax: Op = Op(
-    "log_softmax", "x - ln Σ eˣ along an axis", _infer_softmax, _log_softmax, _log_softmax_vjp, _prepare_softmax
+    "log_softmax",
+    "x - ln Σ eˣ along an axis",
+    _infer_softmax,
+    _log_softmax,
+    _log_softmax_vjp,
+    _prepare_softmax,
+    kind="other",
 )
 
 
@@ -142,6 +151,7 @@ size_op: Op = Op(
     _infer_size,
     lambda run, *, dims: np.asarray(math.prod(run.shape(dims)), dtype=run.dtype),
     dynamic=True,
+    kind="leaf",
 )
 
 
@@ -170,6 +180,7 @@ broadcast: Op = Op(
     lambda run, x, *, shape: np.broadcast_to(x, run.shape(shape)),
     lambda g, y, x: (g,),
     dynamic=True,
+    kind="view",
 )
 
 
@@ -192,6 +203,7 @@ reshape: Op = Op(
     lambda g, y, x: (reshape(g, shape=x.shape),),
     lambda nodes, attrs: (nodes, {"shape": _check_wire_shape(attrs["shape"])}),
     True,
+    kind="view",
 )
 
 
@@ -213,6 +225,7 @@ moveaxis: Op = Op(
     lambda x, *, source, destination: np.moveaxis(x, source, destination),
     lambda g, y, x: (moveaxis(g, source=y.attrs["destination"], destination=y.attrs["source"]),),
     _prepare_moveaxis,
+    kind="view",
 )
 
 
@@ -254,6 +267,7 @@ concat: Op = Op(
     lambda *xs, axis: np.concatenate(xs, axis=axis),
     _concat_vjp,
     _prepare_axis,
+    kind="other",
 )
 
 
@@ -304,6 +318,7 @@ slice_: Op = Op(
     _forward_slice,
     lambda g, y, x: (pad(g, **y.attrs, shape=x.shape),),
     lambda nodes, attrs: _prepare_axis(nodes, {"start": 0, "stop": None, **attrs}),
+    kind="view",
 )
 pad: Op = Op(
     "pad",
@@ -312,6 +327,7 @@ pad: Op = Op(
     _forward_pad,
     lambda g, y, x: (slice_(g, **{k: v for k, v in y.attrs.items() if k != "shape"}),),
     dynamic=True,
+    kind="other",
 )
 
 
@@ -384,6 +400,7 @@ gather: Op = Op(
     _infer_gather,
     lambda table, ids: table[check_ids(ids, len(table))],
     lambda g, y, table, ids: (scatter(g, ids, rows=table.shape[0]), None),
+    kind="other",
 )
 scatter: Op = Op(
     "scatter",
@@ -391,5 +408,6 @@ scatter: Op = Op(
     _infer_scatter,
     _forward_scatter,
     lambda g, y, x, ids: (gather(g, ids), None),
+    kind="other",
 )
-one_hot: Op = Op("one_hot", "1 at the id, else 0", _infer_one_hot, _forward_one_hot, dynamic=True)
+one_hot: Op = Op("one_hot", "1 at the id, else 0", _infer_one_hot, _forward_one_hot, dynamic=True, kind="other")

@@ -19,7 +19,7 @@ import numpy as np
 from .. import cells
 from ..bricks import ADD, EMBED
 from ..cell import Cell, scan, sequence
-from ..graph import BlocksError
+from ..errors import BlocksError
 from ..ops.loss import cross_entropy
 from ..ops.shape import check_ids
 from ..train.model import Model

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import BlocksError, Graph, Node, show_shape
-from ..interpret import FeedError
-from ..ops.leaves import nearest
+from ..errors import BlocksError, FeedError, nearest
+from ..graph import Graph, Node, show_shape
 
 Arrays = dict[str, np.ndarray]
 

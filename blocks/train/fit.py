@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graph import BlocksError
+from ..errors import BlocksError
 from .data import Arrays, Data
 from .files import ModelFileError, read_model
 from .history import History

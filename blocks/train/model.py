@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from ..compile import Program, check_checkpoint, compile
+from ..errors import BlocksError, FeedError, WiringError, nearest
+from ..files import ModelFileError
 from ..grad import grad
-from ..graph import BlocksError, Graph, Node, Shape, WiringError, show_shape
-from ..interpret import FeedError, run
-from ..ops.leaves import nearest
+from ..graph import Graph, Node, Shape, show_shape
+from ..interpret import run
 from ..ops.shape import sum_
 from .data import Arrays, Data
-from .files import ModelFileError, read_model, write_model
+from .files import read_model, write_model
 from .history import History
 from .truncated import carried_states, counted, windows
 

@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..graph import BlocksError
-from ..ops.leaves import nearest
+from ..errors import BlocksError, nearest
 
 Arrays = dict[str, np.ndarray]
 Schedule = Callable[[int], float]

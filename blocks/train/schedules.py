@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..graph import BlocksError
+from ..errors import BlocksError
 
 Schedule = Callable[[int], float]
 

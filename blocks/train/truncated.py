@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..graph import BlocksError, Graph, Node, apply
+from ..errors import BlocksError
+from ..graph import Graph, Node, apply
 from ..ops.leaves import make_input
 from ..ops.loop import FINAL, pick
 from ..ops.loss import weighted_mean

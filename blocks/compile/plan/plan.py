@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..graph import FED, Graph, Node, Shape
-from ..ops.loop import FINAL, NEXT, blocks_of, in_block
-from .hoist import STEPS
-from .places import (
+from ...graph import FED, Graph, Node, Shape
+from ...ops.loop import FINAL, NEXT, blocks_of, in_block
+from ..passes.hoist import STEPS
+from ..passes.simplify import ELEMENTWISE, scalar
+from ..plan.places import (
     Buffer,
     Compute,
     Constant,
@@ -29,7 +30,6 @@ from .places import (
     Rows,
     View,
 )
-from .simplify import ELEMENTWISE, scalar
 
 VIEWS = ("slice", "reshape", "transpose", "moveaxis", "broadcast", "stop_gradient")
 NOUNS = {
@@ -220,7 +220,7 @@ class _Scope:
 
     def release(self, index: int, node: Node) -> None:
         """Free the buffers whose last use this was."""
-        for o in {node, *map(_base, node.operands)}:
+        for o in dict.fromkeys((node, *map(_base, node.operands))):  # in one order in every process
             if o in self.owner and self.last[o] <= index:
                 mine = self.owner.pop(o)
                 self.free.setdefault((mine.shape, mine.dtype), []).append(mine)

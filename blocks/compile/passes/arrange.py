@@ -12,9 +12,9 @@ one tanh:
 
 from __future__ import annotations
 
-from ..graph import Graph, Node, apply, stamped
-from ..ops.elementwise import already_aligned
-from .rewrite import Loop, in_bodies, levels, same, sweep, users_of
+from ...graph import Graph, Node, apply, stamped
+from ...ops.elementwise import already_aligned
+from ..passes.sweep import Loop, in_bodies, levels, same, sweep, users_of
 
 CHAINS = ("add", "multiply")
 

@@ -6,7 +6,7 @@ import builtins
 import keyword
 import re
 
-from .statements import UFUNCS
+from ..numpy.statements import UFUNCS
 
 LONGEST = 160  # letters in a comment
 RESERVED = {"np", "rt", "feeds", "dims", "dtype", "sizes", "constants", "allocate", "run"}

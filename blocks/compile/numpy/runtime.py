@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ..graph import OPS
-from ..interpret import Run
-from ..ops.loop import steps_in_block
+from ...graph import OPS
+from ...interpret import Run
+from ...ops.loop import steps_in_block
 
 __all__ = [
     "Run", "blas_for", "blocks", "call", "lengths", "mean", "scratch", "steps_in_block", "where",

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph, Node, Shape
-from ..ops.loop import Every, blocks_of, in_block
-from .formulas import Stages
-from .names import Names
-from .places import Buffer, Constant, Feed, Last, Literal, Part, Place, Row, Rows, View
-from .plan import VIEWS, label_of, only_part
+from ...graph import Graph, Node, Shape
+from ...ops.loop import Every, blocks_of, in_block
+from ..numpy.comments import Stages
+from ..numpy.names import Names
+from ..plan.places import Buffer, Constant, Feed, Last, Literal, Part, Place, Row, Rows, View
+from ..plan.plan import VIEWS, label_of, only_part
 
 NUMBERS = {0.0: "zero", 0.5: "half", 1.0: "one", 2.0: "two"}
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..graph import Node, Shape
+from ...graph import Node, Shape
 
 
 class Place:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..graph import Graph, Node, apply, rebuild
-from ..ops.loop import Every, in_block
+from ...graph import Graph, Node, apply, rebuild
+from ...ops.loop import Every, in_block
 
 Pass = Callable[[Graph], Graph]
 

@@ -12,12 +12,12 @@ stage too, so taking it together makes no cycle. How many steps a block has is d
 
 from __future__ import annotations
 
-from ..graph import FED, Graph, Node, apply, rebuild, stamped
-from ..ops.elementwise import already_aligned
-from ..ops.leaves import make_input
-from ..ops.loop import in_block, loop, pick
-from .rewrite import same, users_of
-from .simplify import ELEMENTWISE
+from ...graph import FED, Graph, Node, apply, rebuild, stamped
+from ...ops.elementwise import already_aligned
+from ...ops.leaves import make_input
+from ...ops.loop import in_block, loop, pick
+from ..passes.simplify import ELEMENTWISE
+from ..passes.sweep import same, users_of
 
 LEAST = 2  # operations in a stage that is worth a loop
 VIEWS = ("slice", "reshape", "moveaxis")

@@ -17,10 +17,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from ..graph import Graph, Node, Shape
-from ..ops.leaves import make_input
-from ..ops.loop import FINAL, NEXT, Every, in_block, pick
-from .rewrite import Loop, Pass, same, sweep, users_of
+from ...graph import Graph, Node, Shape
+from ...ops.leaves import make_input
+from ...ops.loop import FINAL, NEXT, Every, in_block, pick
+from ..passes.sweep import Loop, Pass, same, sweep, users_of
 
 START = "start of "  # the state before a block
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph, Node, apply
-from ..interpret import Run, evaluate
-from ..ops.elementwise import already_aligned
-from ..ops.loop import FINAL, NEXT
-from .rewrite import Loop, same, sweep
+from ...graph import Graph, Node, apply
+from ...interpret import Run, evaluate
+from ...ops.elementwise import already_aligned
+from ...ops.loop import FINAL, NEXT
+from ..passes.sweep import Loop, same, sweep
 
 ELEMENTWISE = {
     "add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "negative", "exp", "log", "sqrt", "abs",

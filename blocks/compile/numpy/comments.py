@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..graph import Node
-from .names import comment
+from ...graph import Node
+from ..numpy.names import comment
 
 SIGNS = {"add": "+", "subtract": "−", "multiply": "⊙", "divide": "/", "matmul": "·"}
 SUM, DOT, PRODUCT, ATOM = 1, 2, 3, 4  # how strongly a formula holds together

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..graph import Graph, Node, apply, rebuild, stamped
-from ..ops.elementwise import already_aligned
-from ..ops.leaves import make_input
-from ..ops.loop import FINAL, NEXT, pick
-from .rewrite import Loop, levels, same, sweep, users_of
-from .simplify import ELEMENTWISE
+from ...graph import Graph, Node, apply, rebuild, stamped
+from ...ops.elementwise import already_aligned
+from ...ops.leaves import make_input
+from ...ops.loop import FINAL, NEXT, pick
+from ..passes.simplify import ELEMENTWISE
+from ..passes.sweep import Loop, levels, same, sweep, users_of
 
 
 def hoist(graph: Graph) -> Graph:

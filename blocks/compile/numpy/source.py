@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ..graph import Graph, Node, show_shape, subgraphs
-from ..ops.loop import in_block
-from .expressions import Blocks, Expressions
-from .names import comment
-from .places import Buffer, Compute, Copy, ForEach, Instruction, Part, Place, Plan, Row, View
-from .plan import VIEWS, only_part
-from .rewrite import users_of
-from .statements import UFUNCS, statement
+from ...graph import Graph, Node, show_shape, subgraphs
+from ...ops.loop import in_block
+from ..numpy.expressions import Blocks, Expressions
+from ..numpy.names import comment
+from ..numpy.statements import UFUNCS, statement
+from ..passes.sweep import users_of
+from ..plan.places import Buffer, Compute, Copy, ForEach, Instruction, Part, Place, Plan, Row, View
+from ..plan.plan import VIEWS, only_part
 
 
 class Writer(Expressions):

@@ -25,10 +25,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from ..graph import Graph, Node, apply, stamped
-from ..ops.elementwise import already_aligned
-from .rewrite import Loop, levels, same, sweep, users_of
-from .simplify import ELEMENTWISE, scalar
+from ...graph import Graph, Node, apply, stamped
+from ...ops.elementwise import already_aligned
+from ..passes.simplify import ELEMENTWISE, scalar
+from ..passes.sweep import Loop, levels, same, sweep, users_of
 
 SUMMING = ("outer", "sum")
 MEETING = 16  # so many nodes are looked at to find where the uses of a value meet again

@@ -1,0 +1,1 @@
+"""The plan as readable NumPy: the first target."""

@@ -1,0 +1,1 @@
+"""What is computed when, and where; the language it becomes is a target's business."""
