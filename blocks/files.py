@@ -22,7 +22,8 @@ from .ops.leaves import check_name
 
 VERSION = 1  # of both formats, graphs and models; a file of a newer version is refused
 MAX_DEPTH = 16  # loops in loops
-MAX_NUMBERS = 2**30  # features of all nodes of a graph from a file, together
+MAX_NUMBERS = 2**27  # features of all nodes of a graph from a file, together: 1 GiB
+ARRAYS = tuple(dict.fromkeys(np.dtype(c).name for c in "?bhilqBHILQefd"))  # what a constant may be an array of
 FORMAT = "blocks-graph"
 
 
@@ -159,8 +160,8 @@ def _decode(value: Any, depth: int, budget: list[int]) -> Any:
         return _decode_graph(value["graph"], depth + 1, budget)
     if set(value) == {"array"}:
         spec = value["array"]
-        if spec["dtype"] not in ("float64", "float32", "int64", "int32", "bool"):
-            raise ModelFileError(f"an array of {spec['dtype']!r:.40} is not known")
+        if spec["dtype"] not in ARRAYS:
+            raise ModelFileError(f"an array of {spec['dtype']!r:.40} is not known; known are {', '.join(ARRAYS)}")
         array = np.array(spec["data"], dtype=spec["dtype"])
         shape = tuple(spec["shape"])
         if array.ndim != 1 or math.prod(shape) != array.size or any(n < 0 for n in shape):

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from .errors import BlocksError, fresh_name, nearest
 from .graph import Graph, Node, Shape, apply, show_shape, stamped, substitute, topological
-from .ops.elementwise import already_aligned, stop_gradient
+from .ops.elementwise import already_aligned
 from .ops.leaves import constant, input_op, make_input
 from .ops.loop import FINAL, NEXT, loop, loop_op, pick, pick_op
 from .ops.shape import reshape, sum_, zeros
@@ -29,7 +29,8 @@ from .ops.shape import reshape, sum_, zeros
 def grad(graph: Graph, of: str = "loss", wrt: Iterable[str] | None = None) -> Graph:
     """The outputs of `graph`, and ``grad/<name>``, the gradient of output `of`, for each name in `wrt`.
 
-    `wrt` names parameters, inputs or any other node of the graph; all parameters by default. A gradient
+    `wrt` names parameters, inputs, outputs or any other node of the graph, and where two have one name, the first of
+    these; all parameters by default. A gradient
     has the shape of what it belongs to. Raises BlocksError if `of` is not a single number, or a name is
     unknown.
     """
@@ -40,7 +41,7 @@ def grad(graph: Graph, of: str = "loss", wrt: Iterable[str] | None = None) -> Gr
     target = graph.outputs[of]
     if target.shape != () or target.dtype != "float":
         raise BlocksError(f"{of!r} is {show_shape(target.shape)} {target.dtype}; a gradient is taken of one number")
-    nodes = graph.nodes
+    nodes = {**graph.nodes, **graph.outputs, **graph.fed("input"), **graph.fed("parameter")}
     names = list(graph.params) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
     for name in names:
         if name not in nodes:
@@ -112,7 +113,7 @@ def dependents(order: Iterable[Node], sources: Collection[Node]) -> set[Node]:
 
 
 def _passes_gradient(node: Node) -> bool:
-    return node.op.kind == "loop" or (node.op.vjp is not None and node.op is not stop_gradient)
+    return node.op.kind == "loop" or node.op.vjp is not None
 
 
 def _backward_through_loop(

@@ -44,6 +44,7 @@ def as_mask(mask: Wire) -> Node:
 
 
 def _infer_weighted_mean(x: Node, w: Node) -> tuple[Shape, str]:
+    """Shapes: ``(time, batch)`` and weights of a shape that can be repeated to it → ``()``."""
     if len(x.shape) != len(w.shape) or any(b not in (a, 1) for a, b in zip(x.shape, w.shape, strict=True)):
         raise misfit(f"the weights {show_shape(w.shape)} do not fit the values {show_shape(x.shape)}")
     return (), "float"
@@ -86,6 +87,8 @@ def mean_over_steps(per_step: Node, mask: Wire | None) -> Node:
 
 
 def _infer_cross_entropy(logits: Node, target: Node) -> tuple[Shape, str]:
+    """Shapes: logits ``(time, batch, classes)`` and class numbers ``(time, batch)``, or probabilities of their own
+    shape → ``(time, batch)``."""
     wanted = logits.shape[:-1] if target.dtype == "int" else logits.shape
     kind = "class numbers" if target.dtype == "int" else "probabilities"
     if not logits.shape or isinstance(logits.shape[-1], str) or target.shape != wanted:
