@@ -7,34 +7,40 @@ their lengths.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import BlocksError, FeedError, nearest
-from ..graph import Graph, Node, show_shape
+from ..graph import Graph, Node, Op, show_shape
+from ..ops.leaves import input_op
+from ..ops.loss import cross_entropy_op, mask_op
+from ..ops.shape import gather, one_hot
 
 Arrays = dict[str, np.ndarray]
 
 
 def mask_inputs(graph: Graph) -> set[str]:
     """The inputs that the graph uses as masks."""
-    return {str(n.operands[0].name) for n in graph.order() if n.op.name == "mask" and n.operands[0].op.name == "input"}
+    return {str(n.operands[0].name) for n in graph.order() if n.op is mask_op and n.operands[0].op is input_op}
+
+
+# How many classes an operation knows, and which operand names them.
+_CLASSES: dict[Op, Callable[[Node], tuple[Any, Node]]] = {
+    cross_entropy_op: lambda n: (n.operands[0].shape[-1], n.operands[1]),
+    gather: lambda n: (n.operands[0].shape[0], n.operands[1]),
+    one_hot: lambda n: (n.attrs["classes"], n.operands[0]),
+}
 
 
 def _class_counts(graph: Graph) -> dict[str, int]:
     """How many classes each integer input may name, where an operation says so."""
     counts: dict[str, int] = {}
     for node in graph.order():
-        if node.op.name in ("cross_entropy", "gather", "one_hot"):
-            ids = node.operands[0] if node.op.name == "one_hot" else node.operands[1]
-            limit = {
-                "cross_entropy": lambda n=node: n.operands[0].shape[-1],
-                "gather": lambda n=node: n.operands[0].shape[0],
-                "one_hot": lambda n=node: n.attrs["classes"],
-            }[node.op.name]()
-            if ids.op.name == "input" and ids.dtype == "int":
+        if node.op in _CLASSES:
+            limit, ids = _CLASSES[node.op](node)
+            if ids.op is input_op and ids.dtype == "int":
                 counts[str(ids.name)] = min(int(limit), counts.get(str(ids.name), int(limit)))
     return counts
 
@@ -196,10 +202,6 @@ class Data:
             if time in order:
                 return int(value.shape[order.index(time)])
         raise BlocksError(f"no data has the dimension {time!r}")
-
-    def times(self) -> list[str]:
-        """The time dimensions of the data: the named ones that are not the batch."""
-        return sorted({d for n in self.values for d in self.nodes[n].shape if isinstance(d, str) and d != "batch"})
 
 
 def _is_list_of_sequences(values: Any) -> bool:

@@ -15,20 +15,43 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..errors import BlocksError
+from ..graph import Graph
 from .data import Arrays, Data
 from .files import ModelFileError, read_model
 from .history import History
 from .optimizers import Optimizer, clip_by_norm, optimizer_named
 from .progress import bar
-from .truncated import WINDOW, Window, carried_states, parse_tbptt, windows
+from .truncated import WINDOW, Window, all_masked, carried_states, parse_tbptt, slice_time, windows
 
-if TYPE_CHECKING:
-    from .model import Model
+
+class Trainable(Protocol):
+    """What training asks of a model."""
+
+    graph: Graph
+    weights: Arrays
+    history: History
+    seed: int
+    dtype: np.dtype
+
+    def graph_for(self, purpose: str) -> Graph:
+        """The graph of one purpose, "train" say."""
+
+    def execute(self, purpose: str, feeds: Mapping[str, Any], step: int | None = None) -> Arrays:
+        """Run it."""
+
+    def time(self) -> str:
+        """The name of the time dimension."""
+
+    def evaluate(self, data: Mapping[str, Any], batch_size: int, chunk: int | None) -> float:
+        """The loss of some data."""
+
+    def write(self, path: str | os.PathLike[str], arrays: Arrays, meta: Mapping[str, Any]) -> None:
+        """Write the model to a file, with more arrays and JSON values along."""
 
 
 @dataclass
@@ -49,7 +72,7 @@ class _Session:
 
     def __init__(
         self,
-        model: Model,
+        model: Trainable,
         data: Data,
         validation: Mapping[str, Any] | None,
         optimizer: Optimizer,
@@ -80,8 +103,6 @@ class _Session:
 
     def update(self, feeds: Arrays, window: Window | None) -> float | None:
         """One update; returns the loss, or None where the mask leaves nothing to learn from."""
-        from .model import all_masked, slice_time
-
         if window:
             counted = slice_time(self.graph, feeds, self.time, window.counts, window.stop)
             if all_masked(self.graph, counted):
@@ -109,8 +130,6 @@ class _Session:
 
     def states_before(self, start: int, feeds: Arrays) -> Arrays:
         """The states before step `start`: as carried over, or run up to there from the last ones known."""
-        from .model import all_masked, slice_time
-
         if start == 0:
             return {}
         if start not in self.carried:
@@ -228,7 +247,7 @@ class _Session:
 
 
 def fit(
-    model: Model,
+    model: Trainable,
     data: Mapping[str, Any],
     *,
     epochs: int = 1,

@@ -21,11 +21,13 @@ from ..files import ModelFileError
 from ..grad import grad
 from ..graph import Graph, Node, Shape, show_shape
 from ..interpret import run
-from ..ops.shape import sum_
+from ..ops.loss import weighted_mean
+from ..ops.shape import broadcast, size, sum_
 from .data import Arrays, Data
 from .files import read_model, write_model
+from .fit import fit
 from .history import History
-from .truncated import carried_states, counted, windows
+from .truncated import all_masked, carried_states, counted, slice_time, windows
 
 LOSS = "loss"
 
@@ -154,8 +156,6 @@ class Model:
     def fit(self, data: Mapping[str, Any], **options: Any) -> History:
         """Train; see `train.fit.fit` for the options: epochs, batch_size, optimizer, clip, tbptt,
         validation, patience, shuffle, checkpoint, every, resume, progress."""
-        from .fit import fit
-
         return fit(self, data, **options)
 
     def evaluate(self, data: Mapping[str, Any], batch_size: int = 256, chunk: int | None = None) -> float:
@@ -298,34 +298,12 @@ def _with_finals(graph: Graph) -> Graph:
 
 def _count(graph: Graph) -> dict[str, Node]:
     """How many steps the loss counts: the sum of its mask, or all steps of all samples."""
-    from ..ops.shape import broadcast, size
-
-    masked = [n for n in graph.order() if n.op.name == "weighted_mean"]
+    masked = [n for n in graph.order() if n.op is weighted_mean]
     if len(masked) == 1:
         values, weights = masked[0].operands
         return {"count": sum_(broadcast(weights, shape=values.shape))}
     dims = {d: None for s in graph.inputs.values() for d in s if isinstance(d, str)}
     return {"count": size(tuple(dims))}
-
-
-def slice_time(graph: Graph, feeds: Mapping[str, np.ndarray], time: str, start: int, stop: int) -> Arrays:
-    """The feeds of some steps: inputs with a time dimension are cut, the others stay."""
-    known = graph.fed("input")
-    out: Arrays = {}
-    for name, array in feeds.items():
-        if name in known and time in known[name].shape:
-            axis = known[name].shape.index(time)
-            out[name] = array[(slice(None),) * axis + (slice(start, stop),)]
-        elif name in known:
-            out[name] = array
-    return out
-
-
-def all_masked(graph: Graph, feeds: Mapping[str, np.ndarray]) -> bool:
-    """Whether a mask of these feeds lets nothing through: then there is nothing to do."""
-    from .data import mask_inputs
-
-    return any(name in feeds and not np.any(feeds[name]) for name in mask_inputs(graph))
 
 
 def _joined(arrays: list[np.ndarray], axis: int) -> np.ndarray:

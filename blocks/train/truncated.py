@@ -10,14 +10,18 @@ A `Window` says which steps one update sees and which of them count:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from ..errors import BlocksError
 from ..graph import Graph, Node, apply
 from ..ops.leaves import make_input
-from ..ops.loop import FINAL, pick
+from ..ops.loop import FINAL, loop_op, pick
 from ..ops.loss import weighted_mean
+from ..ops.shape import mean
+from .data import Arrays, mask_inputs
 
 WINDOW = "steps that count"  # the input that weighs the losses of a window's steps
 
@@ -57,7 +61,7 @@ def carried_states(graph: Graph) -> dict[str, Node]:
     """
     finals: dict[str, Node] = {}
     for node in graph.order():
-        if node.op.name != "loop":
+        if node.op is not loop_op:
             continue
         wires = dict(zip(node.attrs["ports"], node.operands, strict=True))
         for state in node.attrs["states"]:
@@ -89,10 +93,28 @@ def counted(graph: Graph, time: str) -> Graph:
             continue
         if node.op is weighted_mean:
             mapping[node] = weighted_mean(per_step, node.operands[1] * weights)
-        elif node.op.name == "mean" and node.role == "loss" and node.shape == ():
+        elif node.op is mean and node.role == "loss" and node.shape == ():
             mapping[node] = apply("weighted_mean", per_step, weights)
     if not mapping:
         raise BlocksError(
             "with k2 > k1 only the last k1 steps count, so the loss must come from blocks.losses, over time"
         )
     return graph.substitute(mapping)
+
+
+def slice_time(graph: Graph, feeds: Mapping[str, np.ndarray], time: str, start: int, stop: int) -> Arrays:
+    """The feeds of some steps: inputs with a time dimension are cut, the others stay."""
+    known = graph.fed("input")
+    out: Arrays = {}
+    for name, array in feeds.items():
+        if name in known and time in known[name].shape:
+            axis = known[name].shape.index(time)
+            out[name] = array[(slice(None),) * axis + (slice(start, stop),)]
+        elif name in known:
+            out[name] = array
+    return out
+
+
+def all_masked(graph: Graph, feeds: Mapping[str, np.ndarray]) -> bool:
+    """Whether a mask of these feeds lets nothing through: then there is nothing to do."""
+    return any(name in feeds and not np.any(feeds[name]) for name in mask_inputs(graph))
