@@ -16,7 +16,7 @@ from .graph import Graph, Node, Shape, Wire, as_node, rebuild, show_shape, stamp
 from .ops.elementwise import where
 from .ops.leaves import check_name, check_shape, make_input, make_parameter
 from .ops.loop import FINAL, NEXT, loop, pick
-from .ops.loss import as_mask
+from .ops.loss import as_mask, hold
 
 Sizes = int | Shape
 
@@ -313,7 +313,11 @@ def scan(
             )
         port = _free_name("mask", fed)
         valid = make_input(port, ("batch",), "float", role="input")
-        sequences[port] = as_mask(mask)
+        admitted = as_mask(mask)
+        # A masked step changes nothing, but it is computed: with the values of an admitted step, so that no
+        # division by a padded zero is.
+        sequences = {k: hold(v, admitted) if v.shape[:2] == mask.shape else v for k, v in sequences.items()}
+        sequences[port] = admitted
         for name in cell.outputs:
             outputs[name] = where(valid, outputs[name], 0.0)
         for s in cell.states:

@@ -19,20 +19,23 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import BlocksError
+from ..errors import BlocksError, nearest
 from ..graph import Graph
-from .data import Arrays, Data
-from .files import ModelFileError, read_model
+from .data import Arrays, Data, is_number, is_whole
+from .files import ModelFileError, check_writable, json_value, read_model
 from .history import History
-from .optimizers import Optimizer, clip_by_norm, optimizer_named
+from .masks import all_masked
+from .optimizers import Optimizer, clip_by_norm, optimizer_named, plain
 from .progress import bar
-from .truncated import WINDOW, Window, all_masked, carried_states, parse_tbptt, slice_time, windows
+from .terms import Terms, Totals, check_causal
+from .truncated import WINDOW, Window, carried_states, parse_tbptt, slice_time, windows
 
 
 class Trainable(Protocol):
     """What training asks of a model."""
 
     graph: Graph
+    info: dict[str, Any]
     weights: Arrays
     history: History
     seed: int
@@ -46,6 +49,12 @@ class Trainable(Protocol):
 
     def time(self) -> str:
         """The name of the time dimension."""
+
+    def terms(self, time: str | None = None) -> Terms:
+        """What the loss counts."""
+
+    def loss_over(self, terms: Terms, totals: Totals, data: Data) -> float:
+        """The loss, given its terms."""
 
     def evaluate(self, data: Mapping[str, Any], batch_size: int, chunk: int | None) -> float:
         """The loss of some data."""
@@ -89,9 +98,12 @@ class _Session:
         self.time = ""
         if self.tbptt:
             self.time = model.time()
-            carried_states(model.graph)  # an error, if they cannot be
+            carried_states(model.graph_for("loss"), strict=True)  # an error, if they cannot be
+            check_causal(model.graph_for("loss"), self.time)
             self.purpose = "windowed" if self.tbptt[1] > self.tbptt[0] else "train"
         self.graph = model.graph_for(self.purpose)
+        self.terms = Terms(self.graph.outputs["loss"])
+        self.totals = Totals(self.terms.joins)  # of this epoch's updates
 
     # -- one update -------------------------------------------------------------------------------
 
@@ -113,14 +125,17 @@ class _Session:
                 counts = np.arange(window.start, window.stop) >= window.counts
                 feeds[WINDOW] = counts.astype(self.model.dtype)
         results = self.model.execute(self.purpose, feeds, self.at.step)
+        if window:
+            self.carried = {t: s for t, s in self.carried.items() if t >= window.start}
+            self.carried[window.stop] = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
+        if not any(np.any(v) for k, v in results.items() if k.startswith("count/")) and self.terms.nodes:
+            return None
+        self.totals.add(results)
         gradients = {name: results[f"grad/{name}"] for name in self.model.weights if f"grad/{name}" in results}
         idle = {name: np.zeros_like(w) for name, w in self.model.weights.items() if name not in gradients}
         gradients, norm = clip_by_norm({**gradients, **idle}, self.settings["clip"])
         weights, slots = self.optimizer.update(self.model.weights, gradients, self.slots, self.at.step)
         self.model.weights, self.slots = weights, slots
-        if window:
-            self.carried = {t: s for t, s in self.carried.items() if t >= window.start}
-            self.carried[window.stop] = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
         loss = float(results["loss"])
         lr = self.optimizer.rate(self.at.step)
         record = {"step": self.at.step, "epoch": self.at.epoch, "loss": loss, "norm": norm, "lr": lr}
@@ -179,7 +194,10 @@ class _Session:
         losses = [s["loss"] for s in history.steps if s["epoch"] == self.at.epoch]
         record: dict[str, float] = {"epoch": self.at.epoch}
         if losses:
-            record["loss"] = float(np.mean(losses))
+            cut = None not in self.terms.joins
+            mean = self.model.loss_over(self.terms, self.totals, self.data) if cut else float(np.mean(losses))
+            record["loss"] = mean
+        self.totals = Totals(self.terms.joins)
         if self.validation is not None:
             chunk = self.tbptt[0] if self.tbptt else None
             record["validation"] = self.model.evaluate(self.validation, self.settings["batch_size"], chunk)
@@ -199,17 +217,18 @@ class _Session:
         arrays = {f"//slot/{k}": v for k, v in self.slots.items()}
         arrays |= {f"//best/{k}": v for k, v in self.best_weights.items()}
         arrays |= {f"//state/{t}/{k}": v for t, states in self.carried.items() for k, v in states.items()}
+        arrays |= self.totals.arrays("//epoch/")
         history = self.model.history
         training = {"position": asdict(self.at), "settings": self.fingerprint(), "carried": list(self.carried)}
         self.model.write(path, arrays, {"training": {**training, "steps": history.steps, "epochs": history.epochs}})
 
     def fingerprint(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed."""
-        numbers = {k: v for k, v in self.optimizer.__dict__.items() if not callable(v)}
+        settings = {k: plain(v) for k, v in self.optimizer.__dict__.items()}
         tbptt = list(self.tbptt) if self.tbptt else None
         same = {k: self.settings[k] for k in ("batch_size", "clip", "shuffle")}
         same["optimizer"] = type(self.optimizer).__name__
-        return {**same, "tbptt": tbptt, "samples": self.data.samples, **numbers}
+        return {**same, "tbptt": tbptt, "samples": self.data.samples, **settings, "data": self.data.digest()}
 
     def resume(self, path: str | os.PathLike[str]) -> None:
         """Take weights, slots and position from a checkpoint.
@@ -227,6 +246,8 @@ class _Session:
         try:
             then, now = dict(training["settings"]), self.fingerprint()
             for key in {**now, **then}:
+                if then.get(key) != now.get(key) and key == "data":
+                    raise ModelFileError(f"{name}: the data is another than when this file was written")
                 if then.get(key) != now.get(key):
                     raise ModelFileError(f"{name}: {key} was {then.get(key)!r}, now it is {now.get(key)!r}")
             at = Position(**{f.name: training["position"][f.name] for f in fields(Position)})
@@ -236,12 +257,15 @@ class _Session:
                 int(t): {k[len(f"//state/{t}/") :]: v for k, v in arrays.items() if k.startswith(f"//state/{t}/")}
                 for t in training["carried"]
             }
+            totals = Totals(self.terms.joins)
+            totals.restore(arrays, "//epoch/")
             history = History(list(training["steps"]), list(training["epochs"]))
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, BlocksError):
                 raise
             raise ModelFileError(f"{name}: this checkpoint is broken ({error})") from None
         self.at, self.slots, self.best_weights, self.carried = at, slots, best, carried
+        self.totals = totals
         self.model.weights = {k: arrays[k] for k in self.model.weights}
         self.model.history = history
 
@@ -258,11 +282,12 @@ def fit(
     validation: Mapping[str, Any] | None = None,
     patience: int | None = None,
     shuffle: bool = True,
-    checkpoint: str | os.PathLike[str] | None = None,
-    every: int = 100,
+    autosave: str | os.PathLike[str] | None = None,
+    autosave_every: int = 100,
     resume: bool = False,
     progress: bool | None = None,
     callback: Callable[[dict[str, float]], Any] | None = None,
+    **unknown: Any,
 ) -> History:
     """Train a model.
 
@@ -279,64 +304,86 @@ def fit(
         patience: stop after so many epochs without a better validation loss, and go back to the best
             weights.
         shuffle: a new order of the samples in each epoch, drawn from the model's seed.
-        checkpoint: a file to write every `every` updates, after each epoch, and at Ctrl-C.
-        resume: go on from `checkpoint`, if it exists, to the same bits as an undisturbed run.
+        autosave: a file to write every `autosave_every` updates, after each epoch, and at Ctrl-C.
+        resume: go on from `autosave`, if it exists, to the same bits as an undisturbed run.
         progress: a progress bar; by default where there is a terminal or a notebook to show it.
         callback: called after each update with its record; if it returns True, training stops.
+
+    A batch in which the mask leaves nothing teaches nothing, and is passed over.
 
     Returns the model's `History`.
 
     Raises FeedError for data that does not fit, NonFiniteError naming the update and the first node if
-    the loss or a gradient is not finite, BlocksError for options that make no sense, KeyboardInterrupt
-    (after writing the checkpoint) at Ctrl-C. The weights are those after the last whole update.
+    the loss or a gradient is not finite, BlocksError for options that make no sense, all before the first
+    update, KeyboardInterrupt
+    (after writing the file of `autosave`) at Ctrl-C. The weights are those after the last whole update.
     """
-    for name, count in {"epochs": epochs, "batch_size": batch_size, "every": every}.items():
-        if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
+    _check_names(unknown)
+    for name, count in {"epochs": epochs, "batch_size": batch_size, "autosave_every": autosave_every}.items():
+        if not is_whole(count) or count < 1:
             raise BlocksError(f"{name} must be a whole number from 1, not {count!r}")
-    if clip is not None and not clip > 0:
+    if clip is not None and not (is_number(clip) and clip > 0):
         raise BlocksError(f"clip must be a positive number or None, not {clip!r}")
-    if patience is not None and (validation is None or patience < 1):
+    if patience is not None and (validation is None or not is_whole(patience) or patience < 1):
         raise BlocksError("patience needs validation data, and is a number of epochs from 1")
-    if checkpoint is not None and (not isinstance(checkpoint, str | os.PathLike) or checkpoint == "sqrt"):
-        raise BlocksError(
-            f"checkpoint of fit is the name of a file, not {checkpoint!r}; to keep few states in memory: "
-            f"Model(..., checkpoint={checkpoint!r})"
-        )
-    if resume and checkpoint is None:
-        raise BlocksError("resume needs the name of the checkpoint: checkpoint='run.safetensors'")
+    if resume and autosave is None:
+        raise BlocksError("resume needs the name of the file: autosave='run.safetensors'")
+    if autosave is not None:
+        check_writable(autosave)
+        json_value(model.info, "info")
     chosen = optimizer_named(optimizer)
-    settings = {"batch_size": int(batch_size), "clip": clip, "shuffle": bool(shuffle), "tbptt": tbptt}
-    prepared = Data(model.graph_for("train"), data, model.dtype, others=tuple(model.graph.inputs))
+    size, others = int(batch_size), tuple(model.graph.inputs)
+    limit = None if clip is None else float(clip)
+    settings = {"batch_size": size, "clip": limit, "shuffle": bool(shuffle), "tbptt": tbptt}
+    prepared = Data(model.graph_for("loss"), data, model.dtype, others, size).check_masks()
     session = _Session(model, prepared, validation, chosen, {**settings, "patience": patience})
     if validation is not None:
-        Data(model.graph_for("evaluate"), validation, model.dtype, others=tuple(model.graph.inputs))
-    if checkpoint is not None:
-        folder = Path(checkpoint).parent
-        if not folder.is_dir():
-            raise BlocksError(f"there is no folder {os.fspath(folder)!r} for the checkpoint")
-        if resume and Path(checkpoint).exists():
-            session.resume(checkpoint)
+        known = Data(model.graph_for("loss"), validation, model.dtype, others, size).check_masks()
+        model.terms(session.time or None).pieces_fit(known.samples > size)
+    if autosave is not None and resume and Path(autosave).exists():
+        session.resume(autosave)
     if not (resume and session.at.step):
         model.history = History()
+    chosen.check_rates(session.at.step, epochs * session.updates_per_epoch())
 
     with _stop_requested() as stop, bar(progress, session.updates_per_epoch() * epochs, session.at.step) as report:
+        done = False
         while session.at.epoch < epochs and not session.at.stopped:
             for loss in session.run_epoch():
                 done = loss is not None and callback is not None and callback(model.history.steps[-1]) is True
                 interrupted = bool(stop)
-                if checkpoint is not None and (interrupted or session.at.step % every == 0):
-                    session.save(checkpoint)
+                if autosave is not None and (interrupted or session.at.step % autosave_every == 0):
+                    session.save(autosave)
                 if interrupted:
                     raise KeyboardInterrupt
                 report(loss)
                 if done:
-                    return model.history
-            session.end_epoch()
-            if checkpoint is not None:
-                session.save(checkpoint)
+                    break
+            else:
+                session.end_epoch()
+            if autosave is not None and not done:
+                session.save(autosave)
+            if done:
+                break
     if patience is not None and session.best_weights:
         model.weights = {k: v.astype(model.dtype, copy=False) for k, v in session.best_weights.items()}
     return model.history
+
+
+RENAMED = {"checkpoint": "autosave", "every": "autosave_every"}
+OPTIONS = (
+    "epochs", "batch_size", "optimizer", "clip", "tbptt", "validation", "patience", "shuffle", "autosave",
+    "autosave_every", "resume", "progress", "callback",
+)  # fmt: skip
+
+
+def _check_names(unknown: Mapping[str, Any]) -> None:
+    """Raises BlocksError for options that `fit` does not have, or has under another name now."""
+    for name, value in unknown.items():
+        if name in RENAMED:
+            hint = "" if name == "every" else "; to keep few states in memory: Model(..., checkpoint='sqrt')"
+            raise BlocksError(f"fit({name}={value!r}) is {RENAMED[name]}= now, the file of a run{hint}")
+        raise BlocksError(f"fit has no option {name!r}{nearest(name, OPTIONS)}; it has {', '.join(OPTIONS)}")
 
 
 @contextmanager

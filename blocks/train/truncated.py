@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import BlocksError
+from ..errors import BlocksError, made
 from ..graph import Graph, Node, apply
 from ..ops.leaves import make_input
 from ..ops.loop import FINAL, loop_op, pick
 from ..ops.loss import weighted_mean
 from ..ops.shape import mean
-from .data import Arrays, mask_inputs
+from .data import Arrays, is_whole
 
 WINDOW = "steps that count"  # the input that weighs the losses of a window's steps
 
@@ -48,16 +48,17 @@ def parse_tbptt(tbptt: int | tuple[int, int] | None) -> tuple[int, int] | None:
     if tbptt is None:
         return None
     pair = tuple(tbptt) if isinstance(tbptt, tuple | list) else (tbptt, tbptt)
-    if len(pair) != 2 or any(not isinstance(k, int) or isinstance(k, bool) or k < 1 for k in pair):
+    if len(pair) != 2 or any(not is_whole(k) or k < 1 for k in pair):
         raise BlocksError(f"tbptt is a number of steps or a pair (k1, k2) of them, 1 or more; not {tbptt!r}")
-    return pair[0], pair[1]
+    return int(pair[0]), int(pair[1])
 
 
-def carried_states(graph: Graph) -> dict[str, Node]:
+def carried_states(graph: Graph, strict: bool = False) -> dict[str, Node]:
     """The name of each initial state that may be fed → the wire of the same state after the last step.
 
     Raises BlocksError for a state that cannot be carried over: of a loop that runs backwards in time, or
-    of a cell that is scanned twice.
+    of a cell that is scanned twice; with `strict` also of one that begins with a wire of its own, which
+    each chunk would begin with.
     """
     finals: dict[str, Node] = {}
     for node in graph.order():
@@ -67,6 +68,10 @@ def carried_states(graph: Graph) -> dict[str, Node]:
         for state in node.attrs["states"]:
             wire = wires[state]
             if wire.role != "initial":
+                if strict:
+                    raise BlocksError(
+                        f"the state {state!r} begins with {made(wire)}; so would every chunk: it cannot be carried over"
+                    )
                 continue
             if node.attrs["reverse"]:
                 raise BlocksError(
@@ -113,8 +118,3 @@ def slice_time(graph: Graph, feeds: Mapping[str, np.ndarray], time: str, start: 
         elif name in known:
             out[name] = array
     return out
-
-
-def all_masked(graph: Graph, feeds: Mapping[str, np.ndarray]) -> bool:
-    """Whether a mask of these feeds lets nothing through: then there is nothing to do."""
-    return any(name in feeds and not np.any(feeds[name]) for name in mask_inputs(graph))
