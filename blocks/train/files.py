@@ -61,11 +61,11 @@ def check_writable(path: Any) -> None:
     if not isinstance(path, str | os.PathLike):
         raise BlocksError(f"autosave is the name of a file, not {path!r}")
     place = Path(path)
-    if place.is_dir():
-        raise BlocksError(f"{os.fspath(path)!r} is a folder; give the name of a file")
-    if not place.parent.is_dir():
-        raise BlocksError(f"there is no folder {os.fspath(place.parent)!r} for the file {place.name!r}")
     try:
+        if place.is_dir():
+            raise BlocksError(f"{os.fspath(path)!r} is a folder; give the name of a file")
+        if not place.parent.is_dir():
+            raise BlocksError(f"there is no folder {os.fspath(place.parent)!r} for the file {place.name!r}")
         with open(partial := partial_name(place), "xb"):
             pass
         partial.unlink()
