@@ -16,7 +16,7 @@ from .graph import Graph, Node, Shape, Wire, as_node, rebuild, show_shape, stamp
 from .ops.elementwise import where
 from .ops.leaves import check_name, check_shape, input_op, make_input, make_parameter, parameter_op
 from .ops.loop import FINAL, NEXT, loop, pick
-from .ops.loss import as_mask
+from .ops.loss import as_mask, hold
 from .ops.shape import ZERO, broadcast, zeros
 
 
@@ -301,7 +301,11 @@ def scan(
     outputs = substitute(cell.graph.outputs, mapping)
     if mask is not None:
         port, outputs = _masked(cell, outputs, mask, time)
-        sequences[port] = as_mask(mask)
+        admitted = as_mask(mask)
+        # A masked step changes nothing, but it is computed: with the values of an admitted step, so that no
+        # division by a padded zero is.
+        sequences = {k: hold(v, admitted) if v.shape[:2] == mask.shape else v for k, v in sequences.items()}
+        sequences[port] = admitted
     node = loop(Graph(outputs), constants, _initial_wires(cell, initial), sequences, cell.outputs, time, bool(reverse))
     stacked = {name: pick(node, name) for name in cell.outputs}
     result = stacked[cell.outputs[0]] if len(stacked) == 1 else stacked

@@ -28,6 +28,7 @@ IDS = np.array([2, 0, 2])
 a, b, c = wire("a", "batch", 4), wire("b", "batch", 4), wire("c", 4)
 i = wire("i", "batch", dtype="int")
 m = wire("m", "batch", dtype="bool")
+keep, KEEP = wire("keep", "batch", 4, dtype="bool"), np.array([[1, 0, 1, 0], [0, 0, 1, 0], [1, 1, 0, 0]], bool)
 TABLE = {
     "add": (bk.add(a, c), {"a": A, "c": C}, lambda: A + C),
     "subtract": (a - b, {"a": A, "b": B}, lambda: A - B),
@@ -74,6 +75,7 @@ TABLE = {
     "cross_entropy": (bk.losses.cross_entropy(a * b, i), {"a": A, "b": B, "i": IDS}, None),
     "mask": (bk.losses.squared_error(a, b, mask=m), {"a": A, "b": B, "m": np.array([True, False, True])},
              lambda: ((A - B)[[0, 2]] ** 2).mean()),
+    "hold": (bk.where(keep, bk.graph.apply("hold", a, keep), 0.0) ** 2, {"a": A, "keep": KEEP}, lambda: np.where(KEEP, A, 0) ** 2),
     "weighted_mean": (bk.graph.apply("weighted_mean", a * a, wire("v", "batch", 1)), {"a": A, "v": positive(3, 1)}, None),
     "constant": (a * np.arange(4.0) + 2, {"a": A}, lambda: A * np.arange(4.0) + 2),
     "input": (a * a, {"a": A}, lambda: A * A),

@@ -101,6 +101,8 @@ def make_input(name: str, shape: Shape, dtype: str, role: str, default: str | No
 def make_parameter(name: str, shape: Shape, init: Any) -> Node:
     """A parameter node with its recipe for first weights."""
     check_name(name, "a parameter")
+    if isinstance(init, np.number):
+        init = init.item()
     if isinstance(init, list | tuple | np.ndarray):
         init = np.array(init, dtype=float)
         init.flags.writeable = False
