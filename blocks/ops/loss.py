@@ -34,6 +34,7 @@ mask_op = Op(
     None,
     True,
     kind="other",
+    sign="",
 )
 
 

@@ -152,6 +152,7 @@ size_op: Op = Op(
     lambda run, *, dims: np.asarray(math.prod(run.shape(dims)), dtype=run.dtype),
     dynamic=True,
     kind="leaf",
+    sign="",
 )
 
 
@@ -181,6 +182,7 @@ broadcast: Op = Op(
     lambda g, y, x: (g,),
     dynamic=True,
     kind="view",
+    sign="",
 )
 
 
@@ -204,6 +206,7 @@ reshape: Op = Op(
     lambda nodes, attrs: (nodes, {"shape": _check_wire_shape(attrs["shape"])}),
     True,
     kind="view",
+    sign="",
 )
 
 
@@ -226,6 +229,7 @@ moveaxis: Op = Op(
     lambda g, y, x: (moveaxis(g, source=y.attrs["destination"], destination=y.attrs["source"]),),
     _prepare_moveaxis,
     kind="view",
+    sign="",
 )
 
 
