@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 import blocks as bk
-from blocks.draw.diagram import diagram_of
-from blocks.draw.layout import layout
+from blocks.draw.diagram.cell import diagram_of
+from blocks.draw.formats.strokes import strokes
+from blocks.draw.layout.cell import layout
 from blocks.draw.scene import Scene, Shape, Wire
-from blocks.draw.strokes import strokes
 from blocks.draw.text import LINE_HEIGHT, extent
 
 EPS = 1e-6

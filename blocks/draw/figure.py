@@ -15,11 +15,11 @@ import graphviz
 
 from ..errors import BlocksError
 from ..files import write_whole
-from . import export
-from .dotfile import to_dot
+from .formats import export
+from .formats.dotfile import to_dot
+from .formats.tikz import tikz
 from .scene import Scene
 from .themes import Theme
-from .tikz import tikz
 
 if TYPE_CHECKING:
     import networkx

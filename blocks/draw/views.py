@@ -10,23 +10,23 @@ from typing import Any
 from ..equations import equations
 from ..errors import BlocksError, WiringError, nearest
 from ..graph import Graph, Node
-from .diagram import diagram_of
-from .elements import Diagram, is_cell
-from .emphasis import Wanted, emphasise
+from .diagram.cell import diagram_of
+from .diagram.elements import Diagram, is_cell
+from .diagram.groups import fold as fold_groups
+from .diagram.groups import framed, members
 from .figure import Figure
-from .gradients import reversed_scene
-from .groups import fold as fold_groups
-from .groups import framed, members
-from .labels import with_shapes
-from .layered import layered, wrong_wires
-from .layout import layout
-from .opened import opened
-from .panels import panels
-from .route import Unroutable
+from .layers.emphasis import Wanted, emphasise
+from .layers.gradients import reversed_scene
+from .layers.labels import with_shapes
+from .layers.opened import opened
+from .layers.panels import panels
+from .layers.unrolled import unrolled
+from .layers.values import computed, gradient_values, legend, with_values
+from .layout.cell import layout
+from .layout.layered import layered, wrong_wires
+from .layout.route import Unroutable
 from .scene import Scene
 from .themes import theme as theme_of
-from .unrolled import unrolled
-from .values import computed, gradient_values, legend, with_values
 
 LARGEST = 120  # elements; a larger graph is drawn in layers
 LABEL_ROOM, SUM_ROOM = 9.0, 9.0

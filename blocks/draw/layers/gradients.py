@@ -10,12 +10,12 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from ..grad import backward
-from ..graph import Graph, Node
-from ..ops.leaves import make_input
-from .elements import Diagram
-from .scene import Dot, Point, Scene, Shape, Wire, on_piece, ways_from
-from .text import line
+from ...grad import backward
+from ...graph import Graph, Node
+from ...ops.leaves import make_input
+from ..diagram.elements import Diagram
+from ..scene import Dot, Point, Scene, Shape, Wire, on_piece, ways_from
+from ..text import line
 
 SUM = 9.0
 

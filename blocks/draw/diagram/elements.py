@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..graph import Graph, Node, subgraphs
-from ..ops.loop import NEXT
-from .text import Line
+from ...graph import Graph, Node, subgraphs
+from ...ops.loop import NEXT
+from ..text import Line
 
 SYMBOLS = {
     "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "negative": "−", "sigm": "σ", "matmul": "·",

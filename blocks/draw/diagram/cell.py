@@ -14,12 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from ..equations import equations
-from ..errors import BlocksError
-from ..graph import Graph, Node, show_shape
-from ..ops.loop import NEXT
+from ...equations import equations
+from ...errors import BlocksError
+from ...graph import Graph, Node, show_shape
+from ...ops.loop import NEXT
+from ..text import Line, Run, clip, line, value_at
 from .elements import INFIX, SILENT, SYMBOLS, Diagram, Element, Link, calls, conveyors, owners
-from .text import Line, Run, clip, line, value_at
 
 MOST_ENTRIES = 3  # a shape has four sides, and one of them is its exit
 

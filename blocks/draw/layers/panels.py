@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .layered import fit
-from .scene import Scene, Shape
-from .text import extent, line
+from ..layout.layered import fit
+from ..scene import Scene, Shape
+from ..text import extent, line
 
 APART, CAPTION = 26.0, 12.0
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
-from .scene import Frame, Point, Scene, Shape, Wire
+from ..scene import Frame, Point, Scene, Shape, Wire
+from ..text import SUBSCRIPT, Line
+from ..themes import Theme
 from .strokes import strokes
-from .text import SUBSCRIPT, Line
-from .themes import Theme
 
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",

@@ -11,13 +11,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-from ..graph import Node, show_shape
-from .elements import Diagram, Element
+from ...graph import Node, show_shape
+from ..diagram.elements import Diagram, Element
+from ..scene import Dot, Frame, Point, Scene, Shape, Wire
+from ..text import extent
 from .layered import fit
 from .place import INPUTS, LEFT, OUTPUTS, RIGHT, place
 from .route import Net, Routes, Vertex, route
-from .scene import Dot, Frame, Point, Scene, Shape, Wire
-from .text import extent
 
 CIRCLE, RING = 24.0, 9.0
 WIDE, BESIDE, TRACK = 22.0, 14.0, 10.0  # column to column, column to track, track to track

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ..errors import BlocksError
-from .elements import Diagram
-from .layered import fit
-from .scene import Frame, Point, Scene, Shape, Wire, corners
-from .text import Line, clip, extent, line, step_text
+from ...errors import BlocksError
+from ..diagram.elements import Diagram
+from ..layout.layered import fit
+from ..scene import Frame, Point, Scene, Shape, Wire, corners
+from ..text import Line, clip, extent, line, step_text
 
 CLOSED, GAP, BETWEEN = 64.0, 44.0, 34.0  # widths of a closed step and of a gap; the way between two steps
 MOST = 7  # steps that are drawn without being asked to draw all

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..errors import BlocksError, nearest
+from ...errors import BlocksError, nearest
+from ..layers.labels import free_place
+from ..scene import Frame, Scene
+from ..text import Line, clip, line
 from .elements import Element, Link
-from .labels import free_place
-from .scene import Frame, Scene
-from .text import Line, clip, line
 
 PAD = 7.0
 

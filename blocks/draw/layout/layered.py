@@ -14,13 +14,13 @@ from dataclasses import replace
 
 import graphviz
 
-from ..errors import BlocksError, WiringError, nearest
-from ..graph import Graph, Node, show_shape, subgraphs
-from ..ops.loop import FINAL, NEXT
-from .elements import SYMBOLS
-from .emphasis import Wanted
-from .scene import Frame, Point, Scene, Shape, Wire
-from .text import Line, Run, clip, extent, line, value_at
+from ...errors import BlocksError, WiringError, nearest
+from ...graph import Graph, Node, show_shape, subgraphs
+from ...ops.loop import FINAL, NEXT
+from ..diagram.elements import SYMBOLS
+from ..layers.emphasis import Wanted
+from ..scene import Frame, Point, Scene, Shape, Wire
+from ..text import Line, Run, clip, extent, line, value_at
 
 MARGIN = 8.0
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BlocksError, nearest
-from ..graph import Graph, Node
-from ..interpret import run
-from .elements import Diagram
+from ...errors import BlocksError, nearest
+from ...graph import Graph, Node
+from ...interpret import run
+from ..diagram.elements import Diagram
+from ..scene import Scene, Wire
+from ..text import line
+from ..themes import Theme
 from .gradients import cotangents
 from .labels import SIZE, with_labels
-from .scene import Scene, Wire
-from .text import line
-from .themes import Theme
 
 FEW = 4  # numbers that are written out
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .elements import Diagram, Element
+from ..diagram.elements import Diagram, Element
 
 Place = tuple[float, float]
 Piece = tuple[Place, Place]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..errors import BlocksError, nearest
-from ..graph import Graph, Node, substitute
-from ..ops.leaves import make_input
-from .diagram import diagram_of
-from .elements import calls
-from .layout import layout
-from .scene import Scene
+from ...errors import BlocksError, nearest
+from ...graph import Graph, Node, substitute
+from ...ops.leaves import make_input
+from ..diagram.cell import diagram_of
+from ..diagram.elements import calls
+from ..layout.cell import layout
+from ..scene import Scene
 
 
 def opened(graph: Graph, brick: str) -> Scene:

@@ -10,7 +10,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from .scene import Scene
+from ..scene import Scene
 
 if TYPE_CHECKING:
     import networkx

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from ..errors import BlocksError, nearest
-from ..graph import Node
-from .elements import Diagram
-from .scene import Scene, ways_from
+from ...errors import BlocksError, nearest
+from ...graph import Node
+from ..diagram.elements import Diagram
+from ..scene import Scene, ways_from
 
 Wanted = str | Iterable[str] | Callable[[Node], bool] | None
 

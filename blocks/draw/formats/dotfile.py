@@ -10,10 +10,10 @@ import html
 
 import graphviz
 
-from .scene import Frame, Point, Scene, Shape, Wire
+from ..scene import Frame, Point, Scene, Shape, Wire
+from ..text import LINE_HEIGHT, SUBSCRIPT, Line, extent
+from ..themes import Theme
 from .strokes import shortened, strokes
-from .text import LINE_HEIGHT, SUBSCRIPT, Line, extent
-from .themes import Theme
 
 FONT = "Helvetica,Arial,DejaVu Sans,sans-serif"
 ARROW = 6.0
