@@ -13,10 +13,11 @@ from ..graph import Graph, Node
 from .diagram.cell import diagram_of
 from .diagram.elements import Diagram, is_cell
 from .diagram.groups import fold as fold_groups
-from .diagram.groups import framed, members
+from .diagram.groups import members
 from .figure import Figure
 from .layers.emphasis import Wanted, emphasise
 from .layers.gradients import reversed_scene
+from .layers.groups import framed
 from .layers.labels import with_shapes
 from .layers.opened import opened
 from .layers.panels import panels

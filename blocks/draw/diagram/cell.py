@@ -187,11 +187,11 @@ class _Builder:
         for element in list(self.elements.values()):  # a bar, too, has few sides
             while element.kind == "merge" and len(element.entries) > MOST_ENTRIES:
                 bar = self.bar(element.entries[:MOST_ENTRIES])
-                element.entries = [Link(bar.key, element.entries[0].node, True), *element.entries[MOST_ENTRIES:]]
+                element.entries = [Link(bar.key, element.entries[0].node), *element.entries[MOST_ENTRIES:]]
         for element in list(self.elements.values()):
             if element.kind != "merge" and len(element.entries) > MOST_ENTRIES:
                 bar = self.bar(element.entries[1:])
-                element.entries = [element.entries[0], Link(bar.key, element.entries[1].node, True)]
+                element.entries = [element.entries[0], Link(bar.key, element.entries[1].node)]
 
     def merge_one(self, sources: frozenset[str], loose: dict[str, frozenset[str]]) -> None:
         users = [self.elements[key] for key, wires in loose.items() if sources <= wires]
@@ -202,7 +202,7 @@ class _Builder:
         bar = self.bar(list(first.values()))
         for element in users:
             rest = [link for link in element.entries if link.source not in sources]
-            element.entries = [Link(bar.key, bar.nodes[0], True), *rest]
+            element.entries = [Link(bar.key, bar.nodes[0]), *rest]
 
     def bar(self, entries: list[Link]) -> Element:
         names = [self.elements[link.source].name for link in entries]

@@ -31,7 +31,6 @@ class Element:
     nodes: list[Node] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     entries: list[Link] = field(default_factory=list)
-    lane: int | None = None
     shared: bool = False
 
 
@@ -41,7 +40,6 @@ class Link:
 
     source: str
     node: Node
-    merged: bool = False
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A scene as DOT, with every position given: what Graphviz then renders (engine ``nop2``).
+"""A painting as DOT, with every position given: what Graphviz then renders (engine ``nop2``).
 
 Names come from users and files. Identifiers are our own; labels are HTML-like and escaped as XML; tooltips
 are quoted strings and escaped as such.
@@ -10,10 +10,10 @@ import html
 
 import graphviz
 
-from ..scene import Frame, Point, Scene, Shape, Wire
-from ..text import LINE_HEIGHT, SUBSCRIPT, Line, extent
-from ..themes import Theme
-from .strokes import shortened, strokes
+from ..scene import Point
+from ..text import SUBSCRIPT, Line
+from .paint import LINE, Area, Painting, Stroke, Words
+from .strokes import shortened
 
 FONT = "Helvetica,Arial,DejaVu Sans,sans-serif"
 ARROW = 6.0
@@ -24,35 +24,33 @@ _FORMS = {
     "text": ("none", ""),
     "pill": ("box", "filled,rounded"),
     "box": ("box", "filled,rounded"),
+    "ground": ("box", "filled"),
 }
 
 
-def to_dot(scene: Scene, theme: Theme) -> graphviz.Digraph:
-    """The scene as a `graphviz.Digraph`."""
+def to_dot(painting: Painting) -> graphviz.Digraph:
+    """The painting as a `graphviz.Digraph`."""
     dot = graphviz.Digraph("blocks", engine="neato")
-    box = f"0,0,{_n(scene.width)},{_n(scene.height)}"
-    dot.attr("graph", bb=box, pad="0", margin="0", bgcolor=theme.background, splines="true", notranslate="true")
+    width, height, ground = painting.width, painting.height, painting.ground
+    box = f"0,0,{_n(width)},{_n(height)}"
+    dot.attr("graph", bb=box, pad="0", margin="0", bgcolor=ground, splines="true", notranslate="true")
     dot.attr("graph", fontname=FONT, outputorder="nodesfirst", id="figure")
     dot.attr("node", fontname=FONT, fixedsize="shape", penwidth="1.1", label="", shape="box", margin="0")
-    dot.attr("edge", fontname=FONT, penwidth="1.2", arrowsize="0.6")
-    ground, middle = theme.background, (scene.width / 2, scene.height / 2)  # it makes the canvas as large as the scene
-    _node(dot, "ground", *middle, scene.width, scene.height, "box", "filled", ground, ground, "ground", scene.title, "")
-    for frame in scene.frames:
-        _frame(dot, frame, theme)
-    for shape in scene.shapes:
-        _shape(dot, shape, theme)
-    for wire, way in strokes(scene):
-        _wire(dot, wire, way, theme)
-    for number, d in enumerate(scene.dots):
-        colour = theme.wire if d.lit else theme.faded_wire
-        _node(dot, f"fork{number}", d.x, d.y, 4.4, 4.4, "circle", "filled", colour, colour, "fork", "a fork", "")
-    for number, wire in enumerate(w for w in scene.wires if w.label and w.label_at):
-        assert wire.label is not None and wire.label_at is not None
-        x, y = wire.label_at
-        colour = theme.text if wire.lit else theme.faded[2]
-        w, h = wire.label.width + 8, wire.label.size * LINE_HEIGHT + 8
-        label = _html((wire.label,), colour)
-        _node(dot, f"label{number}", x, y, w, h, "none", "", colour, colour, "shape", wire.tooltip, label)
+    dot.attr("edge", fontname=FONT, penwidth=_n(LINE), arrowsize="0.6")
+    middle = (width / 2, height / 2)  # the ground makes the canvas as large as the scene
+    _area(dot, Area("ground", "ground", *middle, width, height, ground, ground, "ground", painting.title))
+    for area, caption in painting.frames:
+        _area(dot, area)
+        if caption:
+            _words(dot, caption, area.edge)
+    for area in painting.shapes:
+        _area(dot, area)
+    for stroke in painting.strokes:
+        _stroke(dot, stroke)
+    for area in painting.forks:
+        _area(dot, area)
+    for words in painting.labels:
+        _words(dot, words, words.ink)
     return dot
 
 
@@ -61,51 +59,35 @@ def quoted(text: str) -> str:
     return graphviz.escape(text)
 
 
-def _frame(dot: graphviz.Digraph, frame: Frame, theme: Theme) -> None:
-    fill, edge = theme.frames[frame.kind]
-    if not frame.lit:
-        fill, edge = theme.faded[0], theme.faded[1]
-    x, y = frame.x + frame.w / 2, frame.y + frame.h / 2
-    _node(dot, frame.key, x, y, frame.w, frame.h, "box", "filled,rounded", fill, edge, "frame", frame.tooltip, "")
-    if frame.lines:
-        w, h = extent(frame.lines)
-        label = _html(frame.lines, theme.text if frame.lit else theme.faded[2])
-        key, tip = f"{frame.key}-label", frame.tooltip
-        _node(dot, key, *frame.label_at, w + 8, h + 8, "none", "", edge, edge, "caption", tip, label)
+def _area(dot: graphviz.Digraph, area: Area) -> None:
+    form, style = _FORMS[area.form]
+    _node(dot, area, form, style + ",bold" * area.bold, area.fill, area.edge, _html(area.lines, area.ink))
 
 
-def _shape(dot: graphviz.Digraph, shape: Shape, theme: Theme) -> None:
-    fill, edge, text = theme.shapes[shape.kind] if shape.lit else theme.faded
-    label = _html(shape.lines, text)
-    form, style = _FORMS[shape.form]
-    classes = " ".join([shape.kind, *(["shared"] if shape.shared else []), *([] if shape.lit else ["faded"])])
-    if shape.shared and shape.form == "box":
-        style += ",bold"
-    _node(dot, shape.key, shape.x, shape.y, shape.w, shape.h, form, style, fill, edge, classes, shape.tooltip, label)
+def _words(dot: graphviz.Digraph, words: Words, colour: str) -> None:
+    _node(dot, words, "none", "", colour, colour, _html(words.lines, words.ink))
 
 
 def _node(
-    dot: graphviz.Digraph, key: str, x: float, y: float, w: float, h: float, form: str, style: str,
-    fill: str, edge: str, classes: str, tooltip: str, label: str,
+    dot: graphviz.Digraph, what: Area | Words, form: str, style: str, fill: str, edge: str, label: str
 ) -> None:  # fmt: skip
     dot.node(
-        key, label, pos=f"{_n(x)},{_n(y)}", width=_n(w / 72), height=_n(h / 72), shape=form, style=style,
-        fillcolor=fill, color=edge, id=key, tooltip=quoted(tooltip) or " ", **{"class": classes},
+        what.key, label, pos=_at((what.x, what.y)), width=_n(what.w / 72), height=_n(what.h / 72), shape=form,
+        style=style, fillcolor=fill, color=edge, id=what.key, tooltip=quoted(what.tooltip) or " ",
+        **{"class": what.classes},
     )  # fmt: skip
 
 
-def _wire(dot: graphviz.Digraph, wire: Wire, way: list[Point], theme: Theme) -> None:
-    base = {"conveyor": theme.conveyor, "gradient": theme.gradient, "wrong": theme.wrong}.get(wire.kind, theme.wire)
-    colour = (wire.paint or base) if wire.lit else theme.faded_wire
-    width = {"conveyor": "2.2", "bus": "2"}.get(wire.kind, "1.2")
-    ends = ""
-    if wire.arrow:
+def _stroke(dot: graphviz.Digraph, stroke: Stroke) -> None:
+    ends, way = "", stroke.way
+    if stroke.arrow:
         ends, way = f"e,{_at(way[-1])} ", shortened(way, ARROW)
-    pos = ends + " ".join(_at(p) for p in way)
+    tooltip = quoted(stroke.tooltip)
     dot.edge(
-        wire.source, wire.target, pos=pos, color=colour, penwidth=width, id=f"wire-{wire.key}",
-        arrowhead="normal" if wire.arrow else "none", tooltip=quoted(wire.tooltip), edgetooltip=quoted(wire.tooltip),
-        style="dashed" if wire.dashed else "solid", **{"class": wire.kind if wire.lit else f"{wire.kind} faded"},
+        stroke.source, stroke.target, pos=ends + " ".join(_at(p) for p in way), color=stroke.ink,
+        penwidth=_n(stroke.width), id=f"wire-{stroke.key}", arrowhead="normal" if stroke.arrow else "none",
+        tooltip=tooltip, edgetooltip=tooltip, style="dashed" if stroke.dashed else "solid",
+        **{"class": stroke.classes},
     )  # fmt: skip
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..layout.layered import fit
-from ..scene import Scene, Shape
+from ..scene import Scene, Shape, fit
 from ..text import extent, line
 
 APART, CAPTION = 26.0, 12.0

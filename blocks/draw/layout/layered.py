@@ -19,10 +19,8 @@ from ...graph import Graph, Node, show_shape, subgraphs
 from ...ops.loop import FINAL, NEXT
 from ..diagram.elements import SYMBOLS
 from ..layers.emphasis import Wanted
-from ..scene import Frame, Point, Scene, Shape, Wire
+from ..scene import Frame, Point, Scene, Shape, Wire, fit
 from ..text import Line, Run, clip, extent, line, value_at
-
-MARGIN = 8.0
 
 
 def layered(graph: Graph, wanted: Wanted = None, bricks: bool = True, shapes: bool = False, title: str = "") -> Scene:
@@ -57,9 +55,7 @@ def wrong_wires(error: WiringError) -> Scene:
     lines = (line(clip(error.op or "wiring"), 13), *(line(row, 8) for row in textwrap.wrap(message, 48)))
     w, h = extent(lines)
     key = painter.fresh()
-    painter.shapes[key] = Shape(
-        key, "wrong", "box", error.op, 0, 0, w + 16, h + 10, lines, str(error), frozenset({error.op})
-    )
+    painter.shapes[key] = Shape(key, "wrong", "box", error.op, 0, 0, w + 16, h + 10, lines, str(error))
     painter.dot.node(key, width=f"{(w + 16) / 72:.4f}", height=f"{(h + 10) / 72:.4f}")
     painter.with_shapes = True
     for number, node in enumerate(error.operands, 1):
@@ -203,9 +199,7 @@ class _Painter:
         )
         lit = self.all or bool({name, node.brick or ""} & self.wanted) or bool(self.test and self.test(node))
         tip = f"{name}: {node.op.formula}, {show_shape(node.shape)}"
-        self.shapes[key] = Shape(
-            key, kind, form, name, 0, 0, width, height, lines, tip, frozenset({name}), (name,), lit=lit
-        )
+        self.shapes[key] = Shape(key, kind, form, name, 0, 0, width, height, lines, tip, (name,), lit=lit)
         dot.node(key, width=f"{width / 72:.4f}", height=f"{height / 72:.4f}")
         return key
 
@@ -247,21 +241,6 @@ class _Painter:
             text = line(clip(label, 60), 9)
             frames.append(Frame(key, "group", x0, y0, max(x1 - x0, text.width + 20), y1 - y0, (text,), label))
         return fit(Scene(0, 0, tuple(placed), tuple(wires), tuple(frames), (), title, description or title))
-
-
-def fit(scene: Scene) -> Scene:
-    """The scene moved so that its smallest corner is at (0, 0), with a margin all around."""
-    points = [p for s in scene.shapes for p in ((s.left, s.bottom), (s.right, s.top))]
-    points += [p for f in scene.frames for p in ((f.x, f.y), (f.x + f.w, f.y + f.h))]
-    points += [p for w in scene.wires for p in (*w.points, *w.curve)]
-    for w in scene.wires:
-        if w.label and w.label_at:
-            half = w.label.width / 2
-            points += [(w.label_at[0] - half, w.label_at[1] - 6), (w.label_at[0] + half, w.label_at[1] + 6)]
-    x0, y0 = min(x for x, _ in points), min(y for _, y in points)
-    x1, y1 = max(x for x, _ in points), max(y for _, y in points)
-    moved = scene.moved(MARGIN - x0, MARGIN - y0)
-    return replace(moved, width=x1 - x0 + 2 * MARGIN, height=y1 - y0 + 2 * MARGIN)
 
 
 def _frame_box(laid: object, key: str) -> list[str]:
