@@ -213,6 +213,8 @@ VIEWS = {
 @pytest.mark.parametrize("options", VIEWS.values(), ids=VIEWS)
 @pytest.mark.parametrize("make", [bk.cells.srn, bk.cells.lstm, bk.cells.gru, bk.cells.book_lstm, *UNUSUAL])
 def test_views(make: Callable[[int, int], bk.Cell], options: dict[str, Any]) -> None:
+    if "fold" in options and make is not stacked:
+        return  # there is no cell inside
     check(make(5, 5).draw(**options).scene)
 
 

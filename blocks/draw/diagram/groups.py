@@ -53,6 +53,8 @@ def fold(elements: dict[str, Element], wanted: Iterable[str] | None = None) -> d
     name that no group has."""
     groups = members(elements)
     names = list(groups) if wanted is None else list(wanted)
+    if not names:
+        raise BlocksError("fold: there is no named cell inside this one to draw as one box")
     for name in names:
         if name not in groups:
             known = ", ".join(groups) or "none"
