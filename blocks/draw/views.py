@@ -18,8 +18,9 @@ from .diagram.cell import diagram_of
 from .diagram.elements import Diagram, Element, is_cell
 from .diagram.groups import fold as fold_groups
 from .diagram.groups import members
+from .diagram.network import network_of, network_of_error
 from .figure import Figure
-from .layers.emphasis import Wanted, emphasise
+from .layers.emphasis import Wanted, emphasise, emphasise_layers
 from .layers.gradients import reversed_scene
 from .layers.groups import framed
 from .layers.labels import with_shapes
@@ -28,9 +29,10 @@ from .layers.panels import panels
 from .layers.unrolled import unrolled
 from .layers.values import computed, gradient_values, legend, with_values
 from .layout.cell import layout
-from .layout.layered import layered, wrong_wires
+from .layout.layered import layered
 from .layout.route import Unroutable
 from .scene import Scene
+from .text import clip
 from .themes import Theme
 from .themes import theme as theme_of
 
@@ -133,14 +135,17 @@ def draw(
         except Unroutable:
             obstacle = "it has so many wires that there is no way for all"
         _check(given, obstacle)
-    scene = layered(graph, highlight, bricks, shapes)
+    network = network_of(graph, bricks)
+    scene = layered(network, shapes, clip(f"graph with the outputs {', '.join(graph.outputs)}", 90))
+    scene = emphasise_layers(scene, network, highlight)
     return Figure(replace(scene, title=title or scene.title), colours)
 
 
 def draw_error(error: WiringError, theme: str = "classic") -> Figure:
     """A `Figure` of a wiring error: the operands as far as they were built, and the operation that does not
     take them, with the wires between them marked and their shapes written on them."""
-    return Figure(wrong_wires(error), theme_of(theme))
+    scene = layered(network_of_error(error), title="a wiring error", description=str(error))
+    return Figure(scene, theme_of(theme))
 
 
 # --- which options go together -------------------------------------------------------------------
