@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 
-from .graph import Graph, Node
+from .graph import FED, Graph, Node
 from .notation import ATOM, Formula, Run, name, plain, write
 from .ops.loop import NEXT
 
@@ -36,7 +36,7 @@ def equation_runs(graph: Graph) -> list[tuple[Run, ...]]:
     for node in graph.order():
         written = _leaf(node) or write(node, [formulas[o] for o in node.operands])
         shared = users.get(node, 0) > 1 and written.strength < ATOM
-        if node.op.name in ("input", "parameter") or not (node in results or node in last_of_brick or shared):
+        if node.op.name in FED or not (node in results or node in last_of_brick or shared):
             formulas[node] = written
             continue
         called = str(node.brick) if node in last_of_brick else results.get(node) or _unused("v", taken)

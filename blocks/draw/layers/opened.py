@@ -31,7 +31,7 @@ def inside(graph: Graph, brick: str) -> Graph:
     outside: dict[Node, Node] = {}
     for node in graph.order():
         for o in node.operands if node in members else ():
-            if o not in members and o.op.name not in ("parameter", "input", "constant"):
+            if o not in members and o.op.kind != "leaf":
                 name = graph.name_of(o) if o not in ends else str(o.brick)
                 outside.setdefault(o, make_input(name, o.shape, o.dtype, role="input"))
     return Graph(substitute({brick: last}, outside))
