@@ -19,7 +19,8 @@ ROOM = 8.0  # around words that stand alone
 
 @dataclass(frozen=True)
 class Area:
-    """A filled form: of a shape with its label, of a frame, of a fork. x and y are its centre."""
+    """A filled form: of a shape with its label, of a frame, of a fork. x and y are its centre; `corners` its
+    lower left and upper right, for formats that want those."""
 
     key: str
     form: str
@@ -34,6 +35,7 @@ class Area:
     lines: tuple[Line, ...] = ()
     ink: str = ""
     bold: bool = False
+    corners: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def paint(scene: Scene, theme: Theme) -> Painting:
 def _frame(frame: Frame, theme: Theme) -> tuple[Area, Words | None]:
     fill, edge = theme.frames[frame.kind]
     x, y = frame.x + frame.w / 2, frame.y + frame.h / 2
-    area = Area(frame.key, "box", x, y, frame.w, frame.h, fill, edge, "frame", frame.tooltip)
+    corners = (frame.x, frame.y, frame.x + frame.w, frame.y + frame.h)
+    area = Area(frame.key, "box", x, y, frame.w, frame.h, fill, edge, "frame", frame.tooltip, corners=corners)
     if not frame.lines:
         return area, None
     w, h = extent(frame.lines)
@@ -119,7 +122,7 @@ def _shape(shape: Shape, theme: Theme) -> Area:
     bold = shape.shared and shape.form == "box"
     return Area(
         shape.key, shape.form, shape.x, shape.y, shape.w, shape.h, fill, edge, classes, shape.tooltip,
-        shape.lines, ink, bold,
+        shape.lines, ink, bold, (shape.left, shape.bottom, shape.right, shape.top),
     )  # fmt: skip
 
 

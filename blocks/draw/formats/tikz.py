@@ -86,10 +86,10 @@ def _document(painting: Painting, body: list[str], paints: dict[str, str]) -> st
 
 def _box(area: Area, radius: int, colour: Colour) -> str:
     bold = ", line width=2bp" if area.bold else ""
+    left, bottom, right, top = map(_p, area.corners)
     return (
         f"\\draw[fill={colour(area.fill)}, draw={colour(area.edge)}, rounded corners={radius}bp{bold}] "
-        f"({_p(area.x - area.w / 2)},{_p(area.y - area.h / 2)}) rectangle "
-        f"({_p(area.x + area.w / 2)},{_p(area.y + area.h / 2)});"
+        f"({left},{bottom}) rectangle ({right},{top});"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from ..scene import Scene, Shape, fit
 from ..text import extent, line
@@ -15,33 +16,32 @@ def panels(scenes: Sequence[Scene], captions: Sequence[str] = (), title: str = "
     them."""
     placed: list[Scene] = []
     captioned: list[Shape] = []
-    x = y = 0.0
     tallest = max(s.height for s in scenes)
-    for number, scene in enumerate(scenes):
-        dx = x
-        dy = y - scene.height if below else (tallest - scene.height) / 2
-        apart = len(scenes) > 1 or any(s.kind == "caption" for s in scene.shapes)
-        placed.append(scene.moved(dx, dy, f"panel{number + 1}-" if apart else ""))
-        if number < len(captions) and captions[number]:
-            text = (line(captions[number], CAPTION),)
-            w, h = extent(text)
-            at = (dx + scene.width / 2, (dy + scene.height if below else tallest) + h / 2 + 2)
-            captioned.append(
-                Shape(f"caption{number + 1}", "caption", "text", captions[number], *at, w + 6, h + 2, text)
-            )
-        if below:
-            y -= scene.height + APART + (2 * CAPTION if captions else 0)
-        else:
-            x += scene.width + APART
+    apart = len(scenes) > 1 or any(s.kind == "caption" for s in scenes[0].shapes)
+    start = 0.0
+    for number, scene in enumerate(scenes, 1):
+        dx, dy = (0.0, start - scene.height) if below else (start, (tallest - scene.height) / 2)
+        placed.append(scene.moved(dx, dy, f"panel{number}-" if apart else ""))
+        if number <= len(captions) and captions[number - 1]:
+            top = dy + scene.height if below else tallest
+            captioned.append(_caption(f"caption{number}", captions[number - 1], dx + scene.width / 2, top))
+        room = 2 * CAPTION if below and captions else 0
+        start += -(scene.height + APART + room) if below else scene.width + APART
     return fit(
         Scene(
             0,
             0,
-            tuple(captioned) + tuple(s for p in placed for s in p.shapes),
-            tuple(w for p in placed for w in p.wires),
-            tuple(f for p in placed for f in p.frames),
-            tuple(d for p in placed for d in p.dots),
+            (*captioned, *chain.from_iterable(p.shapes for p in placed)),
+            tuple(chain.from_iterable(p.wires for p in placed)),
+            tuple(chain.from_iterable(p.frames for p in placed)),
+            tuple(chain.from_iterable(p.dots for p in placed)),
             title or scenes[0].title,
             ". ".join(p.description or p.title for p in placed),
         )
     )
+
+
+def _caption(key: str, text: str, middle: float, bottom: float) -> Shape:
+    lines = (line(text, CAPTION),)
+    w, h = extent(lines)
+    return Shape(key, "caption", "text", text, middle, bottom + h / 2 + 2, w + 6, h + 2, lines)

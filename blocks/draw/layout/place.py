@@ -170,23 +170,21 @@ class _Search:
                         yield x, y
 
     def columns_for(self, key: str, bounds: tuple[float, float], on_lane: bool) -> set[float]:
-        """The columns to try for an element; on a lane also those next to its bounds."""
+        """The columns to try for an element: those near what it is linked to, and halfway to the next ones."""
         own = self.at.get(key)
         alone = own[0] if own and len(self.columns[own[0]]) == 1 else None
-        used = sorted(c for c in self.columns if LEFT < c < RIGHT and c != alone) or [0.0]
+        used = sorted(c for c in self.columns if _inside(c) and c != alone) or [0.0]
         near = {self.at[n][0] for n in (*self.sources[key], *self.users[key]) if n in self.at}
-        near = {c for c in near if LEFT < c < RIGHT} or {used[0]}
-        inner = [b for b in bounds if LEFT < b < RIGHT] if on_lane else []
+        near = set(filter(_inside, near)) or {used[0]}
+        found = {own[0]} if own else set()
         if on_lane:
-            near |= {bounds[0] if bounds[0] > LEFT else used[0], used[-1]}
-        found = {u for c in near for u in used if abs(u - c) <= 2} | near
+            near |= {bounds[0] if _inside(bounds[0]) else used[0], used[-1]}
+            found |= _beside(bounds, used)
         edges = [used[0] - 2, *used, used[-1] + 2]
         for c in near:
-            found |= {(c + _after(edges, c)) / 2, (_before(edges, c) + c) / 2}
-        found |= {(b + next((e for e in edges if e > b), b + 2)) / 2 for b in inner}
-        if len(inner) == 2:
-            found.add((inner[0] + inner[1]) / 2)
-        return found | ({own[0]} if own else set())
+            found |= {c, (c + _after(edges, c)) / 2, (_before(edges, c) + c) / 2}
+            found |= {u for u in used if abs(u - c) <= 2}
+        return found
 
     def bounds(self, key: str, way: list[str]) -> tuple[float, float]:
         """The columns on a lane that an operation must stay between."""
@@ -276,6 +274,19 @@ class _Search:
             if user in self.at:
                 own += self.guess(key, place, user, self.at[user])[1]
         return sum(_cross(p, q) for p in own for q in pieces)
+
+
+def _inside(column: float) -> bool:
+    """Whether a column lies between those of the states' ends."""
+    return LEFT < column < RIGHT
+
+
+def _beside(bounds: tuple[float, float], used: list[float]) -> set[float]:
+    """The columns to the right of the bounds on a lane, and the one in their middle."""
+    inner = [b for b in bounds if _inside(b)]
+    edges = [*used, used[-1] + 2]
+    found = {(b + next((e for e in edges if e > b), b + 2)) / 2 for b in inner}
+    return found | ({(inner[0] + inner[1]) / 2} if len(inner) == 2 else set())
 
 
 def _after(columns: list[float], c: float) -> float:
