@@ -99,6 +99,7 @@ outer: Op = Op(
     lambda g, y, a, b: (matmul(b, transpose(g)), matmul(a, g)),
     _prepare_outer,
     kind="product",
+    sign="⊗",
 )
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from ...graph import Node
-from ...notation import BETWEEN, is_silent, sign_of
+from ...notation import BETWEEN, SUM, is_silent, sign_of
 from ..text import Line, Run, clip
 
-_DRAWN = {
-    "⊙": "×", "/": "÷", "^": "xʸ", "ᵀ": "T", "sum": "Σ", "outer": "⊗", "sqrt": "√", "abs": "|x|", "maximum": "max",
-    "minimum": "min", "greater": ">", "equal": "=", "stop_gradient": "stop", "gather": "row",
-}  # fmt: skip
+_DRAWN = {"⊙": "×", "/": "÷", "^": "xʸ", "ᵀ": "T", "|": "|x|"}
 
 
 def symbol(node: Node) -> str:
@@ -21,7 +18,7 @@ def symbol(node: Node) -> str:
 def symbol_with(node: Node, number: float) -> str:
     """The same with a number that the operation takes, on its side: ``1−``, ``−1``, ``×0.5``."""
     value, sign = f"{number:g}".replace("-", "−"), sign_of(node.op)
-    if sign not in BETWEEN and sign != "^":
+    if sign != "^" and (sign not in BETWEEN or BETWEEN[sign][0] < SUM):
         return f"{symbol(node)} {value}"
     between = sign if sign == "^" else symbol(node)
     return f"{value}{between}" if scalar(node.operands[0]) is not None else f"{between}{value}"
