@@ -10,6 +10,8 @@ the step before. A brick's weights are written without its name. How a line is w
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from collections.abc import Container
 
 from .graph import FED, Graph, Node
 from .notation import ATOM, Formula, Run, name, plain, write
@@ -23,40 +25,60 @@ def equations(graph: Graph) -> list[str]:
 
 def equation_runs(graph: Graph) -> list[tuple[Run, ...]]:
     """The lines as runs of text, which a figure or TeX can set."""
-    users: dict[Node, int] = {}
-    for node in graph.order():
-        for o in node.operands:
-            users[o] = users.get(o, 0) + 1
-    results = {node: output.removeprefix(NEXT) for output, node in reversed(list(graph.outputs.items()))}
-    results |= {graph.outputs[n]: n.removeprefix(NEXT) for n in graph.outputs if n.startswith(NEXT)}
-    last_of_brick = _ends_of_bricks(graph)
-    taken = {str(n.name) for n in graph.order() if n.name} | set(results.values())
+    users = Counter(o for node in graph.order() for o in node.operands)
+    bricks, labels, taken = _names(graph)
+    named = {graph.outputs[n]: label for n, label in reversed(list(labels.items()))}
+    named |= {graph.outputs[n]: label for n, label in labels.items() if n.startswith(NEXT)}
     formulas: dict[Node, Formula] = {}
-    lines: list[tuple[Run, ...]] = []
+    lines: dict[str, tuple[Run, ...]] = {}
+
+    def say(label: str, formula: Formula) -> None:
+        lines[label] = (*name(label).runs, Run(" = "), *formula.runs)
+
     for node in graph.order():
-        written = _leaf(node) or write(node, [formulas[o] for o in node.operands])
-        shared = users.get(node, 0) > 1 and written.strength < ATOM
-        if node.op.name in FED or not (node in results or node in last_of_brick or shared):
-            formulas[node] = written
+        formulas[node] = _leaf(node) or write(node, [formulas[o] for o in node.operands])
+        shared = users[node] > 1 and formulas[node].strength < ATOM
+        if node.op.name in FED or not (node in named or node in bricks or shared):
             continue
-        called = str(node.brick) if node in last_of_brick else results.get(node) or _unused("v", taken)
-        taken.add(called)
-        lines.append(_line(called, written))
-        formulas[node] = name(called)
-        if node in last_of_brick and results.get(node, called) != called:
-            lines.append(_line(results[node], formulas[node]))
+        label = bricks.get(node) or named.get(node) or _unused("v", taken)
+        taken.add(label)
+        say(label, formulas[node])
+        formulas[node] = name(label)
+        if named.get(node, label) != label:
+            say(named[node], formulas[node])
+    for output, label in labels.items():
+        if label not in lines:
+            say(label, formulas[graph.outputs[output]])
+    return list(lines.values())
+
+
+def _names(graph: Graph) -> tuple[dict[Node, str], dict[str, str], set[str]]:
+    """The names of bricks' values and of outputs, and all names that are taken. No name stands for two values:
+    a second call of a brick has a number, and an output that is called like something else says that it is an
+    output."""
+    owner: dict[str, Node] = {str(n.name): n for n in graph.order() if n.op.name in FED and n.role != "state"}
+    bricks: dict[Node, str] = {}
+    for node in _ends_of_bricks(graph):
+        called = f"{node.brick}" if node.step is None else f"{node.brick}({node.step})"
+        bricks[node] = called if called not in owner else _unused(f"{called}_", owner, 2)
+        owner[bricks[node]] = node
+    following = {short: node for n, node in graph.outputs.items() if (short := n.removeprefix(NEXT)) != n}
+    for short, node in following.items():  # a name that a state has, too, is the state's
+        owner.setdefault(short, node)
+    labels: dict[str, str] = {}
     for output, node in graph.outputs.items():
         short = output.removeprefix(NEXT)
-        text = "\n".join(map(plain, lines)) + " "
-        if f"{short} = " not in text:
-            lines.append(_line(short, formulas[node]))
-    return lines
+        own = owner.setdefault(short, node) is node
+        labels[output] = short if own else f"{'output' if short == output else 'next'} {short}"
+    states = {str(n.name) for n in graph.order() if n.role == "state"}
+    return bricks, labels, {*owner, *labels.values(), *states}
 
 
-def _ends_of_bricks(graph: Graph) -> set[Node]:
-    """The nodes whose value leaves their brick."""
-    inside = {o for user in graph.order() for o in user.operands if o.brick == user.brick}
-    return {node for node in graph.order() if node.brick and node.operands and node not in inside}
+def _ends_of_bricks(graph: Graph) -> list[Node]:
+    """The nodes whose value leaves their brick, in order."""
+    inside = {o for user in graph.order() for o in user.operands if (o.brick, o.step) == (user.brick, user.step)}
+    made = [node for node in graph.order() if node.brick and node.operands and node.role != "gradient"]
+    return [node for node in made if node not in inside]
 
 
 def _leaf(node: Node) -> Formula | None:
@@ -68,9 +90,5 @@ def _leaf(node: Node) -> Formula | None:
     return None
 
 
-def _line(called: str, formula: Formula) -> tuple[Run, ...]:
-    return (*name(called).runs, Run(" = "), *formula.runs)
-
-
-def _unused(stem: str, taken: set[str]) -> str:
-    return next(text for i in itertools.count(1) if (text := f"{stem}{i}") not in taken)
+def _unused(stem: str, taken: Container[str], first: int = 1) -> str:
+    return next(text for i in itertools.count(first) if (text := f"{stem}{i}") not in taken)
