@@ -70,6 +70,8 @@ def test_an_option_changes_the_figure_or_is_refused(option: str, kind: str, monk
     if kind == "a cell" or CELL not in OPTIONS[option].taken_by or len(OPTIONS[option].taken_by) > 1:
         if option == "lane":  # another order of the lanes
             assert len(set(views.diagram_of(graph).conveyors) & {"low/C", "high/h"}) == 2
+        if option == "shapes":
+            assert any(w.label and w.label.plain.startswith("(") for w in graph.draw(**options).scene.wires)
         if option == "title":
             assert graph.draw(**options).title == "another title"
         assert digest(graph, **options) != digest(graph, **without)
