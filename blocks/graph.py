@@ -69,7 +69,8 @@ class Op:
       g is the cotangent of the result y. None: no gradient flows there.
     - ``prepare(operands, attrs) -> (operands, attrs)`` normalises both before the node is made.
     - ``kind`` is what it is (see `KINDS`); the compiler, the figures and the targets ask for that, not for names.
-    - ``sign`` is what a figure and a formula write for it, "+", "σ"; its name, where there is none.
+    - ``sign`` is what a figure and a formula write for it, "+", "σ"; its name, where there is
+      none; and "" where it passes its operand on unwritten (see `notation`).
     - ``rows``, target → text: what a target writes for it, ``{"native": "sinf({0})"}``, with its operands in braces.
     """
 

@@ -209,29 +209,29 @@ def _power_vjp(g: Node, y: Node, x: Node, p: Node) -> tuple[Node | None, ...]:
 
 
 # fmt: off
-add: Op      = elementwise("add",      "a + b",   np.add,      lambda g, y, a, b: (g, g), 2)
-subtract: Op = elementwise("subtract", "a - b",   np.subtract, lambda g, y, a, b: (g, -g), 2)
-multiply: Op = elementwise("multiply", "a * b",   np.multiply, lambda g, y, a, b: (g * b, g * a), 2)
-divide: Op   = elementwise("divide",   "a / b",   np.divide,   lambda g, y, a, b: (g / b, -g * y / b), 2)
-power: Op    = elementwise("power",    "a ** b",  np.power,    _power_vjp, 2)
+add: Op      = elementwise("add",      "a + b",   np.add,      lambda g, y, a, b: (g, g), 2, sign="+")
+subtract: Op = elementwise("subtract", "a - b",   np.subtract, lambda g, y, a, b: (g, -g), 2, sign="−")
+multiply: Op = elementwise("multiply", "a * b",   np.multiply, lambda g, y, a, b: (g * b, g * a), 2, sign="⊙")
+divide: Op   = elementwise("divide",   "a / b",   np.divide,   lambda g, y, a, b: (g / b, -g * y / b), 2, sign="/")
+power: Op    = elementwise("power",    "a ** b",  np.power,    _power_vjp, 2, sign="^")
 maximum: Op  = elementwise("maximum",  "the larger of a and b; at a tie both get half the gradient", np.maximum,
-                       lambda g, y, a, b: (g * _half_step(a, b), g * _half_step(b, a)), 2)
+                       lambda g, y, a, b: (g * _half_step(a, b), g * _half_step(b, a)), 2, sign="max")
 minimum: Op  = elementwise("minimum",  "the smaller of a and b; at a tie both get half the gradient", np.minimum,
-                       lambda g, y, a, b: (g * _half_step(b, a), g * _half_step(a, b)), 2)
+                       lambda g, y, a, b: (g * _half_step(b, a), g * _half_step(a, b)), 2, sign="min")
 
-negative: Op = elementwise("negative", "-x",      np.negative, lambda g, y, x: (-g,))
+negative: Op = elementwise("negative", "-x",      np.negative, lambda g, y, x: (-g,), sign="−")
 exp: Op      = elementwise("exp",      "eˣ",      np.exp,      lambda g, y, x: (g * y,))
-log: Op      = elementwise("log",      "ln x",    np.log,      lambda g, y, x: (g / x,))
-sqrt: Op     = elementwise("sqrt",     "√x",      np.sqrt,     lambda g, y, x: (g * 0.5 / y,))
-abs_: Op     = elementwise("abs",      "|x|; slope 0 at 0", np.abs,  lambda g, y, x: (g * sign(x),))
+log: Op      = elementwise("log",      "ln x",    np.log,      lambda g, y, x: (g / x,), sign="ln")
+sqrt: Op     = elementwise("sqrt",     "√x",      np.sqrt,     lambda g, y, x: (g * 0.5 / y,), sign="√")
+abs_: Op     = elementwise("abs",      "|x|; slope 0 at 0", np.abs,  lambda g, y, x: (g * sign(x),), sign="|")
 sign: Op     = elementwise("sign",     "-1, 0 or 1", np.sign,  None)
-sigm: Op     = elementwise("sigm",     "1 / (1 + e⁻ˣ)", _logistic,   lambda g, y, x: (g * y * (1.0 - y),))
+sigm: Op     = elementwise("sigm",     "1 / (1 + e⁻ˣ)", _logistic,   lambda g, y, x: (g * y * (1.0 - y),), sign="σ")
 tanh: Op     = elementwise("tanh",     "(eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)", np.tanh, lambda g, y, x: (g * (1.0 - y * y),))
 relu: Op     = elementwise("relu",     "max(x, 0); slope 0 at 0", _rectified, lambda g, y, x: (g * sign(y),))
 softplus: Op = elementwise("softplus", "ln(1 + eˣ)", _softplus, lambda g, y, x: (g * sigm(x),))
 
-greater: Op  = elementwise("greater",  "a > b",   np.greater,  None, 2, "bool", prepare=_prepare_comparison)
-equal: Op    = elementwise("equal",    "a = b",   np.equal,    None, 2, "bool", prepare=_prepare_comparison)
+greater: Op  = elementwise("greater",  "a > b",   np.greater,  None, 2, "bool", sign=">", prepare=_prepare_comparison)
+equal: Op    = elementwise("equal",    "a = b",   np.equal,    None, 2, "bool", sign="=", prepare=_prepare_comparison)
 where: Op    = elementwise("where",    "a where the condition holds (is not 0), else b",
                        lambda c, a, b: np.where(np.not_equal(c, 0), a, b),
                        lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), 3, "", prepare=_prepare_where)
@@ -256,6 +256,7 @@ stop_gradient: Op = Op(
     None,
     lambda nodes, attrs: (to_float(nodes), attrs),
     kind="view",
+    sign="stop",
 )
 
 cast: Op = Op(
@@ -267,6 +268,7 @@ cast: Op = Op(
     None,
     True,
     kind="elementwise",
+    sign="",
 )
 
 

@@ -78,7 +78,14 @@ def _forward_outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 matmul: Op = Op(
-    "matmul", "rows of x times the matrix W", _infer_matmul, np.matmul, _matmul_vjp, _prepare_matmul, kind="product"
+    "matmul",
+    "rows of x times the matrix W",
+    _infer_matmul,
+    np.matmul,
+    _matmul_vjp,
+    _prepare_matmul,
+    kind="product",
+    sign="·",
 )
 transpose: Op = Op(
     "transpose",
@@ -87,6 +94,7 @@ transpose: Op = Op(
     lambda x: np.swapaxes(x, -1, -2),
     lambda g, y, x: (transpose(g),),
     kind="view",
+    sign="ᵀ",
 )
 outer: Op = Op(
     "outer",
@@ -96,6 +104,7 @@ outer: Op = Op(
     lambda g, y, a, b: (matmul(b, transpose(g)), matmul(a, g)),
     _prepare_outer,
     kind="product",
+    sign="⊗",
 )
 
 

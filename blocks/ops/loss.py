@@ -23,15 +23,21 @@ def _forward_mask(run: Any, m: np.ndarray) -> np.ndarray:
     return np.asarray(m).astype(run.dtype)
 
 
+def _infer_mask(m: Node) -> tuple[Shape, str]:
+    """Shapes: that of m, ``(time, batch)``."""
+    return m.shape, "float"
+
+
 mask_op = Op(
     "mask",
     "1 counts, 0 does not",
-    lambda m: (m.shape, "float"),
+    _infer_mask,
     _forward_mask,
     lambda g, y, m: (g if m.dtype == "float" else None,),
     None,
     True,
     kind="other",
+    sign="",
 )
 
 

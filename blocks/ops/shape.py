@@ -88,11 +88,11 @@ def _max_vjp(g: Node, y: Node, x: Node) -> tuple[Node | None, ...]:
     return (winners * share,)
 
 
-def _reduction(name: str, formula: str, forward: Any, vjp: Any) -> Op:
-    return Op(name, formula, _infer_reduction, forward, vjp, _prepare_reduction, kind="reduction")
+def _reduction(name: str, formula: str, forward: Any, vjp: Any, sign: str | None = None) -> Op:
+    return Op(name, formula, _infer_reduction, forward, vjp, _prepare_reduction, kind="reduction", sign=sign)
 
 
-sum_: Op = _reduction("sum", "the sum over axes", lambda x, **a: np.sum(x, **a), _sum_vjp)
+sum_: Op = _reduction("sum", "the sum over axes", lambda x, **a: np.sum(x, **a), _sum_vjp, "Σ")
 mean: Op = _reduction("mean", "the mean over axes", lambda x, **a: np.mean(x, **a), _mean_vjp)
 max_: Op = _reduction("max", "the largest over axes; ties share the gradient", lambda x, **a: np.max(x, **a), _max_vjp)
 
@@ -156,6 +156,7 @@ size_op: Op = Op(
     lambda run, *, dims: np.asarray(math.prod(run.shape(dims)), dtype=run.dtype),
     dynamic=True,
     kind="leaf",
+    sign="",
 )
 
 
@@ -186,6 +187,7 @@ broadcast: Op = Op(
     lambda g, y, x: (g,),
     dynamic=True,
     kind="view",
+    sign="",
 )
 
 
@@ -211,6 +213,7 @@ reshape: Op = Op(
     lambda nodes, attrs: (nodes, {"shape": _check_wire_shape(attrs["shape"])}),
     True,
     kind="view",
+    sign="",
 )
 
 
@@ -234,6 +237,7 @@ moveaxis: Op = Op(
     lambda g, y, x: (moveaxis(g, source=y.attrs["destination"], destination=y.attrs["source"]),),
     _prepare_moveaxis,
     kind="view",
+    sign="",
 )
 
 
@@ -441,6 +445,7 @@ gather: Op = Op(
     lambda table, ids: table[check_ids(ids, len(table))],
     lambda g, y, table, ids: (scatter(g, ids, rows=table.shape[0]), None),
     kind="other",
+    sign="row",
 )
 scatter: Op = Op(
     "scatter",

@@ -1,4 +1,4 @@
-"""A scene as a LaTeX document that draws it with TikZ; `pdflatex` makes a page of its size.
+"""A painting as a LaTeX document that draws it with TikZ; `pdflatex` makes a page of its size.
 
 Names come from users and files, so every character that TeX would act on is replaced by a command that prints
 it, and a character that the fonts lack by its plain letter.
@@ -7,12 +7,13 @@ it, and a character that the fonts lack by its plain letter.
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
+from collections.abc import Callable
 
-from .scene import Frame, Point, Scene, Shape, Wire
-from .strokes import strokes
-from .text import SUBSCRIPT, Line
-from .themes import Theme
+from ..scene import Point
+from ..text import SUBSCRIPT, Line
+from .paint import Area, Painting, Stroke, Words
+
+Colour = Callable[[str], str]  # the code of a colour → its name in the document
 
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
@@ -41,32 +42,32 @@ def tex(text: str) -> str:
     return "".join(out)
 
 
-def tikz(scene: Scene, theme: Theme) -> str:
-    """A standalone LaTeX document that draws the scene with TikZ."""
+def tikz(painting: Painting) -> str:
+    """A standalone LaTeX document that draws the painting with TikZ."""
     paints: dict[str, str] = {}
 
     def colour(code: str) -> str:
         return paints.setdefault(code, f"c{len(paints)}")
 
     body: list[str] = []
-    if theme.background != "#ffffff":
-        body.append(f"\\fill[{colour(theme.background)}] (0,0) rectangle ({_p(scene.width)},{_p(scene.height)});")
-    body += [_tikz_frame(f, theme, colour) for f in scene.frames]
-    body += [_tikz_wire(wire, way, theme, colour) for wire, way in strokes(scene)]
-    for dot in scene.dots:
-        fill = colour(theme.wire if dot.lit else theme.faded_wire)
-        body.append(f"\\fill[{fill}] ({_p(dot.x)},{_p(dot.y)}) circle[radius=2.2bp];")
-    for shape in scene.shapes:
-        body += _tikz_shape(shape, theme, colour)
-    for wire in scene.wires:
-        if wire.label and wire.label_at:
-            shown = theme.text if wire.lit else theme.faded[2]
-            body.append(_tikz_text((wire.label,), wire.label_at, colour(shown)))
-    return _document(scene, body, paints)
+    if painting.ground != "#ffffff":
+        corner = f"({_p(painting.width)},{_p(painting.height)})"
+        body.append(f"\\fill[{colour(painting.ground)}] (0,0) rectangle {corner};")
+    for area, caption in painting.frames:
+        body.append(_box(area, 10, colour))
+        body += [_words(caption, colour)] if caption else []
+    body += [_stroke(stroke, colour) for stroke in painting.strokes]
+    for fork in painting.forks:
+        body.append(f"\\fill[{colour(fork.fill)}] ({_p(fork.x)},{_p(fork.y)}) circle[radius={_p(fork.w / 2)}bp];")
+    for area in painting.shapes:
+        body += _shape(area, colour)
+    body += [_words(label, colour) for label in painting.labels]
+    return _document(painting, body, paints)
 
 
-def _document(scene: Scene, body: list[str], paints: dict[str, str]) -> str:
+def _document(painting: Painting, body: list[str], paints: dict[str, str]) -> str:
     """A document that needs nothing but LaTeX and TikZ; its page is as large as the figure."""
+    width, height = _p(painting.width), _p(painting.height)
     head = [
         r"\documentclass{article}",
         r"\usepackage[T1]{fontenc}",
@@ -75,55 +76,49 @@ def _document(scene: Scene, body: list[str], paints: dict[str, str]) -> str:
         r"\usetikzlibrary{arrows.meta}",
         r"\renewcommand{\familydefault}{\sfdefault}",
         r"\pdfhorigin=0bp \pdfvorigin=0bp",
-        f"\\pdfpagewidth={_p(scene.width)}bp \\pdfpageheight={_p(scene.height)}bp",
+        f"\\pdfpagewidth={width}bp \\pdfpageheight={height}bp",
     ]
     head += [f"\\definecolor{{{name}}}{{HTML}}{{{code.lstrip('#').upper()}}}" for code, name in paints.items()]
     head += [r"\begin{document}", r"\setbox0\hbox{\begin{tikzpicture}[x=1bp, y=1bp, line width=1bp]%"]
-    head.append(f"\\useasboundingbox (0,0) rectangle ({_p(scene.width)},{_p(scene.height)});")
+    head.append(f"\\useasboundingbox (0,0) rectangle ({width},{height});")
     return "\n".join([*head, *body, r"\end{tikzpicture}}\shipout\box0", r"\end{document}", ""])
 
 
-def _tikz_frame(frame: Frame, theme: Theme, colour: Any) -> str:
-    fill, edge = theme.frames[frame.kind] if frame.lit else theme.faded[:2]
-    out = (
-        f"\\draw[fill={colour(fill)}, draw={colour(edge)}, rounded corners=10bp] ({_p(frame.x)},{_p(frame.y)}) "
-        f"rectangle ({_p(frame.x + frame.w)},{_p(frame.y + frame.h)});"
+def _box(area: Area, radius: int, colour: Colour) -> str:
+    bold = ", line width=2bp" if area.bold else ""
+    left, bottom, right, top = map(_p, area.corners)
+    return (
+        f"\\draw[fill={colour(area.fill)}, draw={colour(area.edge)}, rounded corners={radius}bp{bold}] "
+        f"({left},{bottom}) rectangle ({right},{top});"
     )
-    if frame.lines:
-        out += "\n" + _tikz_text(frame.lines, frame.label_at, colour(theme.text))
+
+
+def _shape(area: Area, colour: Colour) -> list[str]:
+    style, out = f"fill={colour(area.fill)}, draw={colour(area.edge)}", []
+    if area.form in ("circle", "ring", "sum"):
+        out.append(f"\\draw[{style}] ({_p(area.x)},{_p(area.y)}) circle[radius={_p(area.w / 2)}bp];")
+    elif area.form != "text":
+        out.append(_box(area, 7, colour))
+    if area.lines:
+        out.append(_text(area.lines, (area.x, area.y), colour(area.ink)))
     return out
 
 
-def _tikz_wire(wire: Wire, points: list[Point], theme: Theme, colour: Any) -> str:
-    base = {"conveyor": theme.conveyor, "gradient": theme.gradient, "wrong": theme.wrong}.get(wire.kind, theme.wire)
-    ink = (wire.paint or base) if wire.lit else theme.faded_wire
-    width = {"conveyor": 2.2, "bus": 2.0}.get(wire.kind, 1.2)
+def _stroke(stroke: Stroke, colour: Colour) -> str:
+    points = stroke.way
     way = f"({_p(points[0][0])},{_p(points[0][1])})"
     for a, b, c in zip(points[1::3], points[2::3], points[3::3], strict=True):
         way += f" .. controls ({_p(a[0])},{_p(a[1])}) and ({_p(b[0])},{_p(b[1])}) .. ({_p(c[0])},{_p(c[1])})"
-    arrow = ", -{Latex[length=6bp, width=4.5bp]}" if wire.arrow else ""
-    dashed = ", dashed" if wire.dashed else ""
-    return f"\\draw[{colour(ink)}, line width={width}bp{dashed}{arrow}] {way};"
+    arrow = ", -{Latex[length=6bp, width=4.5bp]}" if stroke.arrow else ""
+    dashed = ", dashed" if stroke.dashed else ""
+    return f"\\draw[{colour(stroke.ink)}, line width={stroke.width}bp{dashed}{arrow}] {way};"
 
 
-def _tikz_shape(shape: Shape, theme: Theme, colour: Any) -> list[str]:
-    fill, edge, text = theme.shapes[shape.kind] if shape.lit else theme.faded
-    style = f"fill={colour(fill)}, draw={colour(edge)}"
-    out = []
-    if shape.form in ("circle", "ring", "sum"):
-        out.append(f"\\draw[{style}] ({_p(shape.x)},{_p(shape.y)}) circle[radius={_p(shape.w / 2)}bp];")
-    elif shape.form != "text":
-        width = ", line width=2bp" if shape.shared else ""
-        out.append(
-            f"\\draw[{style}, rounded corners=7bp{width}] ({_p(shape.left)},{_p(shape.bottom)}) rectangle "
-            f"({_p(shape.right)},{_p(shape.top)});"
-        )
-    if shape.lines:
-        out.append(_tikz_text(shape.lines, (shape.x, shape.y), colour(text)))
-    return out
+def _words(words: Words, colour: Colour) -> str:
+    return _text(words.lines, (words.x, words.y), colour(words.ink))
 
 
-def _tikz_text(lines: tuple[Line, ...], at: Point, ink: str) -> str:
+def _text(lines: tuple[Line, ...], at: Point, ink: str) -> str:
     rows = []
     for text in lines:
         runs = []

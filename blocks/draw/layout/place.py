@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .elements import Diagram, Element
+from ..diagram.elements import Diagram, Element
 
 Place = tuple[float, float]
 Piece = tuple[Place, Place]
@@ -97,25 +97,25 @@ class _Search:
                 self.put(element.key, (LEFT if element.kind == "state" else RIGHT, row))
         buses = 0
         for element in self.by_age():
-            before = {self.elements[s].kind for s in self.sources[element.key]}
-            after = {self.elements[u].kind for u in self.users[element.key]}
-            alone = len(self.users[element.key]) == 1
-            if element.kind == "merge" and alone and after == {"brick"}:
-                row = BUS if before <= {"input", "state"} and not buses else UNDER
-                below = (self.at[self.users[element.key][0]][0], row)
-                self.put(element.key, below if below not in self.taken else (below[0] - 0.2, row))
-                buses += row == BUS
-            elif (
-                before
-                and before <= {"input", "state", "merge"}
-                and element.key not in self.lane_of
-                and (
-                    (element.kind == "merge" and not alone)
-                    or (element.kind == "operation" and after <= {"brick", "merge"})
-                )
-            ):
-                self.put(element.key, (0.3 * buses, BUS + 0.05 * buses))
-                buses += 1
+            buses = self.bus(element, buses)
+
+    def bus(self, element: Element, buses: int) -> int:
+        """Place what is part of the bus: a merge for one brick under it, what many need to the left. Returns how
+        many parts the bus has then."""
+        before = {self.elements[s].kind for s in self.sources[element.key]}
+        after = {self.elements[u].kind for u in self.users[element.key]}
+        merge, users = element.kind == "merge", self.users[element.key]
+        if merge and len(users) == 1 and after == {"brick"}:
+            row = BUS if before <= {"input", "state"} and not buses else UNDER
+            below = (self.at[users[0]][0], row)
+            self.put(element.key, below if below not in self.taken else (below[0] - 0.2, row))
+            return buses + (row == BUS)
+        early = before and before <= {"input", "state", "merge"} and element.key not in self.lane_of
+        joins = len(users) != 1 if merge else element.kind == "operation" and after <= {"brick", "merge"}
+        if early and joins:
+            self.put(element.key, (0.3 * buses, BUS + 0.05 * buses))
+            return buses + 1
+        return buses
 
     def by_age(self) -> list[Element]:
         return sorted(self.elements.values(), key=lambda e: e.nodes[0].serial if e.kind != "merge" else 0)
@@ -158,47 +158,33 @@ class _Search:
         return min(finalists)[1]
 
     def candidates(self, key: str) -> Iterator[Place]:
-        element = self.elements[key]
+        """Free places that are worth trying: near what it is linked to, in columns that are there and between
+        two of them."""
+        lane = self.lane_of.get(key)
+        bounds = self.bounds(key, lane[1]) if lane else (LEFT, RIGHT)
+        columns = {self.pins[key]} if key in self.pins else self.columns_for(key, bounds, bool(lane))
+        for x in columns:
+            if bounds[0] < x < bounds[1] or not lane:
+                for y in self.rows_for(self.elements[key], lane):
+                    if self.taken.get((x, y), key) == key:
+                        yield x, y
+
+    def columns_for(self, key: str, bounds: tuple[float, float], on_lane: bool) -> set[float]:
+        """The columns to try for an element: those near what it is linked to, and halfway to the next ones."""
         own = self.at.get(key)
         alone = own[0] if own and len(self.columns[own[0]]) == 1 else None
-        used = sorted(c for c in self.columns if LEFT < c < RIGHT and c != alone)
-        used = used or [0.0]
-        low, high = used[0] - 1, used[-1] + 1
-        lane = self.lane_of.get(key)
-        if lane:
-            before, after = self.bounds(key, lane[1])
-            low, high = max(low, before), min(high, after)
-            low, high = (used[-1] if low >= used[-1] and before == low else low), high
+        used = sorted(c for c in self.columns if _inside(c) and c != alone) or [0.0]
         near = {self.at[n][0] for n in (*self.sources[key], *self.users[key]) if n in self.at}
-        near = {c for c in near if LEFT < c < RIGHT} or {used[0]}
-        if lane:
-            near |= {before if LEFT < before < RIGHT else used[0], used[-1]}
-        found: dict[float, None] = {}
+        near = set(filter(_inside, near)) or {used[0]}
+        found = {own[0]} if own else set()
+        if on_lane:
+            near |= {bounds[0] if _inside(bounds[0]) else used[0], used[-1]}
+            found |= _beside(bounds, used)
         edges = [used[0] - 2, *used, used[-1] + 2]
-        for c in sorted(near):
-            for x in (c, *(u for u in used if abs(u - c) <= 2)):
-                found[x] = None
-            right = next(e for e in edges if e > c)
-            left = next(e for e in reversed(edges) if e < c)
-            found[(c + right) / 2] = None
-            found[(left + c) / 2] = None
-        if lane:
-            bound = [b for b in (before, after) if LEFT < b < RIGHT]
-            for b in bound:
-                found[(b + next((e for e in edges if e > b), b + 2)) / 2] = None
-            if len(bound) == 2:
-                found[(before + after) / 2] = None
-        if own is not None:
-            found[own[0]] = None
-        if key in self.pins:
-            found = {self.pins[key]: None}
-        rows = self.rows_for(element, lane)
-        for x in found:
-            if lane and not before < x < after:
-                continue
-            for y in rows:
-                if self.taken.get((x, y), key) == key:
-                    yield x, y
+        for c in near:
+            found |= {c, (c + _after(edges, c)) / 2, (_before(edges, c) + c) / 2}
+            found |= {u for u in used if abs(u - c) <= 2}
+        return found
 
     def bounds(self, key: str, way: list[str]) -> tuple[float, float]:
         """The columns on a lane that an operation must stay between."""
@@ -288,6 +274,29 @@ class _Search:
             if user in self.at:
                 own += self.guess(key, place, user, self.at[user])[1]
         return sum(_cross(p, q) for p in own for q in pieces)
+
+
+def _inside(column: float) -> bool:
+    """Whether a column lies between those of the states' ends."""
+    return LEFT < column < RIGHT
+
+
+def _beside(bounds: tuple[float, float], used: list[float]) -> set[float]:
+    """The columns to the right of the bounds on a lane, and the one in their middle."""
+    inner = [b for b in bounds if _inside(b)]
+    edges = [*used, used[-1] + 2]
+    found = {(b + next((e for e in edges if e > b), b + 2)) / 2 for b in inner}
+    return found | ({(inner[0] + inner[1]) / 2} if len(inner) == 2 else set())
+
+
+def _after(columns: list[float], c: float) -> float:
+    """The next column to the right."""
+    return next(e for e in columns if e > c)
+
+
+def _before(columns: list[float], c: float) -> float:
+    """The next column to the left."""
+    return next(e for e in reversed(columns) if e < c)
 
 
 def _cross(p: Piece, q: Piece) -> bool:

@@ -1,7 +1,6 @@
-"""The same figure as a graph, for other tools: networkx, Mermaid, GraphML, JSON.
+"""The same figure as a graph, for other tools: networkx, GraphML, JSON.
 
-Every language has characters that end a label or start a command; names come from users and files, so each
-writer escapes all of them and uses identifiers of its own.
+Names come from users and files; what XML cannot hold is replaced.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from .scene import Scene
+from ..scene import Scene
 
 if TYPE_CHECKING:
     import networkx
@@ -58,23 +57,3 @@ def json_text(graph: networkx.MultiDiGraph) -> str:
 
     data: Any = networkx.node_link_data(graph, edges="edges")
     return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
-
-
-def mermaid(graph: networkx.MultiDiGraph) -> str:
-    """A Mermaid flow chart; Mermaid lays it out by itself."""
-    forms = {"circle": ("((", "))"), "pill": ("([", "])"), "text": ("[/", "/]"), "ring": ("((", "))")}
-    numbers = {key: f"n{i}" for i, key in enumerate(graph.nodes)}
-    lines = ["flowchart BT"]
-    for key, data in graph.nodes(data=True):
-        start, end = forms.get(str(data.get("form", "")), ("[", "]"))
-        kind = "".join(c for c in str(data.get("kind", "")) if c.isalpha()) or "shape"
-        lines.append(f'    {numbers[key]}{start}"{_entity(str(data.get("label") or " "))}"{end}:::{kind}')
-    for source, target, data in graph.edges(data=True):
-        arrow = {"conveyor": "==>", "bus": "==>"}.get(str(data.get("kind", "")), "-->")
-        lines.append(f"    {numbers[source]} {arrow} {numbers[target]}")
-    return "\n".join(lines) + "\n"
-
-
-def _entity(text: str) -> str:
-    """Everything but letters, digits and blanks as a numbered entity, which Mermaid shows as text."""
-    return "".join(c if (c.isalnum() and c.isascii()) or c in " ,." else f"#{ord(c)};" for c in text)

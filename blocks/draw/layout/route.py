@@ -15,8 +15,8 @@ import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..errors import BlocksError
-from .elements import Diagram
+from ...errors import BlocksError
+from ..diagram.elements import Diagram
 from .place import INPUTS, LEFT, OUTPUTS, RIGHT, Place
 
 Vertex = tuple[int, int]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from .scene import Point, Scene, Wire
+from ..scene import Point, Scene, Wire
 
 CORNER, HOP = 6.0, 4.0
 _ROUND = 0.5523  # how far the handles of a quarter circle reach

@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from ..grad import backward
-from ..graph import Graph, Node
-from ..ops.leaves import make_input
-from .elements import Diagram
-from .scene import Dot, Point, Scene, Shape, Wire, on_piece, ways_from
-from .text import line
+from ...grad import backward
+from ...graph import Graph, Node
+from ...notation import is_silent
+from ...ops.leaves import make_input
+from ..diagram.elements import Diagram
+from ..scene import Dot, Point, Scene, Shape, Wire, on_piece, ways_from
+from ..text import line
 
 SUM = 9.0
 
@@ -36,7 +37,7 @@ def carried(graph: Graph) -> set[tuple[Node, Node]]:
     gradients = cotangents(graph)
     found: set[tuple[Node, Node]] = set()
     for node in graph.order():
-        if node in gradients and node.op.vjp is not None and node.op.name != "stop_gradient":
+        if node in gradients and node.op.vjp is not None:
             back = node.op.vjp(gradients[node], node, *node.operands)
             found |= {(o, node) for o, g in zip(node.operands, back, strict=True) if g is not None and o in gradients}
     return found | {(node, node) for node in graph.outputs.values() if node.dtype == "float"}
@@ -81,7 +82,7 @@ def reversed_scene(diagram: Diagram, scene: Scene) -> Scene:
 
 def _with_silent(nodes: list[Node], reaches: set[Node]) -> set[Node]:
     """The nodes of an element, and those that pass its value on unchanged and are not drawn."""
-    return set(nodes) | {u for u in reaches if u.op.name in ("broadcast", "reshape", "cast")}
+    return set(nodes) | {u for u in reaches if is_silent(u.op)}
 
 
 def _pieces(wire: Wire, sums: dict[Point, str]) -> list[Wire]:

@@ -1,4 +1,4 @@
-"""Groups: the cells inside a cell, each shown in a frame of its own, or folded into one box.
+"""Groups: the cells inside a cell, and how each is folded into one box.
 
 A cell that is called inside another one has a name, and its bricks and states have it before theirs:
 ``layer1/forget``, ``layer1/C``. Its operations without weights have no name; they are those that lie between.
@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..errors import BlocksError, nearest
+from ...errors import BlocksError, nearest
+from ..text import clip, line
 from .elements import Element, Link
-from .labels import free_place
-from .scene import Frame, Scene
-from .text import Line, clip, line
-
-PAD = 7.0
 
 
 def members(elements: dict[str, Element]) -> dict[str, set[str]]:
@@ -57,6 +53,8 @@ def fold(elements: dict[str, Element], wanted: Iterable[str] | None = None) -> d
     name that no group has."""
     groups = members(elements)
     names = list(groups) if wanted is None else list(wanted)
+    if not names:
+        raise BlocksError("fold: there is no named cell inside this one to draw as one box")
     for name in names:
         if name not in groups:
             known = ", ".join(groups) or "none"
@@ -89,25 +87,3 @@ def _fold_one(elements: dict[str, Element], name: str, own: set[str]) -> dict[st
             out[e.key] = e
     out[key] = box
     return out
-
-
-def framed(scene: Scene, elements: dict[str, Element]) -> Scene:
-    """The scene with a frame round each group that has a rectangle to itself."""
-    groups = members(elements)
-    frames: list[Frame] = []
-    labels: list[tuple[Line, tuple[float, float]]] = []
-    for name, own in groups.items():
-        inside = [s for s in scene.shapes if s.key in own and s.kind not in ("state", "next")]
-        if len(groups) < 2 or not inside:
-            continue
-        x0, y0 = min(s.left for s in inside) - PAD, min(s.bottom for s in inside) - PAD
-        x1, y1 = max(s.right for s in inside) + PAD, max(s.top for s in inside) + PAD
-        others = [s for s in scene.shapes if s.key not in own]
-        if any(s.left < x1 and s.right > x0 and s.bottom < y1 and s.top > y0 for s in others):
-            continue
-        title = line(clip(name), 10)
-        at = free_place(scene, title, (x0 + 9, y0 + 4, x1 - 9, y1 - 4), labels)
-        if at:
-            labels.append((title, at))
-        frames.append(Frame(f"group-{name}", "group", x0, y0, x1 - x0, y1 - y0, (title,) if at else (), name, at=at))
-    return scene.with_frames(frames)

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ..errors import BlocksError
-from .elements import Diagram
-from .layered import fit
-from .scene import Frame, Point, Scene, Shape, Wire, corners
-from .text import Line, clip, extent, line, step_text
+from ...errors import BlocksError
+from ..diagram.elements import Diagram
+from ..scene import Frame, Point, Scene, Shape, Wire, corners, fit
+from ..text import Line, clip, extent, line, step_text
 
 CLOSED, GAP, BETWEEN = 64.0, 44.0, 34.0  # widths of a closed step and of a gap; the way between two steps
 MOST = 7  # steps that are drawn without being asked to draw all
@@ -134,7 +133,7 @@ def _closed(cell: Scene, diagram: Diagram, title: str, now: str) -> _Block:
     width = max(CLOSED, extent(lines)[0] + 12, *(max(row) * (len(row) + 1) for row in rows if row))
     box = Shape(
         "step", "step", "box", title, width / 2, frame.y + frame.h / 2, width, frame.h, lines,
-        f"{title} at step {now}: the same weights as at every step", frozenset({title}), shared=True,
+        f"{title} at step {now}: the same weights as at every step", shared=True,
     )  # fmt: skip
     shapes, wires = [box], []
     for kind, border in (("input", box.bottom), ("output", box.top)):

@@ -11,13 +11,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-from ..graph import Node, show_shape
-from .elements import Diagram, Element
-from .layered import fit
+from ...graph import Node, show_shape
+from ..diagram.elements import Diagram, Element
+from ..scene import Dot, Frame, Point, Scene, Shape, Wire, fit
+from ..text import extent
 from .place import INPUTS, LEFT, OUTPUTS, RIGHT, place
 from .route import Net, Routes, Vertex, route
-from .scene import Dot, Frame, Point, Scene, Shape, Wire
-from .text import extent
 
 CIRCLE, RING = 24.0, 9.0
 WIDE, BESIDE, TRACK = 22.0, 14.0, 10.0  # column to column, column to track, track to track
@@ -72,7 +71,6 @@ def layout(
                     hops=tuple((x[i], y[j]) for i, j in _upright(way, crossings)),
                     tooltip=_wire_tip(diagram, source, target, link.node),
                     shape=show_shape(link.node.shape),
-                    names=frozenset({link.source, target.key}),
                 )
             )
     dots = [Dot(x[i], y[j], net.source) for net in routes.nets.values() for i, j in _forks(net, routes)]
@@ -103,7 +101,7 @@ def _shape(element: Element, diagram: Diagram, x: float, y: float, w: float, h: 
     names = tuple(diagram.graph.name_of(n) for n in dict.fromkeys(element.nodes) if n in known)
     return Shape(
         element.key, element.kind, element.form, element.name, x, y, w, h, element.lines, element.tooltip,
-        frozenset(element.names), names, shared=element.shared,
+        names, shared=element.shared,
     )  # fmt: skip
 
 

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..graph import Graph, Node, subgraphs
-from ..ops.loop import NEXT
-from .text import Line
-
-SYMBOLS = {
-    "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "negative": "−", "sigm": "σ", "matmul": "·",
-    "power": "xʸ", "sum": "Σ", "transpose": "T", "outer": "⊗", "sqrt": "√", "abs": "|x|", "log": "ln",
-    "maximum": "max", "minimum": "min", "greater": ">", "equal": "=", "stop_gradient": "stop", "gather": "row",
-    "log_sigm": "ln σ",
-}  # fmt: skip
-SILENT = {"broadcast", "reshape", "moveaxis", "cast", "size", "mask"}
-INFIX = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "power": "^"}
+from ...graph import Graph, Node, subgraphs
+from ...ops.loop import NEXT
+from ..text import Line
 
 
 @dataclass
 class Element:
-    """One thing to draw; `kind` and `form` as in `scene.Shape`. `entries` are the keys it takes its values from."""
+    """One thing to draw; `kind` and `form` as in `scene.Shape`. `entries` are what it takes its values from; `frame`
+    is the frame that it stands in, if any."""
 
     key: str
     kind: str
@@ -31,8 +23,8 @@ class Element:
     nodes: list[Node] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     entries: list[Link] = field(default_factory=list)
-    lane: int | None = None
     shared: bool = False
+    frame: str = ""
 
 
 @dataclass
@@ -41,12 +33,21 @@ class Link:
 
     source: str
     node: Node
-    merged: bool = False
+
+
+@dataclass
+class Box:
+    """A frame around the body of a loop; `parent` is the frame that it stands in, if any."""
+
+    key: str
+    text: str
+    parent: str
 
 
 @dataclass
 class Diagram:
-    """Elements by key, in an order in which sources stand before targets, and the conveyors by state."""
+    """Of a cell: elements by key, in an order in which sources stand before targets, and the conveyors by
+    state."""
 
     elements: dict[str, Element]
     conveyors: dict[str, list[str]]
@@ -59,6 +60,16 @@ class Diagram:
             for link in element.entries:
                 found[link.source].append(element.key)
         return found
+
+
+@dataclass
+class Network:
+    """Of any graph: elements by key, the frames of its loops, and all that was met on the way through it, in
+    order: elements, links with their targets, and the ends of frames."""
+
+    elements: dict[str, Element]
+    frames: list[Box]
+    met: list[Element | Box | tuple[Element, Link]]
 
 
 def is_cell(graph: Graph) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..errors import BlocksError, nearest
-from ..graph import Graph, Node, substitute
-from ..ops.leaves import make_input
-from .diagram import diagram_of
-from .elements import calls
-from .layout import layout
-from .scene import Scene
+from ...errors import BlocksError, nearest
+from ...graph import Graph, Node, substitute
+from ...ops.leaves import make_input
+from ..diagram.cell import diagram_of
+from ..diagram.elements import calls
+from ..layout.cell import layout
+from ..scene import Scene
 
 
 def opened(graph: Graph, brick: str) -> Scene:
@@ -31,7 +31,7 @@ def inside(graph: Graph, brick: str) -> Graph:
     outside: dict[Node, Node] = {}
     for node in graph.order():
         for o in node.operands if node in members else ():
-            if o not in members and o.op.name not in ("parameter", "input", "constant"):
+            if o not in members and o.op.kind != "leaf":
                 name = graph.name_of(o) if o not in ends else str(o.brick)
                 outside.setdefault(o, make_input(name, o.shape, o.dtype, role="input"))
     return Graph(substitute({brick: last}, outside))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
 
-from .scene import Point, Scene, Wire
-from .text import LINE_HEIGHT, Line, line
+from ..scene import Point, Scene, Wire
+from ..text import LINE_HEIGHT, Line, line
 
 SIZE, OFF = 7.5, 1.5
 Box = tuple[float, float, float, float]  # left, bottom, right, top

@@ -7,13 +7,13 @@ is seen with its product, the output gate with the tanh that the product needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from ..errors import BlocksError, nearest
-from ..graph import Node
-from .elements import Diagram
-from .scene import Scene, ways_from
+from ...errors import BlocksError, nearest
+from ...graph import Node
+from ..diagram.elements import Diagram, Element, Network
+from ..scene import Scene, ways_from
 
 Wanted = str | Iterable[str] | Callable[[Node], bool] | None
 
@@ -22,7 +22,7 @@ def emphasise(scene: Scene, diagram: Diagram, wanted: Wanted) -> Scene:
     """The scene with all that is not wanted faded. Raises BlocksError for a name that nothing has."""
     if wanted is None:
         return scene
-    lit, wires = _Choice(diagram, chosen(diagram, wanted)).spread()
+    lit, wires = _Choice(diagram, chosen(diagram.elements, diagram.conveyors, wanted)).spread()
     shapes = tuple(replace(s, lit=s.key in lit) for s in scene.shapes)
     drawn = tuple(
         replace(w, lit=(w.source, w.target) in wires or (w.source in lit and w.target in lit and w.kind == "conveyor"))
@@ -35,9 +35,19 @@ def emphasise(scene: Scene, diagram: Diagram, wanted: Wanted) -> Scene:
     return replace(scene, shapes=shapes, wires=drawn, dots=dots)
 
 
-def chosen(diagram: Diagram, wanted: Wanted) -> set[str]:
+def emphasise_layers(scene: Scene, network: Network, wanted: Wanted) -> Scene:
+    """The same for a graph in layers: what is wanted, and the wires between two such parts."""
+    if wanted is None:
+        return scene
+    lit = chosen(network.elements, {}, wanted)
+    shapes = tuple(replace(s, lit=s.key in lit) for s in scene.shapes)
+    wires = tuple(replace(w, lit=w.source in lit and w.target in lit) for w in scene.wires)
+    return replace(scene, shapes=shapes, wires=wires)
+
+
+def chosen(by_key: Mapping[str, Element], conveyors: Mapping[str, list[str]], wanted: Wanted) -> set[str]:
     """The keys of the elements that were asked for."""
-    elements = diagram.elements.values()
+    elements = by_key.values()
     if callable(wanted):
         return {e.key for e in elements if e.kind != "merge" and any(wanted(n) for n in e.nodes)}
     found: set[str] = set()
@@ -47,7 +57,7 @@ def chosen(diagram: Diagram, wanted: Wanted) -> set[str]:
             known = sorted({n for e in elements for n in (e.name, *e.names) if e.kind != "merge"})
             hint = nearest(str(name), known)
             raise BlocksError(f"there is nothing called {name!r} to highlight{hint}; there are {', '.join(known)}")
-        found |= keys | set(diagram.conveyors.get(name, []))
+        found |= keys | set(conveyors.get(name, []))
     return found
 
 

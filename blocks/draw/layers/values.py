@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BlocksError, nearest
-from ..graph import Graph, Node
-from ..interpret import run
-from .elements import Diagram
+from ...errors import BlocksError, nearest
+from ...graph import FED, Graph, Node
+from ...interpret import run
+from ..diagram.elements import Diagram
+from ..scene import Scene, Wire
+from ..text import line
+from ..themes import Theme
 from .gradients import cotangents
 from .labels import SIZE, with_labels
-from .scene import Scene, Wire
-from .text import line
-from .themes import Theme
 
 FEW = 4  # numbers that are written out
 
@@ -40,7 +40,7 @@ def computed(graph: Graph, feeds: Mapping[str, Any]) -> dict[Node, np.ndarray]:
     found: set[Node] = set()
     for name, node in graph.nodes.items():
         fed = node.name in feeds or node.attrs.get("default") == "zeros"
-        if fed if node.op.name in ("input", "parameter") else all(o in found for o in node.operands):
+        if fed if node.op.name in FED else all(o in found for o in node.operands):
             found.add(node)
             known[name] = node
     if not feeds or not known:
