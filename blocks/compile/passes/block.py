@@ -12,15 +12,13 @@ stage too, so taking it together makes no cycle. How many steps a block has is d
 
 from __future__ import annotations
 
-from ...graph import FED, Graph, Node, apply, rebuild, stamped
+from ...graph import Graph, Node, apply, rebuild, stamped
 from ...ops.elementwise import already_aligned
 from ...ops.leaves import make_input
 from ...ops.loop import in_block, loop, pick
-from ..passes.simplify import ELEMENTWISE
-from ..passes.sweep import same, users_of
+from ..passes.sweep import build_in_order, same, users_of
 
 LEAST = 2  # operations in a stage that is worth a loop
-VIEWS = ("slice", "reshape", "moveaxis")
 Stage = tuple[int, str]  # depth, and the time axis
 
 
@@ -31,23 +29,26 @@ def block(graph: Graph) -> Graph:
     for node, stage in stage_of.items():
         stages.setdefault(stage, []).append(node)
     for nodes in stages.values():
-        if sum(n.op.name in ELEMENTWISE for n in nodes) < LEAST:
+        if sum(n.op.kind == "elementwise" for n in nodes) < LEAST:
             for node in nodes:
                 del stage_of[node]
     new: dict[Node, Node] = {}
-    pending = list(graph.outputs.values())
-    while pending:
-        node = pending[-1]
-        together = stages[stage_of[node]] if node in stage_of else [node]
-        missing = [o for n in together for o in n.operands if o not in new and stage_of.get(o, o) != stage_of.get(n, n)]
-        if node in new:
-            pending.pop()
-        elif missing:
-            pending.extend(missing)
-        elif node in stage_of:
-            new |= _in_blocks(graph, together, new, stage_of[node][1])
-        else:
-            new[node] = same(node, tuple(new[o] for o in node.operands))
+    users = users_of(graph)
+
+    def needs(node: Node) -> list[Node]:
+        if node not in stage_of:
+            return list(node.operands)
+        stage = stage_of[node]
+        return [o for n in stages[stage] for o in n.operands if stage_of.get(o) != stage]
+
+    def build(node: Node) -> Node:
+        if node not in stage_of:
+            return same(node, tuple(new[o] for o in node.operands))
+        stage = stage_of[node]
+        new.update(_in_blocks(graph, users, stages[stage], new, stage[1]))
+        return new[node]
+
+    build_in_order(graph.outputs.values(), needs, build, new)
     return Graph({name: new[node] for name, node in graph.outputs.items()})
 
 
@@ -62,8 +63,10 @@ def _stages(graph: Graph) -> dict[Node, Stage]:
         if not node.shape or node.shape[0] not in times:
             continue
         stage = depth[node], str(node.shape[0])
-        view_of_stage = node.op.name in VIEWS and node.operands[0] in stage_of
-        if node.op.name in ELEMENTWISE or (view_of_stage and stage_of[node.operands[0]] == stage and _keeps_time(node)):
+        view_of_stage = node.op.kind == "view" and node.operands[0] in stage_of
+        if node.op.kind == "elementwise" or (
+            view_of_stage and stage_of[node.operands[0]] == stage and _keeps_time(node)
+        ):
             stage_of[node] = stage
         elif view_of_stage:
             depth[node] += 1
@@ -71,14 +74,17 @@ def _stages(graph: Graph) -> dict[Node, Stage]:
 
 
 def _computes(node: Node) -> bool:
-    return node.op.name not in (*FED, "constant", *VIEWS, "broadcast", "transpose")
+    return node.op.kind not in ("leaf", "view")
 
 
 def _keeps_time(view: Node) -> bool:
     """Whether a view of some steps is a view of all, cut to those steps."""
     a = view.attrs
-    if view.op.name == "reshape":
-        return view.operands[0].shape[:1] == view.shape[:1]
+    x, a = view.operands[0], view.attrs
+    if view.op.name in ("reshape", "broadcast"):
+        return x.shape[:1] == view.shape[:1] and (view.op.name == "reshape" or len(x.shape) == len(view.shape))
+    if view.op.name == "transpose":
+        return len(view.shape) > 2
     return 0 not in (a.get("axis"), a.get("source"), a.get("destination"))
 
 
@@ -86,16 +92,18 @@ def _label(node: Node, graph: Graph) -> str:
     """What to call a wire inside: after what a loop calls it, or the brick that it is a part of."""
     if node.op.name == "pick":
         return str(node.attrs["output"]).rpartition("/")[2]
-    return node.brick if node.op.name in VIEWS and node.brick else graph.name_of(node)
+    return node.brick if node.op.kind == "view" and node.brick else graph.name_of(node)
 
 
-def _in_blocks(graph: Graph, nodes: list[Node], new: dict[Node, Node], time: str) -> dict[Node, Node]:
+def _in_blocks(
+    graph: Graph, users: dict[Node, list[Node]], nodes: list[Node], new: dict[Node, Node], time: str
+) -> dict[Node, Node]:
     """What stands in the place of the nodes of one stage: outputs of a loop over blocks, and views of them."""
     inside = set(nodes)
-    users, kept = users_of(graph), set(graph.outputs.values())
+    kept = set(graph.outputs.values())
     outside = {n for n in nodes if n in kept or any(u not in inside for u in users[n])}
     for node in reversed(nodes):
-        if node in outside and node.op.name in VIEWS:
+        if node in outside and node.op.kind == "view":
             outside.add(node.operands[0])
     sequences: dict[str, Node] = {}
     constants: dict[str, Node] = {}
@@ -120,15 +128,15 @@ def _in_blocks(graph: Graph, nodes: list[Node], new: dict[Node, Node], time: str
     with already_aligned():
         for node in nodes:
             attrs = dict(node.attrs)
-            if node.op.name == "reshape":
+            if "shape" in attrs:
                 attrs["shape"] = (in_block(time), *node.shape[1:])
             with stamped(brick=node.brick, role=node.role):
                 body[node] = apply(node.op, *(bring(o, node) for o in node.operands), **attrs)
-        stacked = {graph.name_of(n): n for n in nodes if n in outside and n.op.name not in VIEWS}
+        stacked = {graph.name_of(n): n for n in nodes if n in outside and n.op.kind != "view"}
         outputs = Graph({name: body[n] for name, n in stacked.items()})
         whole = loop(outputs, constants, {}, sequences, tuple(stacked), time, every="cache")
         made = {n: pick(whole, name) for name, n in stacked.items()}
         for node in nodes:
-            if node in outside and node.op.name in VIEWS:
+            if node in outside and node.op.kind == "view":
                 made[node] = rebuild(node, (made[node.operands[0]],))
     return made | {n: body[n] for n in nodes if n not in made}  # those that no one outside asks for
