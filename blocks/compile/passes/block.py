@@ -4,10 +4,15 @@
 
     after       for blocks of s, o: { a = multiply(s, s); b = subtract(1.0, a); k = multiply(o, b) }
 
-A stage is what can run together: elementwise operations of one depth, which counts all other operations
-(products, sums, loops) on the longest way to each. What lies between two operations of one stage is of that
-stage too, so taking it together makes no cycle. How many steps a block has is decided by the sizes of a run
-(`ops.loop.steps_in_block`): little arrays are left whole.
+A stage is what can run together: elementwise operations of one depth over one time axis, and views of them. The
+depth counts all operations outside of stages on the longest way to a node.
+
+Taking a stage together makes no cycle: along a way through the graph the depth never falls, and a way that leaves a
+stage comes to a greater one before it enters any. For it leaves through a view that does not keep the steps apart
+(which adds one), through an operation outside of stages (what follows has one more), or straight into an elementwise
+operation over another axis (one more again). So what lies between two operations of a stage is of that stage, and
+stages that needed each other would have to be of one depth, and be left without a rise. How many steps a block has is
+decided by the sizes of a run (`ops.loop.steps_in_block`): little arrays are left whole.
 """
 
 from __future__ import annotations
@@ -58,18 +63,19 @@ def _stages(graph: Graph) -> dict[Node, Stage]:
     stage_of: dict[Node, Stage] = {}
     depth: dict[Node, int] = {}
     for node in graph.order():
-        below = [depth[o] + (o not in stage_of and _computes(o)) for o in node.operands]
-        depth[node] = max(below, default=0)
-        if not node.shape or node.shape[0] not in times:
-            continue
-        stage = depth[node], str(node.shape[0])
-        view_of_stage = node.op.kind == "view" and node.operands[0] in stage_of
-        if node.op.kind == "elementwise" or (
-            view_of_stage and stage_of[node.operands[0]] == stage and _keeps_time(node)
-        ):
-            stage_of[node] = stage
-        elif view_of_stage:
-            depth[node] += 1
+        depth[node] = max((depth[o] + (o not in stage_of and _computes(o)) for o in node.operands), default=0)
+        timed = bool(node.shape) and node.shape[0] in times
+        before = [o for o in node.operands if o in stage_of]
+        if timed and node.op.kind == "elementwise":
+            left = [o for o in before if o.shape[0] != node.shape[0] or len(o.shape) != len(node.shape)]
+            depth[node] = max([depth[node], *(depth[o] + 1 for o in left)])
+            stage_of[node] = depth[node], str(node.shape[0])
+        elif node.op.kind == "view" and before:
+            stage = depth[node], str(before[0].shape[0])
+            if timed and _keeps_time(node):
+                stage_of[node] = stage
+            else:
+                depth[node] += 1
     return stage_of
 
 

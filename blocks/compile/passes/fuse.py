@@ -46,7 +46,10 @@ def _fused(graph: Graph, level: dict[Node, int], in_loop: bool) -> Graph:
         groups.add(_products(products))
     if in_loop:
         for products in groups.shared(lambda n: groups.scaled(n) is not None, place):
-            groups.add(_scaled(groups, products))
+            if groups.scaled(
+                products[0]
+            ):  # no longer, where the value itself is now a member: a brick on its own output
+                groups.add(_scaled(groups, products))
     for group in groups.all:  # grows while it is walked
         grow(groups, group)
     for group in groups.all:

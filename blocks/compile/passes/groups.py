@@ -120,7 +120,8 @@ class Groups:
         """Nodes of one kind that share the value that they multiply, two or more, in the order of their places."""
         rows: dict[tuple[Node, int], list[Node]] = {}
         for node in self.graph.order():
-            if wanted(node) and node not in self.of:
+            weights_alone = self.level[node] == 0 and node.op.name not in SUMMING  # these have no depth; see above
+            if wanted(node) and node not in self.of and not weights_alone:
                 x, _ = self.scaled(node) or node.operands
                 rows.setdefault((x, self.rank[node]), []).append(node)
         return [sorted(row, key=place) for row in rows.values() if len(row) > 1]
