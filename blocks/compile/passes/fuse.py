@@ -46,9 +46,7 @@ def _fused(graph: Graph, level: dict[Node, int], in_loop: bool) -> Graph:
         groups.add(_products(products))
     if in_loop:
         for products in groups.shared(lambda n: groups.scaled(n) is not None, place):
-            if groups.scaled(
-                products[0]
-            ):  # no longer, where the value itself is now a member: a brick on its own output
+            if groups.scaled(products[0]):  # not where x became a member: a brick on its own output
                 groups.add(_scaled(groups, products))
     for group in groups.all:  # grows while it is walked
         grow(groups, group)
