@@ -17,11 +17,11 @@ decided by the sizes of a run (`ops.loop.steps_in_block`): little arrays are lef
 
 from __future__ import annotations
 
+from ...errors import fresh_name
 from ...graph import Graph, Node, apply, rebuild, stamped
 from ...ops.elementwise import already_aligned
-from ...ops.leaves import make_input
 from ...ops.loop import in_block, loop, pick
-from ..passes.sweep import build_in_order, same, users_of
+from ..passes.sweep import build_in_order, port, same, users_of
 
 LEAST = 2  # operations in a stage that is worth a loop
 Stage = tuple[int, str]  # depth, and the time axis
@@ -123,12 +123,10 @@ def _in_blocks(
             return operand
         cut = operand.shape[:1] == (time,) and len(operand.shape) == len(user.shape)
         if (operand, cut) not in ports:
-            name = _label(operand, graph)
-            while name in sequences or name in constants:
-                name += "'"
+            name = fresh_name(_label(operand, graph), sequences, constants)
             (sequences if cut else constants)[name] = new[operand]
             shape = (in_block(time), *operand.shape[1:]) if cut else operand.shape
-            ports[operand, cut] = make_input(name, shape, operand.dtype, role="input")
+            ports[operand, cut] = port(name, shape, operand.dtype)
         return ports[operand, cut]
 
     with already_aligned():

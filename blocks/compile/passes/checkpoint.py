@@ -17,10 +17,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from ...errors import fresh_name
 from ...graph import Graph, Node, Shape
-from ...ops.leaves import make_input
 from ...ops.loop import FINAL, NEXT, Every, in_block, pick
-from ..passes.sweep import Loop, Pass, same, sweep, users_of
+from ..passes.sweep import Loop, Pass, port, same, sweep, users_of
 
 START = "start of "  # the state before a block
 
@@ -71,9 +71,9 @@ def _reads(node: Node) -> dict[Node, dict[str, str]]:
     """The sequences of a loop that are outputs of other ones: other loop → port → output."""
     wires = Loop.of(node, node.operands).wires
     reads: dict[Node, dict[str, str]] = {}
-    for port in node.attrs["sequences"]:
-        if wires[port].op.name == "pick":
-            reads.setdefault(wires[port].operands[0], {})[port] = wires[port].attrs["output"]
+    for p in node.attrs["sequences"]:
+        if wires[p].op.name == "pick":
+            reads.setdefault(wires[p].operands[0], {})[p] = wires[p].attrs["output"]
     return reads
 
 
@@ -84,7 +84,7 @@ def _asked_by_others(graph: Graph, pairs: dict[Node, Node]) -> dict[Node, tuple[
     read = Counter[Node]()  # how often second loops take an output step by step
     for node, source in pairs.items():
         wires = Loop.of(node, node.operands).wires
-        read.update(wires[port] for port in _reads(node)[source])
+        read.update(wires[p] for p in _reads(node)[source])
     for node in graph.order():
         if node.op.name != "pick" or node.operands[0] not in asked or node.attrs["output"].startswith(FINAL):
             continue
@@ -98,17 +98,16 @@ class _Ports:
 
     def __init__(self, states: dict[str, Node]):
         self.wires = dict(states)
-        self.inputs = {name: make_input(name, wire.shape, wire.dtype, role="input") for name, wire in states.items()}
+        self.inputs = {name: port(name, wire.shape, wire.dtype) for name, wire in states.items()}
         self.sequences: list[str] = []
         self.made: dict[tuple[Node, Shape], Node] = {}
 
     def bring(self, name: str, wire: Node, shape: Shape) -> Node:
         """The input through which a wire comes in with a shape."""
         if (wire, shape) not in self.made:
-            while name in self.wires:
-                name += "'"
+            name = fresh_name(name, self.wires)
             self.wires[name] = wire
-            self.inputs[name] = self.made[wire, shape] = make_input(name, shape, wire.dtype, role="input")
+            self.inputs[name] = self.made[wire, shape] = port(name, shape, wire.dtype)
             if shape != wire.shape:
                 self.sequences.append(name)
         return self.made[wire, shape]

@@ -19,6 +19,8 @@ from ..passes.grow import Places, grow, stands_apart
 from ..passes.join import SumsOfProducts, join_outers
 from ..passes.sweep import Loop, build_in_order, levels, same, sweep
 
+LABEL = 100  # so many letters of names are written out
+
 
 def fuse(graph: Graph) -> Graph:
     """One sweep: the bodies of loops, then the graph around them."""
@@ -109,5 +111,10 @@ def _rebuilt(groups: Groups, sums: SumsOfProducts | None) -> Graph:
 
 
 def _bricks(nodes: list[Node]) -> str | None:
-    """The bricks of some nodes, as the label of what is computed for all of them."""
-    return ", ".join(dict.fromkeys(b for n in nodes if (b := n.brick))) or None
+    """The bricks of some nodes, as the label of what is computed for all of them: their names, or the first and a
+    count, where they are many."""
+    names = list(dict.fromkeys(b for n in nodes if (b := n.brick)))
+    label = ", ".join(names)
+    if not names:
+        return None
+    return label if len(names) == 1 or len(label) <= LABEL else f"{names[0]}, and {len(names) - 1} more"

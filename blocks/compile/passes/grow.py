@@ -14,7 +14,7 @@ from itertools import zip_longest
 
 from ...graph import Node, apply
 from ..passes.groups import Group, Groups, in_front
-from ..passes.simplify import scalar
+from ..passes.simplify import same_number, scalar
 
 MEETING = 16  # so many nodes are looked at to find where the uses of a value meet again
 
@@ -127,8 +127,7 @@ def _alike(groups: Groups, row: Sequence[Node | None], first: int, last: int) ->
             if groups.of.get(q) != (group, at + last - first):
                 return False
             continue
-        number = scalar(p)
-        if number is not None and number == scalar(q) and p.shape == q.shape == ():
+        if same_number(p, q) and p.shape == q.shape == ():
             continue
         if not (groups.is_vector(p, a) and groups.is_vector(q, b)):
             return False

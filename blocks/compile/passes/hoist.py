@@ -16,12 +16,12 @@ axis in front ("sequence"), or inside. Forward loops and backward loops are trea
 
 from __future__ import annotations
 
+from ...errors import fresh_name
 from ...graph import Graph, Node, apply, rebuild, stamped
 from ...ops.elementwise import already_aligned
-from ...ops.leaves import make_input
 from ...ops.loop import FINAL, NEXT, pick
 from ..passes.lift import lift, liftable
-from ..passes.sweep import Loop, build_in_order, levels, same, sweep
+from ..passes.sweep import Loop, build_in_order, levels, port, same, sweep
 from ..passes.totals import accumulated, parts_of_total, total
 
 STEPS = " of all steps"  # the end of the name of a value that was hoisted
@@ -196,11 +196,11 @@ class _Hoisting:
             if node.op.name == "constant":
                 border[node] = node
                 continue
-            port = str(node.name) if node.op.name == "input" else self.fresh(node, ports)
-            border[node] = node if node.op.name == "input" else make_input(port, node.shape, node.dtype, role="input")
-            ports[port] = self.value(node)
+            name = str(node.name) if node.op.name == "input" else self.fresh(node, ports)
+            border[node] = node if node.op.name == "input" else port(name, node.shape, node.dtype)
+            ports[name] = self.value(node)
             if not self.is_constant(node):
-                sequences.append(port)
+                sequences.append(name)
         new: dict[Node, Node] = {n: n for n in self.inputs.values()} | border
         for node in self.body.order():
             if node in self.inside:
@@ -215,6 +215,4 @@ class _Hoisting:
 
     def fresh(self, node: Node, ports: dict[str, Node]) -> str:
         name = self.body.name_of(node) + ("" if self.is_constant(node) else STEPS)
-        while name in ports or name in self.inputs:
-            name += "'"
-        return name
+        return fresh_name(name, ports, self.inputs)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import BlocksError
-from ...graph import Graph, Node, apply, rebuild
+from ...graph import Graph, Node, Shape, apply, rebuild
 from ...ops.loop import Every, in_block
 
 Pass = Callable[[Graph], Graph]
@@ -134,6 +134,11 @@ class Loop:
     def outputs_of(self, names: Iterable[str]) -> dict[str, Node]:
         """Some of the body's outputs."""
         return {n: self.body.outputs[n] for n in names}
+
+
+def port(name: str, shape: Shape, dtype: str) -> Node:
+    """An input of a loop's body that a pass makes. Its name is not a user's, so it may be as long as it comes."""
+    return apply("input", name=name, role="input", shape=shape, dtype=dtype, default=None)
 
 
 def users_of(graph: Graph) -> dict[Node, list[Node]]:
