@@ -87,8 +87,10 @@ def _keeps_time(view: Node) -> bool:
     """Whether a view of some steps is a view of all, cut to those steps."""
     a = view.attrs
     x, a = view.operands[0], view.attrs
-    if view.op.name in ("reshape", "broadcast"):
-        return x.shape[:1] == view.shape[:1] and (view.op.name == "reshape" or len(x.shape) == len(view.shape))
+    if view.op.name == "broadcast":  # it stays outside: elementwise operations repeat by themselves
+        return False
+    if view.op.name == "reshape":
+        return x.shape[:1] == view.shape[:1]
     if view.op.name == "transpose":
         return len(view.shape) > 2
     return 0 not in (a.get("axis"), a.get("source"), a.get("destination"))

@@ -94,6 +94,11 @@ def _broadcast(s: Steps) -> Node:
     return apply("broadcast", x, shape=s.shape())
 
 
+def _pad(s: Steps) -> Node:
+    attrs = {**s.node.attrs, "axis": s.node.attrs["axis"] + 1, "shape": s.shape()}
+    return apply("pad", s.operands[0], **attrs)
+
+
 def _outer(s: Steps) -> Node:
     return _to_shape(apply("matmul", apply("transpose", s.operands[0]), s.operands[1]), s.shape())
 
@@ -114,6 +119,8 @@ RULES: dict[str, Rule] = {
     "broadcast": Rule(_broadcast),
     "moveaxis": Rule(_next_axis),
     "slice": Rule(_next_axis),
+    "pad": Rule(_pad),
+    "stop_gradient": Rule(_as_it_is),
     "concat": Rule(_next_axis, _none_constant),
     "sum": Rule(_next_axis),
     "mean": Rule(_next_axis),
@@ -134,8 +141,6 @@ REFUSALS: dict[str, str] = {
     "size": "it does not depend on the step",
     "loop": "an inner loop begins anew at each step, from values of that step",
     "pick": "it belongs to an inner loop, which stays",
-    "pad": "",
-    "stop_gradient": "",
     "scatter": "the rows of each step are added up by themselves",
     "mask": "whether it admits anything is asked at each step",
     "weighted_mean": "it is one number for each step, over all axes of that step",
