@@ -1,13 +1,17 @@
 """The passes one by one: no cycles, each operation lifted or refused by name, exact numbers, short names."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import blocks as bk
+from benchmarks import compile as benchmark
 from blocks.compile import PASSES
 from blocks.compile.passes import fuse as fusing
+from blocks.compile.passes.checkpoint import checkpointing
 from blocks.compile.passes.fuse import fuse
 from blocks.compile.passes.groups import Groups
 from blocks.compile.passes.hoist import hoist
@@ -15,7 +19,7 @@ from blocks.compile.passes.lift import REFUSALS, RULES
 from blocks.compile.passes.logistic import logistic
 from blocks.compile.passes.simplify import simplify
 from blocks.compile.passes.sweep import build_in_order, same
-from blocks.graph import OPS
+from blocks.graph import OPS, Node
 from blocks.interpret import bind, execute
 
 from .strategies import sizes
@@ -320,3 +324,58 @@ def test_checkpoints_with_a_context_and_with_what_is_handed_through(every, squas
     rng = np.random.default_rng(7)
     feeds = {**graph.init(0, "float64"), "x": rng.standard_normal((7, 2, 3)), "context": rng.standard_normal((2, 4))}
     close(bk.run(graph, feeds), bk.compile(graph, checkpoint=every)(feeds), "checkpoint")
+
+
+# --- work that grows with the graph --------------------------------------------------------------
+
+
+def sum_of_many(count):
+    """A cell whose next state is a sum of `count` terms."""
+    x, h = bk.input("x", 3), bk.state("h", 3)
+    y = h
+    for k in range(count):
+        y = y + (bk.tanh(x) if k % 2 else x * float(k + 2))
+    return bk.Graph({"loss": bk.mean(bk.scan(bk.Cell({h: bk.tanh(y)}, outputs=y), bk.sequence("x", 3)))})
+
+
+@pytest.mark.parametrize("kind", ["chain", "bricks_in_a_chain", "bricks_side_by_side", "sum"])
+@pytest.mark.parametrize("which", [*dict(PASSES), "checkpoint"])
+def test_passes_visit_and_make_nodes_in_proportion_to_the_graph(monkeypatch, kind, which) -> None:
+    """Four times the nodes: at most five times the visits (orders asked for, operands read) and the nodes made."""
+    work = []
+    for count in (20, 80):
+        make = getattr(benchmark, kind) if kind != "sum" else lambda n: bk.grad(sum_of_many(n), wrt=["x"])
+        lowered = make(count)
+        for name, change in (("checkpoint", checkpointing(2)), *PASSES):
+            if name == which:
+                break
+            lowered = lowered if name == "checkpoint" else change(lowered)
+        counted = Counter()
+        with monkeypatch.context() as patch:
+            count_visits(patch, counted)
+            {"checkpoint": checkpointing(2), **dict(PASSES)}[which](lowered)
+        work.append(counted)
+    for what, few in work[0].items():
+        assert work[1][what] <= 5 * few + 50, (what, work)
+
+
+def count_visits(patch, counted):
+    """Count the nodes that orders hand out, the operands that are read, and the nodes that are made."""
+    order, operands, init = bk.Graph.order, Node.operands, Node.__init__
+
+    def count_order(graph):
+        counted["ordered"] += len(order(graph))
+        return order(graph)
+
+    def count_init(node, op, *rest, **more):
+        counted["made"] += 1
+        init(node, op, *rest, **more)
+
+    def read(node):
+        found = operands.__get__(node)
+        counted["operands"] += 1 + len(found)
+        return found
+
+    patch.setattr(bk.Graph, "order", count_order)
+    patch.setattr(Node, "__init__", count_init)
+    patch.setattr(Node, "operands", property(read, lambda node, value: operands.__set__(node, value)))

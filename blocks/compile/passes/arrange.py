@@ -11,7 +11,7 @@ from __future__ import annotations
 from ...graph import Graph, Node, apply, stamped
 from ...ops.elementwise import already_aligned
 from ..passes.logistic import logistic
-from ..passes.sweep import Loop, levels, same, sweep, users_of
+from ..passes.sweep import Loop, levels, same, sweep, terms_of, users_of
 
 __all__ = ["arrange", "logistic"]
 
@@ -42,18 +42,16 @@ def _arranged(loop: Loop) -> Graph:
         return node.op.name == user.op.name and len(users[node]) == 1 and node not in kept and node.shape == user.shape
 
     links = {o for n in body.order() if n.op.name in CHAINS for o in n.operands if inner(o, n)}
-    terms: dict[Node, list[Node]] = {}
     with already_aligned():
         for node in body.order():
-            if node.op.name in CHAINS:
-                terms[node] = [t for o in node.operands for t in (terms[o] if inner(o, node) else [o])]
             if node in links:
                 continue  # part of a longer chain
-            if node.op.name not in CHAINS or len(terms[node]) < 3:
-                new[node] = same(node, tuple(_built(o, new, terms) for o in node.operands))
+            terms = terms_of(node, links) if node.op.name in CHAINS else []
+            if len(terms) < 3:
+                new[node] = same(node, tuple(new[o] for o in node.operands))
                 continue
             with stamped(brick=node.brick, role=node.role):
-                new[node] = _in_groups(node, [(level[t], new[t]) for t in terms[node]])
+                new[node] = _in_groups(node, [(level[t], new[t]) for t in terms])
     return Graph({name: new[node] for name, node in body.outputs.items()})
 
 
@@ -66,10 +64,3 @@ def _in_groups(node: Node, terms: list[tuple[int, Node]]) -> Node:
     for group in rest:
         first = apply(node.op, first, group)
     return first
-
-
-def _built(node: Node, new: dict[Node, Node], terms: dict[Node, list[Node]]) -> Node:
-    """A link of a chain that turned out too short to be arranged is built as it was."""
-    if node not in new:
-        new[node] = same(node, tuple(new[o] for o in node.operands))
-    return new[node]

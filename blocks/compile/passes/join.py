@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from ...graph import Node, apply
 from ..passes.groups import Group, Groups, side_by_side
+from ..passes.sweep import terms_of
 
 
 def join_outers(groups: Groups, place: Callable[[Node], tuple[str, int]]) -> None:
@@ -54,20 +55,15 @@ class SumsOfProducts:
 
     def find(self) -> dict[Node, list[Node]]:
         """Sum → its terms."""
-        groups, found, links = self.groups, dict[Node, list[Node]](), set[Node]()
-        for node in groups.graph.order():
-            if node.op.name != "add" or node in groups.of:
+        groups, sums = self.groups, dict[Node, list[Node]]()
+        adds = [n for n in groups.graph.order() if n.op.name == "add" and n not in groups.of]
+        alone = {n for n in adds if len(groups.users[n]) == 1 and n not in groups.kept}
+        links = {o for n in adds for o in n.operands if o in alone}
+        for node in adds:
+            if node in links:
                 continue
-            terms: list[Node] = []
-            for o in node.operands:
-                inner = o in found and len(groups.users[o]) == 1 and o not in groups.kept
-                terms += found[o] if inner else [o]
-                links |= {o} if inner else set()
-            found[node] = terms
-        sums = {}
-        for node, terms in found.items():
-            products = [t for t in terms if self.is_own_product(t)]
-            if node not in links and len(products) > 1 and all(t.shape == node.shape for t in terms):
+            terms = terms_of(node, links)
+            if sum(map(self.is_own_product, terms)) > 1 and all(t.shape == node.shape for t in terms):
                 sums[node] = terms
         return sums
 
@@ -91,7 +87,8 @@ class SumsOfProducts:
         products = sorted(self.products(node), key=lambda t: t.operands[0].serial)
         values = side_by_side([new[t.operands[0]] for t in products])
         total = apply("matmul", values, apply("concat", *(new[t.operands[1]] for t in products), axis=0))
+        own = set(products)
         for term in self.terms[node]:
-            if term not in products:
+            if term not in own:
                 total = apply("add", new[term], total)
         return total

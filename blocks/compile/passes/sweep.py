@@ -150,6 +150,20 @@ def users_of(graph: Graph) -> dict[Node, list[Node]]:
     return users
 
 
+def terms_of(node: Node, links: set[Node]) -> list[Node]:
+    """The operands of a chain of sums (or of products) that ends at a node, from left to right; `links` are the
+    operations inside of chains."""
+    terms: list[Node] = []
+    pending = list(reversed(node.operands))
+    while pending:
+        o = pending.pop()
+        if o in links:
+            pending.extend(reversed(o.operands))
+        else:
+            terms.append(o)
+    return terms
+
+
 def levels(loop: Loop) -> dict[Node, int]:
     """For each node of a body: 0 if it depends on constants alone, 1 on sequences, 2 on states.
 
