@@ -58,6 +58,9 @@ class Judge:
                     now[variable] = eval(as_python(formula), {"__builtins__": {}}, now)
                 except (NameError, TypeError, ValueError, SyntaxError):  # a sum over axes that it does not say, a view
                     verdicts.append(None)
+                    now.pop(variable, None)  # what later formulas are of is not known, unless the stage leaves it
+                    if variable in after and variable not in targets[i + 1 :]:
+                        now[variable] = after[variable]
                     continue
                 if variable in targets[i + 1 :]:
                     continue  # it is not what the stage leaves
