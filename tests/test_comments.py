@@ -8,7 +8,10 @@ import pytest
 import blocks as bk
 from blocks.compile import compile
 from blocks.compile.numpy import runtime
-from blocks.compile.numpy.comments import Stages
+from blocks.compile.numpy.comments import Line, above
+from blocks.compile.numpy.source import write
+from blocks.compile.numpy.statements import in_place
+from blocks.compile.plan.plan import make_plan
 from blocks.interpret import bind
 
 from .test_compile import peephole, training_step
@@ -79,7 +82,9 @@ class Judge:
 
 def judged(program, graph, feeds):
     """A judge who saw one run of a program."""
-    judge, out, lines = Judge(), [], program.source.split("\n")
+    text = write(make_plan(program.lowered, in_place), program.lowered)
+    assert text.source == program.source
+    judge, out, lines = Judge(), [], text.source.split("\n")
     at = 0
     while at < len(lines):
         comments = []
@@ -104,7 +109,7 @@ def judged(program, graph, feeds):
     space = {"np": np, "rt": runtime, "JUDGE": judge, "__name__": "blocks.compiled"}
     exec("\n".join(out), space)
     arrays, context = bind(graph, feeds)
-    space["allocate"](context.dims, context.dtype, program._constants)(arrays)
+    space["allocate"](context.dims, context.dtype, text.constants)(arrays)
     return judge
 
 
@@ -123,22 +128,27 @@ def test_formulas_are_true(make, every) -> None:
 
 def test_a_value_that_is_overwritten_keeps_its_name() -> None:
     x, y, z = (bk.input(n, 2) for n in "xyz")
-    lines: list[str] = []
-    stages = Stages()
-    stages.add(x * y, ["v", "y"], "t", False, lines)
-    stages.add(x + z, ["v", "z"], "v", False, lines)
-    stages.add(x - y, ["t", "v"], "r", False, lines)
-    lines = ["    multiply(v, y, out=t)", "    add(v, z, out=v)", "    subtract(t, v, out=r)"]
-    stages.end(lines)
-    assert lines[0] == "    # t = v ⊙ y; r = t − (v + z)"
+    lines = [
+        Line(x * y, ["v", "y"], "t", False),
+        Line(x + z, ["v", "z"], "v", False),
+        Line(x - y, ["t", "v"], "r", False),
+    ]
+    assert above("", lines) == ["# t = v ⊙ y; r = t − (v + z)"]
 
 
 def test_products_of_two_kinds_are_held_apart() -> None:
     x, w = bk.input("x", 2), bk.parameter("w", 2, 2)
-    lines = ["    one", "    two"]
-    stages = Stages()
-    stages.add(x * x, ["x", "y"], "a", False, [])
-    stages.add(x @ w, ["a", "w"], "b", False, [])
-    stages.add(x * x, ["x", "b"], "c", False, [])
-    stages.end(lines)
-    assert lines[0] == "    # c = x ⊙ ((x ⊙ y) · w)"
+    lines = [
+        Line(x * x, ["x", "y"], "a", False),
+        Line(x @ w, ["a", "w"], "b", False),
+        Line(x * x, ["x", "b"], "c", False),
+    ]
+    assert above("brick", lines) == ["# brick: c = x ⊙ ((x ⊙ y) · w)"]
+
+
+def test_a_long_formula_is_cut_into_named_ones() -> None:
+    x = bk.input("x", 2)
+    lines = [Line(bk.tanh(x), [f"v{k}"], f"v{k + 1}", False) for k in range(60)]
+    shown = "; ".join(line.removeprefix("# ") for line in above("", lines)).split("; ")
+    assert 1 < len(shown) < 10 and shown[-1].startswith("v60 = tanh(")
+    assert sum(line.count("tanh") for line in shown) == 60  # each once

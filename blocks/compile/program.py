@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import linecache
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,65 +13,38 @@ from ..errors import BlocksError, FeedError
 from ..graph import Graph
 from ..interpret import Feeds, Run, bind
 from ..ops.loop import Every
-from .numpy import runtime
-from .numpy.source import Writer
-from .passes.arrange import arrange, logistic
-from .passes.block import block
 from .passes.checkpoint import checkpointing
-from .passes.fuse import fuse
-from .passes.hoist import hoist
-from .passes.simplify import simplify
-from .passes.sweep import Pass
-from .plan.plan import make_plan
+from .targets import NUMPY, Arrays, Target
 
-Arrays = dict[str, np.ndarray]
 SIZES_KEPT = 8  # for so many sizes of batch and time the buffers are kept
 KINDS_KEPT = 64
-MODULE = "blocks.compiled"  # the name under which programs run
 
 # NaN and infinity are found by name, not by warning; np.errstate would cost 0.2 µs for each call inside of it
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"blocks\.compile")
-
-PASSES: tuple[tuple[str, Pass], ...] = (
-    ("simplify", simplify),
-    ("logistic", logistic),
-    ("arrange", arrange),
-    ("fuse", fuse),
-    ("simplify again", simplify),
-    ("hoist", hoist),
-    ("simplify at last", simplify),
-    ("block", block),
-)
 
 
 class Program:
     """What `compile` returns: call it with feeds, as `run`; the outputs are a dict, name → array.
 
     Attributes: graph, as it was given; lowered, after all passes; source, the NumPy that runs; trace, the
-    graph after each pass, name → graph, if it was asked for; checkpoint, as it was given.
+    graph after each pass, name → graph, if it was asked for; checkpoint, as it was given; target, what it became.
 
     New sizes of batch and time cost an allocation, not a compilation. Several threads may call one
     program: each call has buffers to itself. Outputs belong to the caller and are never written again.
     """
 
-    def __init__(self, graph: Graph, trace: bool = False, checkpoint: Every = None):
-        self.graph, self.checkpoint = graph, checkpoint
+    def __init__(self, graph: Graph, trace: bool = False, checkpoint: Every = None, target: Target = NUMPY):
+        self.graph, self.checkpoint, self.target = graph, checkpoint, target
         self.trace: dict[str, Graph] = {"given": graph} if trace else {}
         lowered = graph
         before = [] if checkpoint is None else [("checkpoint", checkpointing(checkpoint))]
-        for name, change in (*before, *PASSES):
+        for name, change in (*before, *target.passes):
             lowered = change(lowered)
             if trace:
                 self.trace[name] = lowered
         self.lowered = lowered
-        writer = Writer(make_plan(lowered), lowered)
-        self.source = writer.source()
-        self._constants = writer.constants
-        name = f"<blocks program {id(self):x}>"
-        linecache.cache[name] = (len(self.source), None, self.source.splitlines(True), name)
-        space: dict[str, Any] = {"np": np, "rt": runtime, "__name__": MODULE}
-        exec(compile_python(self.source, name), space)
-        self._allocate: Callable[..., Callable[[Arrays], Arrays]] = space["allocate"]
+        self._emitted = target.emit(lowered)
+        self.source = self._emitted.source
         self._lock = threading.Lock()
         self._runs: OrderedDict[Any, list[Any]] = OrderedDict()  # sizes → runs, each with its buffers, that are idle
         self._bound: dict[Any, tuple[Any, Arrays, Run]] = {}  # the kinds of some feeds → what `bind` made of them
@@ -85,7 +56,7 @@ class Program:
             idle = self._runs.get(key)
             run = idle.pop() if idle else None
         if run is None:
-            run = self._allocate(context.dims, context.dtype, self._constants)
+            run = self._emitted.allocate(context.dims, context.dtype)
         try:
             return run(arrays)
         except BlocksError as error:
@@ -122,13 +93,6 @@ class Program:
 
     def __repr__(self) -> str:
         return f"<Program of {len(self.source.splitlines())} lines: {', '.join(self.graph.outputs)}>"
-
-
-def compile_python(source: str, name: str) -> Any:
-    """Python's own compile, under a name that is free here."""
-    import builtins
-
-    return builtins.compile(source, name, "exec")
 
 
 def compile(graph: Graph, trace: bool = False, checkpoint: int | str | None = None) -> Program:

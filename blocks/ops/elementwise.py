@@ -227,7 +227,8 @@ abs_: Op     = elementwise("abs",      "|x|; slope 0 at 0", np.abs,  lambda g, y
 sign: Op     = elementwise("sign",     "-1, 0 or 1", np.sign,  None)
 sigm: Op     = elementwise("sigm",     "1 / (1 + e⁻ˣ)", _logistic,   lambda g, y, x: (g * y * (1.0 - y),), sign="σ")
 tanh: Op     = elementwise("tanh",     "(eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)", np.tanh, lambda g, y, x: (g * (1.0 - y * y),))
-relu: Op     = elementwise("relu",     "max(x, 0); slope 0 at 0", _rectified, lambda g, y, x: (g * sign(y),))
+relu: Op     = elementwise("relu",     "max(x, 0); slope 0 at 0", _rectified, lambda g, y, x: (g * sign(y),),
+                       rows={"numpy": "maximum({0}, zero, out={out})"})
 softplus: Op = elementwise("softplus", "ln(1 + eˣ)", _softplus, lambda g, y, x: (g * sigm(x),))
 
 greater: Op  = elementwise("greater",  "a > b",   np.greater,  None, 2, "bool", sign=">", prepare=_prepare_comparison)
