@@ -22,11 +22,9 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
-
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 import blocks as bk
 from tests.exchange.reference import evaluate, gradients
@@ -133,6 +131,7 @@ def outcome(make: Callable[[], Case], second: bool, seconds: float = SECONDS) ->
 
 def one(number: int) -> tuple[int, list[tuple[str, str]], float]:
     torch.set_num_threads(1)
+    threadpool_limits(1)
     start = time.perf_counter()
     return number, outcome(lambda: case(number), number % 5 == 0), time.perf_counter() - start
 

@@ -157,7 +157,7 @@ def some_outputs(pool: Pool, nexts: dict[Node, Node]) -> dict[str, Node]:
     if pool.whole and dice.chance(20):
         choices.append(dice.pick(pool.whole))
     found = list(dict.fromkeys(c for c in choices if c is not None))[:4]
-    return {name: node for name, node in zip(("y", "out", "third", "fourth"), found, strict=False)}
+    return dict(zip(("y", "out", "third", "fourth"), found, strict=False))
 
 
 def wired(pool: Pool, made: Made, first: Node) -> dict[str, Node]:

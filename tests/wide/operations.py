@@ -387,7 +387,7 @@ def product(pool: Pool) -> None:
         )
         if m is None:
             return
-        c, rows, columns = pool.bound(m), int(m.shape[-2]), int(m.shape[-1])
+        c, columns = pool.bound(m), int(m.shape[-1])
         if kind == "matvec":
             v = pool.fitted((*m.shape[:-2], columns))
             pool.add(bk.matvec(m, v), c * pool.bound(v) * columns)
