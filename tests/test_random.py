@@ -115,7 +115,7 @@ def test_the_generator_says_all_of_the_language() -> None:
             if node.op.name == "loop":
                 look(node.attrs["body"], depth + 1)
 
-    for number in range(600):
+    for number in range(300):
         look(case(number).graph, 0)
     from blocks.graph import OPS
 

@@ -69,19 +69,25 @@ def compare(expected: dict[str, np.ndarray], got: dict[str, np.ndarray]) -> None
 def check(c: Case, second: bool, seconds: float) -> Iterator[tuple[str, str]]:
     """What fails: (kind, text), kind being mismatch, error or hang. One failure does not hide the next."""
     failures: list[tuple[str, str]] = []
+    told: set[str] = set()
+
+    def failed(kind: str, label: str, text: str) -> None:
+        if kind_of(text) not in told:  # what fails alike under other labels is told once
+            failures.append((kind, f"{label}: {text}"))
+        told.add(kind_of(text))
 
     def tried(label: str, what: Callable[[], Any]) -> Any:
         try:
             with limit(seconds):
                 return what()
         except Hang:
-            failures.append(("hang", f"{label}: does not end within {seconds} s"))
+            failed("hang", label, f"does not end within {seconds} s")
         except Mismatch as error:
-            failures.append(("mismatch", f"{label}: {error}"))
+            failed("mismatch", label, str(error))
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             at = f"{os.path.basename(place.filename)}:{place.lineno}" if os.path.exists(place.filename) else "program"
-            failures.append(("error", f"{label}: {type(error).__name__}: {error!s:.300} [{at}]"))
+            failed("error", label, f"{type(error).__name__}: {error!s:.300} [{at}]")
         return None
 
     expected = tried("PyTorch", lambda: by_torch(c.graph, c.feeds, c.wrt))
@@ -90,15 +96,13 @@ def check(c: Case, second: bool, seconds: float) -> Iterator[tuple[str, str]]:
         return
     forward = {name: expected[name] for name in c.graph.outputs}
     tried("run", lambda: compare(forward, bk.run(c.graph, c.feeds)))
-    tried("compile without a gradient", lambda: compare(forward, bk.compile(c.graph)(c.feeds)))
+    tried("compile without a gradient", lambda: compare(forward, after_others(bk.compile(c.graph), c.feeds)))
     gradient = tried("grad", lambda: c.gradient().verify())
     if gradient is not None:
         tried("run of the gradient", lambda: compare(expected, bk.run(gradient, c.feeds)))
         tried("JSON", lambda: compare(expected, bk.run(bk.from_json(bk.to_json(gradient)), c.feeds)))
         for label, make in VARIANTS.items():
-            program = tried(label, lambda make=make: make(gradient))
-            for call in ("", ", second call") if program else ():
-                tried(label + call, lambda program=program: compare(expected, program(c.feeds)))
+            tried(label, lambda make=make: compare(expected, after_others(make(gradient), c.feeds)))
     twice = tried("second derivative", c.second) if second and gradient is not None else None
     if twice is not None:
         number = bk.Graph({"loss": twice.outputs["loss"]})
@@ -108,8 +112,15 @@ def check(c: Case, second: bool, seconds: float) -> Iterator[tuple[str, str]]:
         fed = {name: value for name, value in fed.items() if name in twice.nodes}
         if expected is not None:
             tried("second derivative", lambda: compare(expected, bk.run(twice, fed)))
-            tried("compiled second derivative", lambda: compare(expected, bk.compile(twice)(fed)))
+            tried("compiled second derivative", lambda: compare(expected, after_others(bk.compile(twice), fed)))
     yield from failures
+
+
+def after_others(program: bk.Program, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The outputs of a program whose buffers hold other numbers: it was called on other feeds before."""
+    whole = {name for name, value in feeds.items() if value.dtype.kind != "f" or np.isin(value, (0.0, 1.0)).all()}
+    program({name: value if name in whole else value * 0.5 - 0.01 for name, value in feeds.items()})
+    return program(feeds)
 
 
 def by_torch(graph: bk.Graph, feeds: dict[str, np.ndarray], wrt: list[str]) -> dict[str, np.ndarray]:
@@ -139,7 +150,7 @@ def one(number: int) -> tuple[int, list[tuple[str, str]], float]:
 def kind_of(text: str) -> str:
     """A failure without the numbers and names of its case: failures of one kind have one."""
     text = re.sub(r"'[^']*'", "''", text)
-    return re.sub(r"\([^)]*\)", "()", re.sub(r": [^:]* is off by .*", ": is off", re.sub(r"\d+", "#", text)))[:110]
+    return re.sub(r"\([^)]*\)", "()", re.sub(r"[^:]* is off by .*", " is off", re.sub(r"\d+", "#", text)))[:110]
 
 
 def many(first: int, count: int, processes: int) -> int:

@@ -17,10 +17,17 @@ MANY = 2**20  # a choice is a number below
 
 
 class Choices:
-    """What all have in common; `choice()` gives the next number, 0 to MANY - 1."""
+    """What all have in common; `next()` gives a number, 0 to MANY - 1. What was said is kept in `said`."""
+
+    def __init__(self) -> None:
+        self.said: list[int] = []
+
+    def next(self) -> int:
+        raise NotImplementedError
 
     def choice(self) -> int:
-        raise NotImplementedError
+        self.said.append(self.next())
+        return self.said[-1]
 
     def integer(self, low: int, high: int) -> int:
         return low + self.choice() % (high - low + 1)
@@ -44,23 +51,24 @@ class Choices:
 
 
 class Dice(Choices):
-    """Random choices; keeps them in `said`."""
+    """Random choices."""
 
     def __init__(self, seed: int):
-        self.random, self.said = random.Random(seed), list[int]()
+        super().__init__()
+        self.random = random.Random(seed)
 
-    def choice(self) -> int:
-        self.said.append(self.random.randrange(MANY))
-        return self.said[-1]
+    def next(self) -> int:
+        return self.random.randrange(MANY)
 
 
 class Drawn(Choices):
-    """The choices of Hypothesis."""
+    """The choices of Hypothesis: `draw` gives one of `numbers`."""
 
     def __init__(self, draw: Callable[[Any], int], numbers: Any):
+        super().__init__()
         self.draw, self.numbers = draw, numbers
 
-    def choice(self) -> int:
+    def next(self) -> int:
         return self.draw(self.numbers)
 
 
@@ -68,11 +76,11 @@ class Replayed(Choices):
     """Choices that are known; 0 after the last."""
 
     def __init__(self, choices: Sequence[int]):
-        self.choices, self.at = choices, 0
+        super().__init__()
+        self.choices = choices
 
-    def choice(self) -> int:
-        self.at += 1
-        return self.choices[self.at - 1] if self.at <= len(self.choices) else 0
+    def next(self) -> int:
+        return self.choices[len(self.said)] if len(self.said) < len(self.choices) else 0
 
 
 def shrink(choices: Sequence[int], fails: Callable[[Sequence[int]], bool], tries: int = 1000) -> list[int]:

@@ -16,13 +16,17 @@ from .operations import features, move
 from .wires import FED, Pool, World
 
 
-@dataclass
+@dataclass(repr=False)
 class Case:
-    """A network with one number "loss", feeds that fit, and what its gradient is taken by."""
+    """A network with one number "loss", feeds that fit, and what its gradient is taken by. Its repr makes it again."""
 
     graph: bk.Graph
     feeds: dict[str, np.ndarray]
     wrt: list[str]
+    choices: list[int]
+
+    def __repr__(self) -> str:
+        return f"network(Replayed({self.choices}))"
 
     def gradient(self) -> bk.Graph:
         return bk.grad(self.graph, wrt=self.wrt)
@@ -80,7 +84,7 @@ def network(dice: Choices, kinks: bool = True) -> Case:
         graph = bk.Graph({**outputs, "loss": loss + bk.mean(xs[0])})
     leaves = graph.fed("input") | graph.fed("parameter")
     wrt = [n for n, leaf in leaves.items() if leaf.dtype == "float" and n not in world.masks]
-    return Case(graph, feeds(world, graph), wrt)
+    return Case(graph, feeds(world, graph), wrt, list(dice.said))
 
 
 # --- layers --------------------------------------------------------------------------------------
