@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import blocks as bk
 from blocks.graph import Node, Shape
 
-from .operations import features, move
+from .operations import by_whole_numbers, features, move
 from .wires import FED, Pool, World
 
 STATE = 4.0  # the bound of a state
@@ -24,14 +24,13 @@ class Made:
 
 def zero_states_inside() -> bool:
     """Whether a scan inside a cell may leave its initial states unwired."""
-    k = bk.input("k", shape=("steps", "batch", 2))
     h = bk.state("h", 3)
+    _, last = bk.scan(bk.cells.srn(2, 3, name="inner"), bk.input("k", shape=("steps", "batch", 2)), final=True)
     try:
-        _, last = bk.scan(bk.cells.srn(2, 3, name="inner"), k, final=True)
         cell = bk.Cell(states={h: bk.tanh(h + last["inner/h"])}, outputs=h)
-        bk.Graph({"y": bk.scan(cell, {"x": bk.sequence("x", 1), "k": bk.input("m", shape=("steps", "batch", 2))})})
-    except bk.WiringError as error:
-        return "has no input 'x'" in str(error)
+        bk.scan(cell, {"k": bk.input("m", shape=("time", "steps", "batch", 2))})
+    except bk.WiringError:
+        return False
     return True
 
 
@@ -63,14 +62,16 @@ def cell(world: World, inputs: int, depth: int = 0) -> Made:
         first = bk.TANH(dice.integer(1, 5), name=world.fresh("first"))
         own = [s for s in states if s.dtype == "float" and s.shape[:-1] == ("batch",)]
         pool.add(first(x, *own[:1]), 1.0)
-    for _ in range(dice.integer(0, 8 if depth == 0 else 3)):
+    for _ in range(dice.integer(1, 10 if depth == 0 else 4)):
         kind = dice.integer(0, 11)
         if kind == 11 and depth == 0:
-            cell_inside(pool)
+            move(pool, cell_inside)
         elif kind == 10 and depth == 0:
-            scan_inside(pool)
+            move(pool, scan_inside)
         else:
             move(pool)
+    if depth == 0 and any("memory" in str(name) for name in contexts) and dice.chance(60):
+        move(pool, scan_inside)
     nexts = {s: next_value(pool, s, states) for s in states}
     outputs = some_outputs(pool, nexts)
     name = world.fresh("cell") if dice.chance(40) else None
@@ -80,7 +81,7 @@ def cell(world: World, inputs: int, depth: int = 0) -> Made:
 def another_input(pool: Pool, classes: dict[str, int], contexts: set[str]) -> None:
     """A second input: other features, ids, a condition, a matrix, a context without time, a memory with steps."""
     world, dice = pool.world, pool.dice
-    kind = dice.pick(["features", "ids", "flag", "matrix", "number", "static", "memory", "memory"])
+    kind = dice.pick(["features", "ids", "flag", "matrix", "memory", "number", "static", "memory", "memory"])
     n = dice.integer(1, 5)
     name = world.fresh(kind)
     shapes: dict[str, Shape] = {
@@ -97,6 +98,8 @@ def another_input(pool: Pool, classes: dict[str, int], contexts: set[str]) -> No
     pool.whole.append(node)
     if dtype == "int":
         classes[name] = pool.classes[node] = dice.integer(2, 5)
+    if dice.chance(70):
+        move(pool, by_whole_numbers)
 
 
 def new_state(pool: Pool) -> Node:
@@ -122,7 +125,7 @@ def next_value(pool: Pool, s: Node, states: list[Node]) -> Node:
         if there and flags and dice.chance(50):
             return bk.where(dice.pick(flags), dice.pick(there), s)
         return dice.pick([*there, *others])
-    how = dice.pick(["tanh", "sum", "decay", "swap", "blend", "same", "normal", "in place", "wire"])
+    how = dice.pick(["tanh", "sum", "decay", "swap", "blend", "same", "normal", "in place", "wire", "sum", "swap"])
     if how == "swap" or (how == "same" and dice.chance(30)):
         return dice.pick(others)
     if len(s.shape) == 3 and dice.chance(70):  # a matrix memory

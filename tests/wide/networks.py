@@ -12,7 +12,7 @@ from blocks.graph import Node, Shape
 
 from .cells import STATE, Made, cell, gallery
 from .dice import Choices, Dice
-from .operations import features, move
+from .operations import by_whole_numbers, features, move
 from .wires import FED, Pool, World
 
 
@@ -60,6 +60,8 @@ def network(dice: Choices, kinks: bool = True) -> Case:
     pool.bounds |= dict.fromkeys(xs, FED)
     if dice.chance(40):
         pool.ids(time)
+        if dice.chance(80):
+            move(pool, by_whole_numbers)
     if dice.chance(30):
         pool.feed(("batch", dice.integer(1, 5)))
     if dice.chance(20):

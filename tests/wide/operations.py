@@ -6,7 +6,9 @@ random, an attention mask admits something.
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -436,12 +438,10 @@ def attention(pool: Pool) -> None:
     pool.add(bk.sum(share * x, axis=0), pool.bound(x))
 
 
-MOVES = (unary, binary, brick, unary, binary, brick, reduction, cut, other_shape, turned, repeated, joined, along, normalised, product, product, constant_array, by_whole_numbers, infinite, attention)  # fmt: skip
+MOVES = (unary, binary, brick, unary, binary, brick, reduction, cut, other_shape, turned, repeated, joined, along, normalised, product, product, constant_array, constant_array, by_whole_numbers, infinite, attention)  # fmt: skip
 
 
-def move(pool: Pool) -> None:
-    """Something happens to some wires; or nothing, where it does not fit."""
-    try:
-        pool.dice.pick(MOVES)(pool)
-    except bk.WiringError:
-        return  # two wires that do not fit
+def move(pool: Pool, what: Callable[[Pool], None] | None = None) -> None:
+    """Something happens to some wires, `what` or anything; or nothing, where it does not fit."""
+    with contextlib.suppress(bk.WiringError):  # two wires that do not fit
+        (what or pool.dice.pick(MOVES))(pool)
