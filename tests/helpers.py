@@ -51,6 +51,26 @@ def data(samples=12, steps=10, features=3, classes=5, seed=5):
     return {"x": x, "target": rng.integers(0, classes, (samples, steps))}
 
 
+@contextlib.contextmanager
+def poisoned() -> Iterator[None]:
+    """New memory holds NaN inside, so that what is read before it is written shows."""
+    plain = np.empty
+
+    def empty(*arguments: object, **options: object) -> np.ndarray:
+        array = plain(*arguments, **options)
+        if array.dtype.kind == "f":
+            array.fill(np.nan)
+        elif array.dtype.kind in "iu":
+            array.fill(77)
+        return array
+
+    np.empty = empty
+    try:
+        yield
+    finally:
+        np.empty = plain
+
+
 class Hang(Exception):
     """Something that does not end."""
 
