@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import blocks as bk
+from blocks.ops import loop
 
 
 def same(expected, got, tolerance, label=""):
@@ -69,6 +70,17 @@ def poisoned() -> Iterator[None]:
         yield
     finally:
         np.empty = plain
+
+
+@contextlib.contextmanager
+def small_blocks() -> Iterator[None]:
+    """Arrays of a few numbers are worked on in blocks of steps, as large ones are."""
+    before = loop.WORTH_BLOCKS, loop.CACHED
+    loop.WORTH_BLOCKS, loop.CACHED = 1, 7
+    try:
+        yield
+    finally:
+        loop.WORTH_BLOCKS, loop.CACHED = before
 
 
 class Hang(Exception):

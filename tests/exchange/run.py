@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 
 import blocks as bk
 from tests.exchange.reference import evaluate, gradients
-from tests.helpers import Hang, limit, poisoned
+from tests.helpers import Hang, limit, poisoned, small_blocks
 from tests.wide import Case, Dice, Replayed, case, network, shrink
 
 SECONDS = 20
@@ -103,6 +103,8 @@ def check(c: Case, second: bool, seconds: float) -> Iterator[tuple[str, str]]:
         tried("JSON", lambda: compare(expected, bk.run(bk.from_json(bk.to_json(gradient)), c.feeds)))
         for label, make in VARIANTS.items():
             tried(label, lambda make=make: compare(expected, after_others(make(gradient), c.feeds)))
+        with small_blocks():
+            tried("small blocks", lambda: compare(expected, after_others(bk.compile(gradient), c.feeds)))
     twice = tried("second derivative", c.second) if second and gradient is not None else None
     if twice is not None:
         number = bk.Graph({"loss": twice.outputs["loss"]})

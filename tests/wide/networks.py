@@ -28,6 +28,9 @@ class Case:
     def __repr__(self) -> str:
         return f"network(Replayed({self.choices}))"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))  # for Hypothesis: on one line, to be copied
+
     def gradient(self) -> bk.Graph:
         return bk.grad(self.graph, wrt=self.wrt)
 
