@@ -5,6 +5,10 @@ from hypothesis import strategies as st
 
 import blocks as bk
 
+from .wide import Drawn, network
+from .wide.dice import MANY
+
+CHOICES = st.integers(0, MANY - 1)
 SMOOTH = ("tanh", "sigm", "softplus", "negative")
 KINKED = (*SMOOTH, "relu", "abs")
 sizes = st.integers(1, 5)
@@ -138,3 +142,9 @@ def random_feeds(graph, rng, dims):
         elif name in graph.params or graph.fed("input")[name].attrs["default"] is None or rng.random() < 0.5:
             feeds[name] = rng.standard_normal(size) * 0.8
     return feeds
+
+
+@st.composite
+def wide(draw, kinks=True):
+    """A network as wide as the language, from the choices of Hypothesis; see tests/wide."""
+    return network(Drawn(draw, CHOICES), kinks)

@@ -1,0 +1,12 @@
+"""How many examples Hypothesis tries: `pytest` is quick, `pytest --hypothesis-profile=deep` takes thousands.
+
+A test of random networks takes its number from the profile; it names no number of its own, unless it is dear.
+Both are derandomised, so that a test gives the same answer twice; the deep one also looks for a smaller case.
+"""
+
+from hypothesis import HealthCheck, Phase, settings
+
+every = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": list(HealthCheck)}
+settings.register_profile("quick", max_examples=60, phases=[Phase.explicit, Phase.generate], **every)
+settings.register_profile("deep", max_examples=3000, print_blob=True, **every)
+settings.load_profile("quick")

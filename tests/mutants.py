@@ -1,0 +1,140 @@
+"""Faults put in by hand: each must make a test fail. `.ci/more mutants [WORD]`
+
+Each row of the table is one fault: a file, some text of it, what stands there instead, and the tests that must
+notice. It is put into a copy of the repository, never into the files themselves. A fault that no test notices has
+*survived*: either a test is missing, or what was changed is superfluous and can go. A row whose text is no longer
+in its file is *stale* and must be rewritten. WORD picks the rows that have it in their file or name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("blocks", "tests", "pyproject.toml", "README.md", "examples")
+SECONDS = 600  # for the tests of one fault; a fault that makes them hang is noticed too
+RANDOM, COMPILE, OPS, CELLS, TRAIN = (f"tests/test_{n}.py" for n in ("random", "compile", "ops", "cells", "train"))
+RECORDED = "tests/test_recorded.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault: in `file`, `old` becomes `new`; one of `tests` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    # --- gradients
+    Mutant("tanh without the 1", "blocks/ops/elementwise.py", "(g * (1.0 - y * y),)", "(g * (2.0 - y * y),)", (OPS,)),
+    Mutant("σ without its second factor", "blocks/ops/elementwise.py", "(g * y * (1.0 - y),)", "(g * y,)", (OPS,)),
+    Mutant("quotient without its sign", "blocks/ops/elementwise.py", "(g / b, -g * y / b)", "(g / b, g * y / b)", (OPS,)),
+    Mutant("a tie goes to one side", "blocks/ops/elementwise.py", "return 0.5 + 0.5 * sign(a - b)", "return cast(greater(a, b))", (OPS,)),
+    Mutant("softmax without the mean", "blocks/ops/shape.py", 'y * (g - sum_(g * y, axis=y.attrs["axis"], keepdims=True))', "y * g", (OPS,)),
+    Mutant("moveaxis not turned back", "blocks/ops/shape.py", 'source=y.attrs["destination"], destination=y.attrs["source"]', 'source=y.attrs["source"], destination=y.attrs["destination"]', (OPS, RANDOM)),
+    Mutant("mean's gradient is a sum's", "blocks/ops/shape.py", "spread(g / size(tuple(x.shape[i] for i in axes)), x, axes)", "spread(g, x, axes)", (OPS, RANDOM)),
+    Mutant("outer's operands swapped", "blocks/ops/linear.py", "(matmul(b, transpose(g)), matmul(a, g))", "(matmul(a, g), matmul(b, transpose(g)))", (OPS, RANDOM)),
+    Mutant("a stack's matrix not transposed", "blocks/ops/linear.py", "return matmul(g, transpose(w)), matmul(transpose(x), g)", "return matmul(g, w), matmul(transpose(x), g)", (OPS, RANDOM)),
+    Mutant("cotangents replaced, not added", "blocks/grad.py", "cotangents[node] = cotangents[node] + g if node in cotangents else g", "cotangents[node] = g", (OPS, RANDOM)),
+    Mutant("broadcast axes not summed", "blocks/grad.py", "if d == 1 and g.shape[extra + i] != 1]", "if False]", (OPS, RANDOM)),
+    Mutant("backwards in the same direction", "blocks/grad.py", "reverse=not ", "reverse=", (RECORDED, RANDOM)),
+    Mutant("final cotangents forgotten", "blocks/grad.py", "cotangents.get(FINAL + s, zeros(d.shape))", "cotangents.get(FINAL, zeros(d.shape))", (RECORDED, RANDOM)),
+    Mutant("live states not grown", "blocks/grad.py", "        live |= more\n", "        break\n", (RANDOM, CELLS)),
+    # --- loops, bricks, masks, losses
+    Mutant("a reversed loop is not", "blocks/ops/loop.py", "    for t in reversed(range(steps)) if reverse else range(steps):", "    for t in range(steps):", (RECORDED, RANDOM)),
+    Mutant("a bias is dropped", "blocks/bricks.py", 'return net + self.param("b", (self.units,), 0.0) if self.bias else net\n\n    def product', "return net\n\n    def product", (RECORDED, CELLS)),
+    Mutant("LSTM: gates swapped", "blocks/cells/lstm.py", "C1 = f * C + i * candidate", "C1 = i * C + f * candidate", (RECORDED,)),
+    Mutant("GRU: update the wrong way", "blocks/cells/gru.py", "    candidate = TANH(units, name=\"candidate\", init={\"W_2\": \"orthogonal\"})(x, r * h)\n    h1 = z * h + (1 - z) * candidate", "    candidate = TANH(units, name=\"candidate\", init={\"W_2\": \"orthogonal\"})(x, r * h)\n    h1 = (1 - z) * h + z * candidate", (RECORDED,)),
+    Mutant("a mask does not hold states", "blocks/cell.py", "outputs[NEXT + s] = where(valid, outputs[NEXT + s], before)", "pass", (RECORDED, CELLS)),
+    Mutant("a mask does not weigh the loss", "blocks/ops/loss.py", "return (x * w).sum() / w.sum()", "return (x * w).mean()", (OPS, TRAIN)),
+    Mutant("targets have no gradient", "blocks/ops/loss.py", 'rows * -apply("log_softmax", logits)', "None", (OPS,)),
+    # --- the compiler
+    Mutant("accumulated keeps no count", "blocks/compile/passes/totals.py", "times_kept[new] == 1", "True", (RANDOM, COMPILE)),
+    Mutant("a sum that is read is taken out", "blocks/compile/passes/totals.py", "or old in times_kept", "", (RANDOM, COMPILE)),
+    Mutant("rank of outers ignored", "blocks/compile/passes/groups.py", "self.rank[node] = highest + (node.op.name in SUMMING)", "self.rank[node] = highest", (COMPILE, RANDOM)),
+    Mutant("groups of any depth", "blocks/compile/passes/groups.py", "return self.rank[node], self.depth[node]", "return self.rank[node], 0", (COMPILE, RANDOM)),
+    Mutant("views of a part keep their axis", "blocks/compile/passes/lift.py", "else axis + 1 for key", "else axis for key", (RANDOM, COMPILE)),
+    Mutant("lifted without padding", "blocks/compile/passes/lift.py", "operands = [padded(*o) for o in zip(s.operands, s.constant, s.node.operands, strict=True)]", "operands = s.operands", (RANDOM, COMPILE)),
+    Mutant("concat of constants is lifted", "blocks/compile/passes/lift.py", '"concat": Rule(_next_axis, _none_constant)', '"concat": Rule(_next_axis)', (RANDOM, COMPILE)),
+    Mutant("a total forgets the first value", "blocks/compile/passes/hoist.py", 'apply("add", self.wires[state], total(added, self.stacked))', "total(added, self.stacked)", (RANDOM, COMPILE)),
+    Mutant("blocks start with the wrong state", "blocks/compile/passes/checkpoint.py", "starts = {START + s: ports.inputs[s] for s in loop.states}", "starts = {START + s: pick(inner, FINAL + s) for s in loop.states}", (RANDOM, COMPILE)),
+    Mutant("joined weights in another order", "blocks/compile/passes/join.py", "*(new[t.operands[1]] for t in products), axis=0", "*(new[t.operands[1]] for t in products[::-1]), axis=0", (COMPILE, RANDOM)),
+    Mutant("blas_for never restores", "blocks/compile/numpy/runtime.py", "pool.set_num_threads(threads)", "pass", (COMPILE,)),
+    # --- training
+    Mutant("Adam without its correction", "blocks/train/optimizers.py", "v / (1 - self.beta2**t)", "v", (TRAIN,)),
+    Mutant("momentum is not kept", "blocks/train/optimizers.py", "v = self.momentum * slots[0] + g", "v = g", (TRAIN,)),
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def repository() -> Iterator[Path]:
+    """A copy of what the tests need, to be changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in COPIED:
+            source, target = ROOT / name, Path(folder) / name
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            else:
+                shutil.copy(source, target)
+        yield Path(folder)
+
+
+def attempt(mutant: Mutant) -> str:
+    """killed, survived or stale."""
+    with repository() as copy:
+        path = copy / mutant.file
+        text = path.read_text() if path.exists() else ""
+        if mutant.old not in text:
+            return "stale"
+        path.write_text(text.replace(mutant.old, mutant.new, 1))
+        return "survived" if all(passes(copy, test) for test in mutant.tests) else "killed"
+
+
+def passes(copy: Path, test: str) -> bool:
+    """Whether a test file passes there; one that does not end fails."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
+    try:
+        done = subprocess.run(
+            command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    if done.returncode not in (0, 1, 2):
+        raise SystemExit(f"pytest itself failed on {test}:\n{done.stdout.decode()[-2000:]}")
+    return done.returncode == 0
+
+
+def main(words: list[str]) -> int:
+    counts = {"killed": 0, "survived": 0, "stale": 0}
+    start = time.time()
+    chosen = [m for m in MUTANTS if all(word in f"{m.file} {m.name}" for word in words)]
+    with repository() as copy:
+        for test in sorted({test for mutant in chosen for test in mutant.tests}):
+            if not passes(copy, test):
+                print(f"mutants: {test} fails without any fault; what it says of faults says nothing")
+                return 1
+    for mutant in chosen:
+        began = time.time()
+        result = attempt(mutant)
+        counts[result] += 1
+        print(f"{result:9} {mutant.file}: {mutant.name} ({time.time() - began:.0f} s)", flush=True)
+    told = ", ".join(f"{count} {result}" for result, count in counts.items())
+    print(f"mutants: {sum(counts.values())}, {told} ({time.time() - start:.0f} s)")
+    return counts["survived"] + counts["stale"]
+
+
+if __name__ == "__main__":
+    sys.exit(1 if main(sys.argv[1:]) else 0)
