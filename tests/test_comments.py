@@ -17,6 +17,7 @@ from blocks.interpret import bind
 from .test_compile import peephole, training_step
 
 FUNCTIONS = {n: getattr(np, n) for n in ("tanh", "exp", "log", "sqrt", "abs", "sign", "maximum", "minimum", "negative")}
+FUNCTIONS |= {"max": np.maximum, "min": np.minimum, "ln": np.log}
 FUNCTIONS |= {"relu": lambda v: np.maximum(v, 0), "square": np.square}
 
 
@@ -26,7 +27,9 @@ def outer(a, b):
 
 def as_python(formula):
     formula = re.sub(r"(\w+)ᵀ · (\w+)", r"outer(\1, \2)", formula)
-    return formula.replace("⊙", "*").replace("−", "-").replace("·", "@")
+    formula = re.sub(r"√(\w+|\([^()]*\))", r"sqrt(\1)", formula)
+    formula = re.sub(r"\|([^|]*)\|", r"abs(\1)", formula)
+    return formula.replace("⊙", "*").replace("^", "**").replace("−", "-").replace("·", "@")
 
 
 def assignments(comments):

@@ -54,7 +54,7 @@ def test_first_values_are_repeated_along_the_batch(make) -> None:
     ys = bk.scan(bk.cells.srn(3, 4), bk.sequence("x", 3), initial=first)
     graph = bk.Graph({"loss": bk.mean(ys * ys), "y": ys})
     feeds = {**graph.init(0, "float64"), "x": np.random.default_rng(2).standard_normal((3, 5, 3))}
-    value = feeds["h0"] if "h0" in feeds else first
+    value = feeds.get("h0", first)
     h = np.broadcast_to(value, (5, 4))
     step = feeds["x"][0] @ feeds["hidden.W_x"] + h @ feeds["hidden.W_h"] + feeds["hidden.b"]
     np.testing.assert_allclose(bk.run(graph, feeds)["y"][0], np.tanh(step))

@@ -10,29 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...graph import Node
+from ...notation import ATOM, write_text
 from .names import comment
 
-SIGNS = {"add": "+", "subtract": "−", "multiply": "⊙", "divide": "/", "matmul": "·"}
-SUM, DOT, PRODUCT, ATOM = 1, 2, 3, 4  # how strongly a formula holds together
 LONGEST = 110  # so long is a line at most; a formula of more says nothing
-
-
-def formula(node: Node, a: list[tuple[str, int]]) -> tuple[str, int]:
-    """A node as a person writes it, over the formulas of its operands."""
-    name = node.op.name
-
-    def held(i: int, strength: int) -> str:
-        return a[i][0] if a[i][1] >= strength else f"({a[i][0]})"
-
-    if name in ("add", "subtract"):
-        return f"{held(0, SUM)} {SIGNS[name]} {held(1, SUM + (name == 'subtract'))}", SUM
-    if name in ("multiply", "divide"):
-        return f"{held(0, PRODUCT)} {SIGNS[name]} {held(1, PRODUCT + (name == 'divide'))}", PRODUCT
-    if name == "matmul":
-        return f"{held(0, ATOM)} · {held(1, ATOM)}", DOT
-    if name == "outer":
-        return f"{held(0, ATOM)}ᵀ · {held(1, ATOM)}", DOT
-    return f"{name}({', '.join(x for x, _ in a)})", ATOM
 
 
 @dataclass
@@ -72,11 +53,11 @@ class Formulas:
     def add(self, line: Line) -> None:
         """One more line."""
         used = dict.fromkeys(self.other_name(v) for v in line.a)
-        text, strength = formula(line.node, [self.of(v) for v in line.a])
+        text, strength = write_text(line.node, [self.of(v) for v in line.a])
         if len(f"{line.out} = {text}") > LONGEST:  # it is said in parts
             for variable in used:
                 self.name(variable)
-            text, strength = formula(line.node, [self.of(v) for v in line.a])
+            text, strength = write_text(line.node, [self.of(v) for v in line.a])
         says: set[str] = set()
         for variable in used:
             result = self.current.get(variable)

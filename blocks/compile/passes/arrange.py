@@ -10,10 +10,7 @@ from __future__ import annotations
 
 from ...graph import Graph, Node, apply, stamped
 from ...ops.elementwise import already_aligned
-from ..passes.logistic import logistic
 from ..passes.sweep import Loop, levels, same, sweep, terms_of, users_of
-
-__all__ = ["arrange", "logistic"]
 
 CHAINS = ("add", "multiply")
 

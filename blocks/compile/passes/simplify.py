@@ -24,11 +24,6 @@ from ...ops.elementwise import already_aligned
 from ...ops.loop import FINAL, NEXT
 from ..passes.sweep import Loop, same, sweep
 
-ELEMENTWISE = {
-    "add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "negative", "exp", "log", "sqrt", "abs",
-    "sign", "sigm", "tanh", "relu", "softplus", "greater", "equal", "where", "stop_gradient", "cast",
-}  # fmt: skip
-
 
 def simplify(graph: Graph) -> Graph:
     """One sweep; see the module."""
