@@ -105,9 +105,9 @@ def test_random_cells_in_small_blocks_and_with_checkpoints(small_blocks, case, e
     gradient = bk.grad(graph)
     expected = bk.run(gradient, feeds)
     same(expected, compile(gradient)(feeds), 1e-10, "small blocks")
-    program = compile(gradient, trace=True, checkpoint=every)
+    program = compile(gradient, passes=True, checkpoint=every)
     arrays, context = bind(gradient, feeds)
-    for name, lowered in program.trace.items():
+    for name, lowered in program.passes.items():
         same(expected, execute(lowered.verify(), arrays, context), 1e-10, name)
     same(expected, program(feeds), 1e-10, "checkpoint")
     same(bk.run(gradient, single(feeds)), program(single(feeds)), 1e-4, "float32")
@@ -292,11 +292,11 @@ def test_hostile_names_are_inert_in_source(name) -> None:
     same(bk.run(graph, feeds), compile(graph)(feeds), 1e-12, name)
 
 
-def test_trace_keeps_every_graph() -> None:
+def test_passes_keep_every_graph() -> None:
     graph, _ = training_step(bk.cells.srn(3, 5))
-    program = bk.compile(graph, trace=True)
-    assert list(program.trace) == ["given", *(name for name, _ in PASSES)]
-    assert "tanh" in program.trace["hoist"].dump() and program.trace["given"] is graph
+    program = bk.compile(graph, passes=True)
+    assert list(program.passes) == ["given", *(name for name, _ in PASSES)]
+    assert "tanh" in program.passes["hoist"].dump() and program.passes["given"] is graph
 
 
 def test_compile_time_does_not_depend_on_time() -> None:

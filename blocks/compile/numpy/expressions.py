@@ -6,10 +6,9 @@ in `run`. In loops, a view of a row becomes a list of the views of all rows, whi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from ...graph import Graph, Shape
 from ...ops.loop import Every, blocks_of, in_block
@@ -33,7 +32,7 @@ class Expressions:
         self.run = Body(self.allocate, 2)
         self.body = self.run  # the one being written
         self.dims: dict[str, str] = {}
-        self.constants: list[np.ndarray] = []
+        self.constants: list[Any] = []
         self.functions: set[str] = set()  # of NumPy, that run calls by name
         self.numbers: dict[str, str] = {}  # a variable → the number that it is
         self.turned: dict[str, Variable] = {}  # a variable that is another one in another shape → that one
@@ -82,9 +81,21 @@ class Expressions:
         known = self.allocate.find(key)
         if known is None:
             name = self.names.fresh(WORDS.get(value, "number"))
-            known = self.allocate.define(key, name, f"np.array({value!r}, dtype)")
+            known = self.allocate.define(key, name, f"np.array({_number(value)}, dtype)")
             self.numbers[name] = f"{value:g}"
         return known
+
+    def constant(self, value: Any) -> str:
+        """A value that allocate is given, and that has no text."""
+        self.constants.append(value)
+        return f"constants[{len(self.constants) - 1}]"
+
+    def value(self, option: Any) -> str:
+        """The value of an option: as text, where that is what it is."""
+        plain = (bool, int, str, type(None))
+        if isinstance(option, plain) or (isinstance(option, tuple) and all(isinstance(o, plain) for o in option)):
+            return repr(option)
+        return self.constant(option)
 
     # -- places
 
@@ -111,8 +122,7 @@ class Expressions:
     def make(self, place: Place) -> Variable:
         """A new variable for a place."""
         if isinstance(place, Constant):
-            self.constants.append(place.node.attrs["value"])
-            at = f"constants[{len(self.constants) - 1}]"
+            at = self.constant(place.node.attrs["value"])
             value = f"{at}.astype(dtype)" if place.node.dtype == "float" else at
             return self.allocate.define(place, self.names.fresh("constant"), value)
         if isinstance(place, Buffer):
@@ -220,6 +230,11 @@ class Expressions:
             self.allocate.define(keys[2], self.names.fresh("block_lengths"), value)
         most_, count, lengths = (self.allocate.known[k] for k in keys)
         return most_, count, lengths
+
+
+def _number(value: float) -> str:
+    """A number as Python writes it, infinity and NaN too."""
+    return repr(value) if math.isfinite(value) else f"float('{value}')"
 
 
 def _tuple(parts: list[str]) -> str:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any
 
 from ...graph import Graph, Node, show_shape, subgraphs
 from ...ops.loop import in_block
@@ -31,7 +30,7 @@ class Written:
     """A plan as source, and the arrays that `allocate` takes as its constants."""
 
     source: str
-    constants: list[np.ndarray]
+    constants: list[Any]
 
 
 def write(plan: Plan, graph: Graph) -> Written:
@@ -111,7 +110,7 @@ class Writer:
             out, a = self.places.write(step.out), [self.places.write(p) for p in step.operands]
             start = start if lines else len(body.lines)
             lines.append(Line(step.node, a, out, self.is_named(step.node)))
-            body.say(statement(step, a, out, self.places.word))
+            body.say(statement(step, a, out, self.places.word, self.places.value))
         comments = above(stage.label, lines, self.places.other_name)
         body.lines[start:start] = ["    " * body.depth + text for text in comments]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ..plan.geometry import Geometry
 from ..plan.places import Compute
 
 Word = Callable[[str], str]  # a function of NumPy or a number, by name → how run writes it
+Value = Callable[[Any], str]  # the value of an option → how run writes it
 NUMBERS = {"zero": 0.0, "half": 0.5, "one": 1.0, "two": 2.0}
 
 
@@ -36,7 +38,7 @@ def in_place(op: Op) -> bool:
     return ufunc(op) is not None
 
 
-def statement(step: Compute, a: list[str], out: str, word: Word) -> str:
+def statement(step: Compute, a: list[str], out: str, word: Word, value: Value) -> str:
     """The line that computes a node into `out`, over the expressions of its operands."""
     node = step.node
     if row := node.op.rows.get("numpy"):
@@ -45,7 +47,7 @@ def statement(step: Compute, a: list[str], out: str, word: Word) -> str:
         return f"{word(name)}({', '.join(a)}, out={out})"
     if write := STATEMENTS.get(node.op.name):
         return write(node, a, out, step.out.geometry)
-    extra = "".join(f", {key}={value!r}" for key, value in node.attrs.items())
+    extra = "".join(f", {key}={value(option)}" for key, option in node.attrs.items())
     tail = ", run=sizes" if node.op.dynamic else ""
     return f"rt.call({node.op.name!r}, {', '.join(a)}{', ' if a else ''}out={out}{tail}{extra})"
 
@@ -106,6 +108,7 @@ STATEMENTS: dict[str, Callable[[Node, list[str], str, Geometry], str]] = {
     "sum": _reduction,
     "mean": _reduction,
     "max": _reduction,
+    "reshape": lambda node, a, out, place: f"np.copyto({out}, {a[0]}.reshape({out}.shape))",  # one that is no view
     "cast": lambda node, a, out, place: f"np.copyto({out}, {a[0]})",
     "where": lambda node, a, out, place: f"rt.where({', '.join(a)}, out={out})",
 }
