@@ -135,6 +135,7 @@ RULES: dict[str, Rule] = {
 }
 
 REFUSALS: dict[str, str] = {
+    "hold": "it looks along the steps of one sequence, and its mask has no axis in front",
     "input": "what feeds it is known outside already",
     "parameter": "a body has no weights of its own: they are ports",
     "constant": "it does not depend on the step",
