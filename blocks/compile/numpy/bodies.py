@@ -7,7 +7,7 @@ hand, in its loop. A body and what only it knows are dropped when it ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,6 @@ class Body:
         self.say("")
 
 
-def innermost(bodies: Iterator[Body] | list[Body]) -> Body:
+def innermost(bodies: Iterable[Body]) -> Body:
     """Of bodies that stand in each other, the one in all others."""
     return max(bodies, key=lambda body: body.level)

@@ -7,7 +7,7 @@ in `run`. In loops, a view of a row becomes a list of the views of all rows, whi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...graph import Graph, Shape
@@ -159,16 +159,14 @@ class Expressions:
         """A view of a place."""
         node, base = place.node, self.variable(place.base)
         blocks = {body.block.dim: body for body in self.body.around() if body.block}
-        among = [base.body]
-        if node.op.name == "broadcast":
-            among += [blocks[d] for d in node.shape if d in blocks]
+        sized = [blocks[d] for d in node.shape if d in blocks] if node.op.name == "broadcast" else []
 
         def shape(s: Shape) -> str:
             if node.op.name == "broadcast":
                 return self.running_shape(s)
             return self.shape((-1, *s[1:]) if s[:1] and s[0] in blocks else s)  # blocks are not all as long
 
-        made = self.seen(place, view_label(node), base, lambda v: view(node, v, shape), innermost(among))
+        made = self.seen(place, view_label(node), base, lambda v: view(node, v, shape), sized)
         if node.op.name in ("reshape", "moveaxis") and only_part(node) is None:
             known = self.turned.get(base.name, base)
             self.turned[made.name] = known
@@ -176,15 +174,19 @@ class Expressions:
         return made
 
     def seen(
-        self, key: Place, label: str, base: Variable, look: Callable[[str], str], body: Body | None = None
+        self, key: Place, label: str, base: Variable, look: Callable[[str], str], sized: Sequence[Body] = ()
     ) -> Variable:
-        """What `look` makes of a variable, in the body of that variable, or in one inside of it; of a row of the loop
-        at hand, for all steps at once, beside the rows themselves."""
-        name, body = self.names.fresh(label), body or base.body
-        if base.rows is None or base.body is not self.body or body is not base.body:
+        """What `look` makes of a variable, in the innermost body of that variable and of those whose blocks it asks for
+        the size of; of a row of the loop at hand, for all steps at once, beside the rows themselves."""
+        name = self.names.fresh(label)
+        body = innermost([base.body, *sized])
+        if base.rows is None or body is not self.body or body is not base.body:
+            return body.define(key, name, look(self.use(base)))
+        around = innermost([base.rows.body, *sized])
+        if around is body:  # the size of each of its own blocks
             return body.define(key, name, look(self.use(base)))
         all_rows = self.names.fresh(f"{label}_rows")
-        rows = base.rows.body.define(all_rows, all_rows, f"[{look('v')} for v in {base.rows.name}]")
+        rows = around.define(all_rows, all_rows, f"[{look('v')} for v in {base.rows.name}]")
         return self.body.run_over(key, name, rows)
 
     # -- rows
