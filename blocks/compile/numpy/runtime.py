@@ -84,7 +84,7 @@ def where(condition: Any, a: Any, b: Any, out: np.ndarray) -> None:
 def mean(x: np.ndarray, axis: int | tuple[int, ...], keepdims: bool, out: np.ndarray) -> None:
     """The mean over axes, without the layer of Python in ``np.mean``."""
     if x.dtype == np.float16:  # sums beyond 65504 are summed in float32
-        np.mean(x, axis=axis, keepdims=keepdims, out=out)
+        out[...] = np.mean(x, axis=axis, keepdims=keepdims)
         return
     np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
     np.divide(out, x.size / out.size, out=out)
