@@ -139,7 +139,7 @@ def _is_slope(value: Callable[[np.ndarray], float], at: np.ndarray, gradient: np
 
         low, high = sorted(sides(STEP))
         size = max(1.0, abs(low), abs(high))
-        jumps = max(map(abs, sides(STEP / 8))) > 4 * size
+        jumps = max(map(abs, sides(STEP / 8))) > 4 * max(1e-3, abs(low), abs(high))
         slack = 10 * STEP * size  # the error of one-sided differences
         if not jumps and not low - slack <= gradient[place] <= high + slack:
             return False

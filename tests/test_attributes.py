@@ -33,7 +33,7 @@ def test_odd_attributes(name) -> None:
                     values = bk.run(
                         changed, {n: v for n, v in feeds.items() if n in {**changed.inputs, **changed.params}}
                     )
-                except bk.BlocksError:
+                except (bk.BlocksError, MemoryError):  # of a size that fits, but not here
                     continue
                 for out, value in values.items():
                     assert len(changed.outputs[out].shape) == value.ndim

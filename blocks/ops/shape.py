@@ -62,8 +62,10 @@ def _infer_reduction(x: Node, *, axis: Axes = None, keepdims: bool = False) -> t
 
 def _prepare_reduction(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
     (x,) = to_float(nodes)
-    axis = axis_numbers(attrs.get("axis"), x.shape)
-    return (x,), {"axis": axis, "keepdims": bool(attrs.get("keepdims", False))}
+    axis, keepdims = axis_numbers(attrs.get("axis"), x.shape), attrs.get("keepdims", False)
+    if not isinstance(keepdims, bool | np.bool_):
+        raise misfit(f"keepdims is True or False, not {keepdims!r:.40}")
+    return (x,), {"axis": axis, "keepdims": bool(keepdims)}
 
 
 def spread(g: Node, x: Node, axes: tuple[int, ...]) -> Node:
@@ -397,6 +399,12 @@ def _need_ids(ids: Node) -> None:
         raise misfit(f"{ids.describe()} is {ids.dtype}; ids are integers (dtype='int')")
 
 
+def _check_count(count: Any, what: str) -> int:
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+        raise misfit(f"{what} must be a positive whole number, not {count!r:.40}")
+    return int(count)
+
+
 def check_ids(ids: np.ndarray, count: int) -> np.ndarray:
     """Raises BlocksError naming the first id outside of 0 … count - 1."""
     if ids.size and (ids.min() < 0 or ids.max() >= count):
@@ -418,7 +426,7 @@ def _infer_scatter(g: Node, ids: Node, *, rows: int) -> tuple[Shape, str]:
     _need_ids(ids)
     if g.shape[:-1] != ids.shape:
         raise misfit(f"{show_shape(g.shape)} has no row for each of {show_shape(ids.shape)}")
-    check_shape((rows,), "rows")
+    _check_count(rows, "rows")
     return (rows, g.shape[-1]), "float"
 
 
@@ -431,7 +439,7 @@ def _forward_scatter(g: np.ndarray, ids: np.ndarray, *, rows: int) -> np.ndarray
 def _infer_one_hot(ids: Node, *, classes: int) -> tuple[Shape, str]:
     """Shapes: integers ``(time, batch)`` with classes=10 → ``(time, batch, 10)``."""
     _need_ids(ids)
-    return (*ids.shape, *check_shape((classes,), "classes")), "float"
+    return (*ids.shape, _check_count(classes, "classes")), "float"
 
 
 def _forward_one_hot(run: Any, ids: np.ndarray, *, classes: int) -> np.ndarray:
