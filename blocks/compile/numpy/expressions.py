@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...graph import Graph, Shape
+from ...graph import Graph, Node, Shape
 from ...ops.loop import Every, blocks_of, in_block
 from ..plan.geometry import only_part
 from ..plan.labels import view_label
@@ -36,6 +36,7 @@ class Expressions:
         self.functions: set[str] = set()  # of NumPy, that run calls by name
         self.numbers: dict[str, str] = {}  # a variable → the number that it is
         self.turned: dict[str, Variable] = {}  # a variable that is another one in another shape → that one
+        self.viewed: dict[Node, Node] = {}  # a view → what it is a view of, through others
         self.counts: dict[str, tuple[str, Every]] = {}  # the dimension of the blocks of a loop → its time, and k
         for node in graph.order():
             if node.op.name == "loop" and node.attrs.get("every") not in (None, "cache"):
@@ -114,13 +115,20 @@ class Expressions:
 
     def variable(self, place: Place) -> Variable:
         """The variable of a place; a new one, where it has none yet."""
-        if isinstance(place, Literal):
-            return self.number(place.value)
-        key = place.name if isinstance(place, Feed) else place.rows if isinstance(place, Row) else place
-        return self.body.find(key) or self.make(place)
+        chain = [place]  # of views, of which the one below is made first
+        while (known := self.body.find(_key(chain[-1]))) is None and isinstance(chain[-1], View | Part):
+            chain.append(chain[-1].base)
+        if known is not None:
+            chain.pop()
+        for one in reversed(chain):
+            known = self.make(one)
+        assert known is not None
+        return known
 
     def make(self, place: Place) -> Variable:
-        """A new variable for a place."""
+        """A new variable for a place; that of a number is made once."""
+        if isinstance(place, Literal):
+            return self.number(place.value)
         if isinstance(place, Constant):
             at = self.constant(place.node.attrs["value"])
             value = f"{at}.astype(dtype)" if place.node.dtype == "float" else at
@@ -166,12 +174,20 @@ class Expressions:
                 return self.running_shape(s)
             return self.shape((-1, *s[1:]) if s[:1] and s[0] in blocks else s)  # blocks are not all as long
 
-        made = self.seen(place, view_label(node), base, lambda v: view(node, v, shape), sized)
+        made = self.seen(place, view_label(node, self.viewed_by(node)), base, lambda v: view(node, v, shape), sized)
         if node.op.name in ("reshape", "moveaxis") and only_part(node) is None:
             known = self.turned.get(base.name, base)
             self.turned[made.name] = known
             self.use(known)  # in formulas
         return made
+
+    def viewed_by(self, node: Node) -> Node:
+        """What a view is a view of, through others."""
+        operand = node.operands[0]
+        while operand.op.kind == "view" and operand not in self.viewed:
+            operand = operand.operands[0]
+        self.viewed[node] = self.viewed.get(operand, operand)
+        return self.viewed[node]
 
     def seen(
         self, key: Place, label: str, base: Variable, look: Callable[[str], str], sized: Sequence[Body] = ()
@@ -232,6 +248,11 @@ class Expressions:
             self.allocate.define(keys[2], self.names.fresh("block_lengths"), value)
         most_, count, lengths = (self.allocate.known[k] for k in keys)
         return most_, count, lengths
+
+
+def _key(place: Place) -> Any:
+    """Under what the variable of a place is known."""
+    return place.name if isinstance(place, Feed) else place.rows if isinstance(place, Row) else place
 
 
 def _number(value: float) -> str:

@@ -83,9 +83,14 @@ class Writer:
 
     def result(self, place: Place) -> str:
         """An output: a view is written where it is returned."""
-        if isinstance(place, View) and self.places.body.find(place) is None:
-            return view(place.node, self.result(place.base), self.places.shape)
-        return self.places.write(place)
+        views: list[Node] = []
+        while isinstance(place, View) and self.places.body.find(place) is None:
+            views.append(place.node)
+            place = place.base
+        text = self.places.write(place)
+        for node in reversed(views):
+            text = view(node, text, self.places.shape)
+        return text
 
     def instructions(self, todo: Iterable[Instruction]) -> None:
         """Write a list of instructions."""

@@ -31,10 +31,19 @@ def _moveaxis(node: Node, base: str, shape: Callable[[Shape], str]) -> str:
     return f"np.moveaxis({base}, {source}, {destination})"
 
 
+def _broadcast(node: Node, base: str, shape: Callable[[Shape], str]) -> str:
+    old = node.operands[0].shape
+    if node.shape[len(node.shape) - len(old) :] == old and all(
+        d == 1 for d in node.shape[: len(node.shape) - len(old)]
+    ):
+        return f"{base}.reshape({shape(node.shape)})"  # nothing is repeated, and it can be written to
+    return f"np.broadcast_to({base}, {shape(node.shape)})"
+
+
 VIEWS: dict[str, Callable[[Node, str, Callable[[Shape], str]], str]] = {
     "slice": lambda node, base, shape: base + cut(node.attrs["axis"], node.attrs["start"], node.attrs["stop"]),
     "transpose": _transpose,
     "moveaxis": _moveaxis,
     "reshape": lambda node, base, shape: f"{base}.reshape({shape(node.shape)})",
-    "broadcast": lambda node, base, shape: f"np.broadcast_to({base}, {shape(node.shape)})",
+    "broadcast": _broadcast,
 }

@@ -27,13 +27,10 @@ def label_of(node: Node) -> str:
     return "packed" if kind == "packed" else f"packed_{kind}"
 
 
-def view_label(node: Node) -> str:
-    """What to call a view: after its brick; after what it is a view of, where it has none."""
+def view_label(node: Node, viewed: Node) -> str:
+    """What to call a view: after its brick; after `viewed`, what it is a view of, where it has none."""
     one = node.brick if node.brick and ", " not in node.brick else ""
     one += "_gradient" if one and node.role == "gradient" else ""
     if node.op.name == "slice" or only_part(node) is not None:
         return one or "part"
-    viewed = node
-    while viewed.op.kind == "view":
-        viewed = viewed.operands[0]
     return f"{one or label_of(viewed)}_{VIEWED.get(node.op.name, 'reshaped')}"

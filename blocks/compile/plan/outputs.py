@@ -6,6 +6,9 @@ outputs share a number. Where a value is not already so, it is copied.
 
 from __future__ import annotations
 
+from bisect import bisect
+from dataclasses import dataclass, field
+
 from ...graph import Node
 from .geometry import only_part
 from .places import Buffer, Copy, Instruction, Place, View, array_of, buffer_for
@@ -13,19 +16,52 @@ from .places import Buffer, Copy, Instruction, Place, View, array_of, buffer_for
 
 def hand_out(values: dict[str, tuple[Node, Place]], instructions: list[Instruction]) -> dict[str, Place]:
     """The place of each output, name → (node, where its value is), after some more copies."""
-    given: dict[Place, list[list[Place]]] = {}  # an array → the ways to what was handed out of it
+    given: dict[Place, _Given] = {}  # an array → what was handed out of it
     places: dict[str, Place] = {}
     for name in sorted(values, key=lambda name: len(_way(values[name][1]))):  # a whole before its parts
         node, place = values[name]
-        array, way = array_of(place), _way(place)
+        array, *way = _way(place)
         own = isinstance(array, Buffer) and array.fresh and not place.geometry.repeats
-        if own and all(_apart(way, other) for other in given.get(array, [])):
-            given.setdefault(array, []).append(way)
+        if own and given.setdefault(array, _Given()).take(way):
             places[name] = place
         else:
             places[name] = buffer_for(node, True)
             instructions.append(Copy(place, places[name]))
     return {name: places[name] for name in values}
+
+
+@dataclass
+class _Given:
+    """What was handed out of a place: all of it, or of one view of it, or of ranges of one axis that do not meet."""
+
+    whole: bool = False
+    views: dict[Place, _Given] = field(default_factory=dict)
+    axis: int | None = None
+    ranges: list[tuple[int, int]] = field(default_factory=list)  # in order
+
+    def take(self, way: list[Place]) -> bool:
+        """Hand out what stands at the end of a way, if nobody has any of it."""
+        given = self
+        for place in way:
+            if given.whole or (place not in given.views and not given.add(place)):
+                return False
+            given = given.views[place]
+        given.whole, free = True, not given.whole and not given.views
+        return free
+
+    def add(self, view: Place) -> bool:
+        """Note one more view, if it shares nothing with those there are."""
+        cut = _range(view.node) if isinstance(view, View) else None
+        if self.views and (cut is None or cut[0] != self.axis):
+            return False
+        if cut is not None:
+            at = bisect(self.ranges, cut[1:])
+            if (at and self.ranges[at - 1][1] > cut[1]) or (at < len(self.ranges) and self.ranges[at][0] < cut[2]):
+                return False
+            self.axis = cut[0]
+            self.ranges.insert(at, cut[1:])
+        self.views[view] = _Given()
+        return True
 
 
 def _way(place: Place) -> list[Place]:
@@ -35,23 +71,6 @@ def _way(place: Place) -> list[Place]:
         place = place.base
         way.append(place)
     return way[::-1] if way[-1] is array_of(place) else [array_of(place), *way[::-1]]
-
-
-def _apart(a: list[Place], b: list[Place]) -> bool:
-    """Whether two places in one array share no number: where their ways part, they take ranges that do not meet."""
-    for one, other in zip(a, b, strict=False):
-        if one is not other:
-            return _ranges_apart(one, other)
-    return False
-
-
-def _ranges_apart(a: Place, b: Place) -> bool:
-    if not (isinstance(a, View) and isinstance(b, View)):
-        return False
-    first, second = _range(a.node), _range(b.node)
-    if first is None or second is None or first[0] != second[0]:
-        return False
-    return first[2] <= second[1] or second[2] <= first[1]
 
 
 def _range(node: Node) -> tuple[int, int, int] | None:
