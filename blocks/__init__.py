@@ -9,6 +9,7 @@ the same bricks.
 """
 
 from . import cells, losses
+from . import pickles as _pickles  # noqa: F401 (it tells pickle how)
 from .bricks import ADD, EMBED, MULTIPLY, RELU, SIGM, SOFTMAX, TANH
 from .cell import Cell, input, parameter, scan, sequence, state, unroll
 from .check import GradientError, check_grads
@@ -24,6 +25,7 @@ from .ops.elementwise import add as add
 from .ops.elementwise import (
     cast,
     divide,
+    elementwise,
     equal,
     exp,
     greater,
@@ -93,6 +95,7 @@ __all__ = [
     "concat",
     "constant",
     "divide",
+    "elementwise",
     "equal",
     "exp",
     "from_json",

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import WiringError, nearest, user_line
+from .errors import WiringError, made, nearest, user_line
 from .graph import Node, Shape, Wire, as_node, show_shape, stamped
 from .ops.elementwise import relu, sigm, tanh
 from .ops.leaves import check_name, make_parameter
@@ -107,7 +107,7 @@ class Brick:
         if wire.shape[-1] != self.units:
             raise WiringError(
                 f"brick {self.name!r} made at {self.where}: {kind} weights need a wire of {self.units} features, "
-                f"but {wire.describe()} made at {wire.where} has {wire.shape[-1]}",
+                f"but {made(wire)} has {wire.shape[-1]}",
                 type(self).__name__,
                 (wire,),
             )
@@ -140,13 +140,13 @@ class Brick:
         for wire in wires:
             if wire.dtype != "float":
                 raise WiringError(
-                    f"{here}: {wire.describe()} made at {wire.where} is {wire.dtype}; a brick takes floating-point "
+                    f"{here}: {made(wire)} is {wire.dtype}; a brick takes floating-point "
                     "wires (integer ids go through EMBED, or one_hot)",
                     kind,
                     tuple(wires),
                 )
             if not wire.shape or isinstance(wire.shape[-1], str):
-                raise WiringError(f"{here}: {wire.describe()} made at {wire.where} has no features", kind, tuple(wires))
+                raise WiringError(f"{here}: {made(wire)} has no features", kind, tuple(wires))
         if not self._slots:
             for position, wire in enumerate(wires, 1):
                 name = wire_name(wire, position)

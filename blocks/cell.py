@@ -7,18 +7,17 @@ teaching. A finished cell is itself a brick: called inside another cell, it brin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from .errors import BlocksError, WiringError, nearest, user_line
+from .errors import BlocksError, WiringError, fresh_name, made, nearest, user_line
 from .graph import Graph, Node, Shape, Wire, as_node, rebuild, show_shape, stamped, substitute, topological
 from .ops.elementwise import where
-from .ops.leaves import check_name, check_shape, make_input, make_parameter
+from .ops.leaves import check_name, check_shape, input_op, make_input, make_parameter, parameter_op
 from .ops.loop import FINAL, NEXT, loop, pick
-from .ops.loss import as_mask
-
-Sizes = int | Shape
+from .ops.loss import as_mask, hold
+from .ops.shape import ZERO, broadcast, zeros
 
 
 def _sizes(name: str, features: tuple[Any, ...], dims: tuple[str, ...], shape: Any) -> Shape:
@@ -78,66 +77,19 @@ class Cell:
         self.name = None if name is None else check_name(name, "a cell")
         self.where = user_line()
         here = f"cell {name!r}" if name else "the cell"
-        pairs = {s: as_node(n) for s, n in states.items()}
-        for node in pairs:
-            if not isinstance(node, Node) or node.role != "state":
-                raise WiringError(f"{here}: {node!r} is no state; states come from state(name, units)")
-        named = {"y": outputs} if isinstance(outputs, Node) else dict(outputs)
-        for key, node in named.items():
-            if not isinstance(node, Node):
-                raise WiringError(f"{here}: output {key!r} is a {type(node).__name__}, not a wire")
-        if not named:
-            raise WiringError(f"{here} has no output")
-        order = topological([*named.values(), *pairs.values()])
-        used = [n for n in order if n.role == "state" and n.op.name == "input"]
-        for node in used:
-            if node not in pairs and node.next is not None:
-                pairs[node] = node.next
-                new = [n for n in topological([node.next]) if n.role == "state" and n.op.name == "input"]
-                used.extend(n for n in new if n not in used)
-        for node in used:
-            if node not in pairs:
-                raise WiringError(
-                    f"{here}: the state {node.describe()} made at {node.where} is used, but never given a next value: "
-                    f"put it into states={{...}}; if it is a wire of another cell, hand its value over as an input",
-                    "cell",
-                    (node,),
-                )
-        for before, after in pairs.items():
-            if before.shape != after.shape or before.dtype != after.dtype:
-                raise WiringError(
-                    f"{here}: the state {before.describe()} {before.dtype} made at {before.where} has the next value "
-                    f"{after.describe()} {after.dtype} made at {after.where}; both must have one shape and type",
-                    "cell",
-                    (before, after),
-                )
-        for node in topological([*named.values(), *pairs.values()]):
-            if node.role == "sequence":
-                raise WiringError(
-                    f"{here}: {node.describe()} made at {node.where} is a sequence; a cell sees one step of it: "
-                    f"use input({node.name!r}, ...) inside, and scan(cell, ...) outside",
-                    "cell",
-                    (node,),
-                )
-        ports: dict[str, Node] = {}
-        for before in pairs:
-            other = ports.setdefault(str(before.name), before)
-            if other is not before:
-                raise WiringError(
-                    f"{here}: two states are called {before.name!r}, made at {other.where} and {before.where}", "cell"
-                )
-        everything = {**named, **{NEXT + str(b.name): a for b, a in pairs.items()}}
-        if self.name:
-            everything = {
-                k.replace(NEXT, f"{NEXT}{name}/", 1) if k not in named else k: v for k, v in everything.items()
-            }
-            everything = _in_scope(everything, self.name, pairs)
-        self.outputs: tuple[str, ...] = tuple(named)
+        named = _outputs(here, outputs)
+        pairs = _with_states_of_inner_cells({s: as_node(n) for s, n in states.items()}, named)
+        _check_pairs(here, pairs, named)
         prefix = f"{name}/" if name else ""
-        self.states: tuple[str, ...] = tuple(prefix + str(b.name) for b in pairs)
+        everything = {**named, **{f"{NEXT}{prefix}{b.name}": a for b, a in pairs.items()}}
+        everything = _starting_at_zero(everything)
+        if self.name:
+            everything = _in_scope(everything, self.name)
+        self.outputs: tuple[str, ...] = tuple(named)
+        self.states: tuple[str, ...] = tuple(f"{prefix}{b.name}" for b in pairs)
         self.graph = Graph(everything).verify()
         fed = self.graph.fed("input")
-        self._shapes = {prefix + str(b.name): (b.shape, b.dtype) for b in pairs}
+        self._shapes = {f"{prefix}{b.name}": (b.shape, b.dtype) for b in pairs}
         self.inputs: tuple[str, ...] = tuple(n for n, node in fed.items() if node.role != "state")
         self._initial: dict[str, Node] = {}
 
@@ -180,7 +132,7 @@ class Cell:
             raise WiringError(f"{self}: nothing is wired to {', '.join(map(repr, missing))}", "cell")
 
         def relabel(node: Node) -> dict[str, Any]:
-            return {} if label is None or node.op.name == "parameter" else {"step": label}
+            return {} if label is None or node.op is parameter_op else {"step": label}
 
         new = substitute(self.graph.outputs, mapping, relabel)
         return {k: new[k] for k in self.outputs}, {s: new[NEXT + s] for s in self.states}
@@ -215,17 +167,88 @@ class Cell:
         )
 
 
-def _in_scope(outputs: Mapping[str, Node], name: str, states: Mapping[Node, Node]) -> dict[str, Node]:
+def _outputs(here: str, outputs: Node | Mapping[str, Node]) -> dict[str, Node]:
+    """The outputs by name. Raises WiringError for what is no wire, and for none."""
+    named = {"y": outputs} if isinstance(outputs, Node) else dict(outputs)
+    for key, node in named.items():
+        if not isinstance(node, Node):
+            raise WiringError(f"{here}: output {key!r} is a {type(node).__name__}, not a wire")
+    if not named:
+        raise WiringError(f"{here} has no output")
+    return named
+
+
+def _states_in(wires: Iterable[Node]) -> list[Node]:
+    return [n for n in topological(wires) if n.role == "state" and n.op is input_op]
+
+
+def _with_states_of_inner_cells(pairs: dict[Node, Node], outputs: Mapping[str, Node]) -> dict[Node, Node]:
+    """The states with their next values, and those that cells inside this one brought along."""
+    pairs = dict(pairs)
+    used = _states_in([*outputs.values(), *pairs.values()])
+    for node in used:  # grows while it is walked
+        if node not in pairs and node.next is not None:
+            pairs[node] = node.next
+            used.extend(n for n in _states_in([node.next]) if n not in used)
+    return pairs
+
+
+def _check_pairs(here: str, pairs: Mapping[Node, Node], outputs: Mapping[str, Node]) -> None:
+    """Raises WiringError for a state that is none, that has no next value or one that does not fit, for a sequence,
+    and for a name used twice."""
+    for node in pairs:
+        if not isinstance(node, Node) or node.role != "state":
+            raise WiringError(f"{here}: {node!r} is no state; states come from state(name, units)")
+    for node in _states_in([*outputs.values(), *pairs.values()]):
+        if node not in pairs:
+            raise WiringError(
+                f"{here}: the state {made(node)} is used, but never given a next value: "
+                f"put it into states={{...}}; if it is a wire of another cell, hand its value over as an input",
+                "cell",
+                (node,),
+            )
+    for before, after in pairs.items():
+        if before.shape != after.shape or before.dtype != after.dtype:
+            raise WiringError(
+                f"{here}: the state {before.describe()} {before.dtype} made at {before.where} has the next value "
+                f"{after.describe()} {after.dtype} made at {after.where}; both must have one shape and type",
+                "cell",
+                (before, after),
+            )
+    for node in topological([*outputs.values(), *pairs.values()]):
+        if node.role == "sequence":
+            raise WiringError(
+                f"{here}: {made(node)} is a sequence; a cell sees one step of it: "
+                f"use input({node.name!r}, ...) inside, and scan(cell, ...) outside",
+                "cell",
+                (node,),
+            )
+    ports: dict[str, Node] = {}
+    for before in pairs:
+        other = ports.setdefault(str(before.name), before)
+        if other is not before:
+            raise WiringError(
+                f"{here}: two states are called {before.name!r}, made at {other.where} and {before.where}", "cell"
+            )
+
+
+def _starting_at_zero(outputs: Mapping[str, Node]) -> dict[str, Node]:
+    """A scan inside a cell starts anew at each of the cell's steps: from zero, where it is not wired."""
+    unwired = [n for n in topological(outputs.values()) if n.op is input_op and n.role == "initial"]
+    return substitute(outputs, {n: zeros(n.shape, n.dtype) for n in unwired}) if unwired else dict(outputs)
+
+
+def _in_scope(outputs: Mapping[str, Node], name: str) -> dict[str, Node]:
     """Parameters, states and bricks under the name of their cell: ``layer1/forget.W_x``."""
     mapping: dict[Node, Node] = {}
     for node in topological(outputs.values()):
-        if node.op.name == "parameter":
+        if node.op is parameter_op:
             if node not in _scoped:
                 again = rebuild(node, name=f"{name}/{node.name}", brick=_within(name, node.brick))
                 object.__setattr__(again, "origin", node)
                 _scoped[node] = again
             mapping[node] = _scoped[node]
-        elif node.op.name == "input" and node.role == "state":
+        elif node.op is input_op and node.role == "state":
             mapping[node] = rebuild(node, name=f"{name}/{node.name}")
     return substitute(outputs, mapping, lambda node: {"brick": _within(name, node.brick)} if node.brick else {})
 
@@ -248,8 +271,9 @@ def scan(
         cell: a `Cell`.
         xs: the wire for its only input, ``(time, batch, ...)``; or a dict by input. A wire with the shape
             of the input itself, without time, is the same at every step.
-        initial: the states before the first step, a dict by state (for a cell with one state, a wire); a
-            state that is not named is fed under its own name, and zero if it is not fed.
+        initial: the states before the first step, a dict by state (for a cell with one state, a wire). What has
+            no batch, a parameter ``(32,)`` or a number, is repeated. A state that is not named is fed under its own
+            name, and zero if it is not fed; inside a cell it is zero.
         reverse: from the last step to the first. Outputs stand in the order of time all the same.
         mask: ``(time, batch)``, 1 where a sequence has a step and 0 where it is padded: there states keep
             their value and outputs are 0.
@@ -262,8 +286,37 @@ def scan(
     """
     if not isinstance(cell, Cell):
         raise WiringError(f"scan runs a Cell, not a {type(cell).__name__}; a cell function must be called first")
+    sequences, constants = _sequences_and_constants(cell, xs if isinstance(xs, Mapping) else cell._by_name((xs,), {}))
+    times = {str(node.shape[0]): node for node in sequences.values()}
+    if len(times) != 1:
+        raise WiringError(
+            f"{cell}: a scan needs sequences over one time dimension, not {', '.join(times) or 'none'}", "scan"
+        )
+    (time,) = times
+    mapping: dict[Node, Node] = {}
+    for name, node in cell.graph.fed("parameter").items():
+        with stamped(brick=node.brick):
+            mapping[node] = make_input(name, node.shape, "float", role="parameter")
+        constants[name] = node
+    outputs = substitute(cell.graph.outputs, mapping)
+    if mask is not None:
+        port, outputs = _masked(cell, outputs, mask, time)
+        admitted = as_mask(mask)
+        # A masked step changes nothing, but it is computed: with the values of an admitted step, so that no
+        # division by a padded zero is.
+        sequences = {k: hold(v, admitted) if v.shape[:2] == mask.shape else v for k, v in sequences.items()}
+        sequences[port] = admitted
+    node = loop(Graph(outputs), constants, _initial_wires(cell, initial), sequences, cell.outputs, time, bool(reverse))
+    stacked = {name: pick(node, name) for name in cell.outputs}
+    result = stacked[cell.outputs[0]] if len(stacked) == 1 else stacked
+    return (result, {s: pick(node, FINAL + s) for s in cell.states}) if final else result
+
+
+def _sequences_and_constants(cell: Cell, wires: Mapping[str, Wire]) -> tuple[dict[str, Node], dict[str, Node]]:
+    """The wires of a scan by input: those with a value for every step, and those that are the same at each.
+
+    Raises WiringError for an input that is unknown, missing or does not fit."""
     fed = cell.graph.fed("input")
-    wires = xs if isinstance(xs, Mapping) else cell._by_name((xs,), {})
     for name in wires:
         if name not in cell.inputs:
             raise WiringError(
@@ -275,60 +328,35 @@ def scan(
     sequences: dict[str, Node] = {}
     constants: dict[str, Node] = {}
     for name, wire in wires.items():
-        node = as_node(wire)
-        if node.shape == fed[name].shape:
+        node, inside = as_node(wire), fed[name].shape
+        if node.shape == inside:
             constants[name] = node
-        elif (
-            len(node.shape) == len(fed[name].shape) + 1
-            and node.shape[1:] == fed[name].shape
-            and isinstance(node.shape[0], str)
-        ):
+        elif node.shape[1:] == inside and node.shape and isinstance(node.shape[0], str):
             sequences[name] = node
         else:
             raise WiringError(
-                f"{cell}: the input {name!r} is {show_shape(fed[name].shape)} at each step, so its sequence is "
-                f"{show_shape(('time', *fed[name].shape))}; {node.describe()} made at {node.where} does not fit",
+                f"{cell}: the input {name!r} is {show_shape(inside)} at each step, so its sequence is "
+                f"{show_shape(('time', *inside))}; {made(node)} does not fit",
                 "scan",
                 (node,),
             )
-    times = {str(node.shape[0]): node for node in sequences.values()}
-    if len(times) != 1:
-        raise WiringError(
-            f"{cell}: a scan needs sequences over one time dimension, not {', '.join(times) or 'none'}", "scan"
-        )
-    (time,) = times
-
-    outputs = dict(cell.graph.outputs)
-    mapping: dict[Node, Node] = {}
-    for name, node in cell.graph.fed("parameter").items():
-        with stamped(brick=node.brick):
-            mapping[node] = make_input(name, node.shape, "float", role="parameter")
-        constants[name] = node
-    outputs = substitute(outputs, mapping)
-    if mask is not None:
-        if mask.shape != (time, "batch"):
-            raise WiringError(
-                f"{cell}: a mask for these sequences is ({time}, batch), not {mask.describe()} made at {mask.where}",
-                "scan",
-            )
-        port = _free_name("mask", fed)
-        valid = make_input(port, ("batch",), "float", role="input")
-        sequences[port] = as_mask(mask)
-        for name in cell.outputs:
-            outputs[name] = where(valid, outputs[name], 0.0)
-        for s in cell.states:
-            before = fed[s] if s in fed else make_input(s, *cell._shapes[s], role="state", default="zeros")
-            outputs[NEXT + s] = where(valid, outputs[NEXT + s], before)
-    node = loop(Graph(outputs), constants, _initial_wires(cell, initial), sequences, cell.outputs, time, bool(reverse))
-    stacked = {name: pick(node, name) for name in cell.outputs}
-    result = stacked[cell.outputs[0]] if len(stacked) == 1 else stacked
-    return (result, {s: pick(node, FINAL + s) for s in cell.states}) if final else result
+    return sequences, constants
 
 
-def _free_name(name: str, taken: Mapping[str, Node]) -> str:
-    while name in taken:
-        name += "'"
-    return name
+def _masked(cell: Cell, outputs: Mapping[str, Node], mask: Node, time: str) -> tuple[str, dict[str, Node]]:
+    """The port of the mask, and the outputs of a step that may be none: there states keep their value, and what the
+    cell gives is 0."""
+    if mask.shape != (time, "batch"):
+        raise WiringError(f"{cell}: a mask for these sequences is ({time}, batch), not {made(mask)}", "scan")
+    fed, outputs = cell.graph.fed("input"), dict(outputs)
+    port = fresh_name("mask", fed)
+    valid = make_input(port, ("batch",), "float", role="input")
+    for name in cell.outputs:
+        outputs[name] = where(valid, outputs[name], ZERO[outputs[name].dtype])
+    for s in cell.states:
+        before = fed[s] if s in fed else make_input(s, *cell._shapes[s], role="state", default="zeros")
+        outputs[NEXT + s] = where(valid, outputs[NEXT + s], before)
+    return port, outputs
 
 
 def _initial_wires(cell: Cell, initial: Any) -> dict[str, Node]:
@@ -344,21 +372,30 @@ def _initial_wires(cell: Cell, initial: Any) -> dict[str, Node]:
         if wire is None:
             wires[name] = cell.initial(name)
             continue
-        node, (shape, dtype) = as_node(wire), cell._shapes[name]
-        if node.shape != shape or node.dtype != dtype:
-            raise WiringError(
-                f"{cell}: the state {name!r} is {show_shape(shape)} {dtype}, its initial value {node.describe()} "
-                f"{node.dtype}",
-                "scan",
-                (node,),
-            )
-        wires[name] = node
+        wires[name] = _initial_value(cell, name, as_node(wire))
     if given:
         name = next(iter(given))
         raise WiringError(
             f"{cell} has no state {name!r}{nearest(str(name), cell.states)}; it has {', '.join(cell.states)}"
         )
     return wires
+
+
+def _initial_value(cell: Cell, name: str, node: Node) -> Node:
+    """A wire as the value of a state before the first step: repeated, where it has no batch."""
+    shape, dtype = cell._shapes[name]
+    try:
+        fitting = node if node.shape == shape else broadcast(node, shape=shape)
+    except WiringError:
+        fitting = None
+    if fitting is None or node.dtype != dtype:
+        raise WiringError(
+            f"{cell}: the state {name!r} is {show_shape(shape)} {dtype}, its initial value {made(node)} {node.dtype}; "
+            "a value fits that has its shape and type, or can be repeated to it",
+            "scan",
+            (node,),
+        )
+    return fitting
 
 
 def unroll(cell: Cell, steps: int) -> Graph:

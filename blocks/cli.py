@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import math
 import os
 import platform
@@ -91,7 +92,7 @@ def demo(
 @app.command(epilog="Example: blocks train book.txt --cell gru --units 128 -o gru.safetensors")
 def train(
     text: Annotated[Path | None, typer.Argument(help="A text file (UTF-8); by default Python's own help.")] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The model file; also the checkpoint.")] = Path(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The model file; saved while it trains.")] = Path(
         "model.safetensors"
     ),
     cell: Annotated[str, typer.Option(help="A gallery cell or FILE.py:FUNCTION.")] = "lstm",
@@ -105,13 +106,15 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the model file, if it exists.")] = False,
 ) -> None:
     """Train a character model on a text. Ctrl-C leaves a model that --resume goes on from."""
+    from .train.files import check_writable
     from .train.optimizers import Adam
 
     try:
-        whole = task.python_topics() if text is None else text.read_text(encoding="utf-8")
+        whole = task.python_topics() if text is None else text.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BlocksError(f"{text}: {error}") from None
     training, held_out = task.split(whole)
+    check_writable(output)
     letters = task.Vocabulary.of(whole)
     model = task.character_model(load_cell(cell), len(letters), units, seed=seed)
     model.info = {"task": "text", "characters": letters.characters, "cell": cell}
@@ -121,7 +124,7 @@ def train(
     try:
         model.fit(
             data, epochs=epochs, batch_size=batch, tbptt=steps, optimizer=Adam(lr), clip=clip,
-            validation=task.streams(test, min(8, batch)), checkpoint=output, resume=resume,
+            validation=task.streams(test, min(8, batch)), autosave=output, resume=resume,
         )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo(f"\nstopped; {output} holds the model so far: go on with --resume", err=True)
@@ -274,12 +277,27 @@ def _has_avx512(np: Any) -> bool:
 
 
 def main() -> None:
-    """The entry point; an error of the package is one line, not a traceback."""
+    """The entry point; what goes wrong is one line, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows its escape
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except BlocksError as error:
-        typer.echo(f"blocks: {error}", err=True)
-        sys.exit(2)
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except MemoryError as error:
+        fail(f"there is not enough memory{f': {error}' if str(error) else ''}")
+
+
+def fail(message: str) -> None:
+    """One line, and the exit status of a mistake."""
+    typer.echo(f"blocks: {message}", err=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -4,93 +4,91 @@
     C = forget ⊙ C' + input ⊙ candidate
 
 A line for each brick, for each value that is used more than once, and for each output; h' is the state of
-the step before. A brick's weights are written without its name.
+the step before. A brick's weights are written without its name. How a line is written: see `notation`.
 """
 
 from __future__ import annotations
 
-from .graph import Graph, Node
-from .ops.loop import NEXT
+import itertools
+from collections import Counter
+from collections.abc import Container
 
-_SUM, _PRODUCT, _UNARY, _ATOM = 1, 2, 3, 4
-_INFIX = {"add": ("+", _SUM), "subtract": ("−", _SUM), "multiply": ("⊙", _PRODUCT), "divide": ("/", _PRODUCT)}
-_NAMES = {"sigm": "σ", "log": "ln", "matmul": "·"}
-_SILENT = {"cast", "broadcast", "reshape", "moveaxis", "mask"}
+from .graph import FED, Graph, Node
+from .notation import ATOM, Formula, Run, name, plain, write
+from .ops.loop import NEXT
 
 
 def equations(graph: Graph) -> list[str]:
     """The lines, in the order in which the values are computed."""
-    users: dict[Node, int] = {}
+    return [plain(line) for line in equation_runs(graph)]
+
+
+def equation_runs(graph: Graph) -> list[tuple[Run, ...]]:
+    """The lines as runs of text, which a figure or TeX can set."""
+    users = Counter(o for node in graph.order() for o in node.operands)
+    bricks, labels, taken = _names(graph)
+    named = {graph.outputs[n]: label for n, label in reversed(list(labels.items()))}
+    named |= {graph.outputs[n]: label for n, label in labels.items() if n.startswith(NEXT)}
+    formulas: dict[Node, Formula] = {}
+    lines: dict[str, tuple[Run, ...]] = {}
+
+    def say(label: str, formula: Formula) -> None:
+        lines[label] = (*name(label).runs, Run(" = "), *formula.runs)
+
     for node in graph.order():
-        for o in node.operands:
-            users[o] = users.get(o, 0) + 1
-    results = {node: name.removeprefix(NEXT) for name, node in reversed(list(graph.outputs.items()))}
-    results |= {graph.outputs[n]: n.removeprefix(NEXT) for n in graph.outputs if n.startswith(NEXT)}
-    last_of_brick = {n for n in graph.order() if n.brick and n.operands and not _used_inside(graph, n)}
-    taken = {str(n.name) for n in graph.order() if n.name} | set(results.values())
-    text: dict[Node, tuple[str, int]] = {}
-    lines: list[str] = []
-    for node in graph.order():
-        if node.op.name == "parameter":
-            prefix = f"{node.brick}." if node.brick else ""
-            text[node] = (str(node.name).removeprefix(prefix), _ATOM)
+        formulas[node] = _leaf(node) or write(node, [formulas[o] for o in node.operands])
+        shared = users[node] > 1 and formulas[node].strength < ATOM
+        if node.op.name in FED or not (node in named or node in bricks or shared):
             continue
-        if node.op.name == "input":
-            text[node] = (f"{node.name}'" if node.role == "state" else str(node.name), _ATOM)
-            continue
-        expression, strength = _expression(node, text)
-        named = node in results or node in last_of_brick or (users.get(node, 0) > 1 and strength < _ATOM)
-        if not named:
-            text[node] = (expression, strength)
-            continue
-        name = results.get(node) if node not in last_of_brick else str(node.brick)
-        name = name or _unused("v", taken)
-        taken.add(name)
-        lines.append(f"{name} = {expression}")
-        text[node] = (name, _ATOM)
-        if node in last_of_brick and node in results and results[node] != name:
-            lines.append(f"{results[node]} = {name}")
-    for name, node in graph.outputs.items():
-        short = name.removeprefix(NEXT)
-        if f"{short} = " not in "\n".join(lines) + " " and not any(line.startswith(f"{short} = ") for line in lines):
-            lines.append(f"{short} = {text[node][0]}")
-    return lines
+        label = bricks.get(node) or named.get(node) or _unused("v", taken)
+        taken.add(label)
+        say(label, formulas[node])
+        formulas[node] = name(label)
+        if named.get(node, label) != label:
+            say(named[node], formulas[node])
+    for output, label in labels.items():
+        if label not in lines:
+            say(label, formulas[graph.outputs[output]])
+    return list(lines.values())
 
 
-def _used_inside(graph: Graph, node: Node) -> bool:
-    return any(node in user.operands and user.brick == node.brick for user in graph.order())
+def _names(graph: Graph) -> tuple[dict[Node, str], dict[str, str], set[str]]:
+    """The names of bricks' values and of outputs, and all names that are taken. No name stands for two values:
+    a second call of a brick has a number, and an output that is called like something else says that it is an
+    output."""
+    owner: dict[str, Node] = {str(n.name): n for n in graph.order() if n.op.name in FED and n.role != "state"}
+    bricks: dict[Node, str] = {}
+    for node in _ends_of_bricks(graph):
+        called = f"{node.brick}" if node.step is None else f"{node.brick}({node.step})"
+        bricks[node] = called if called not in owner else _unused(f"{called}_", owner, 2)
+        owner[bricks[node]] = node
+    following = {short: node for n, node in graph.outputs.items() if (short := n.removeprefix(NEXT)) != n}
+    for short, node in following.items():  # a name that a state has, too, is the state's
+        owner.setdefault(short, node)
+    labels: dict[str, str] = {}
+    for output, node in graph.outputs.items():
+        short = output.removeprefix(NEXT)
+        own = owner.setdefault(short, node) is node
+        labels[output] = short if own else f"{'output' if short == output else 'next'} {short}"
+    states = {str(n.name) for n in graph.order() if n.role == "state"}
+    return bricks, labels, {*owner, *labels.values(), *states}
 
 
-def _unused(stem: str, taken: set[str]) -> str:
-    number = 1
-    while f"{stem}{number}" in taken:
-        number += 1
-    return f"{stem}{number}"
+def _ends_of_bricks(graph: Graph) -> list[Node]:
+    """The nodes whose value leaves their brick, in order."""
+    inside = {o for user in graph.order() for o in user.operands if (o.brick, o.step) == (user.brick, user.step)}
+    made = [node for node in graph.order() if node.brick and node.operands and node.role != "gradient"]
+    return [node for node in made if node not in inside]
 
 
-def _wrap(item: tuple[str, int], at_least: int) -> str:
-    return item[0] if item[1] >= at_least else f"({item[0]})"
+def _leaf(node: Node) -> Formula | None:
+    """The name of what is fed: of weights without their brick's, of a state with a prime."""
+    if node.op.name == "parameter":
+        return name(str(node.name).removeprefix(f"{node.brick}." if node.brick else ""))
+    if node.op.name == "input":
+        return name(str(node.name), before=node.role == "state")
+    return None
 
 
-def _expression(node: Node, text: dict[Node, tuple[str, int]]) -> tuple[str, int]:
-    args = [text[o] for o in node.operands]
-    op = node.op.name
-    if op == "constant":
-        value = node.attrs["value"]
-        return (f"{float(value):g}" if value.ndim == 0 else f"constant{list(value.shape)}", _ATOM)
-    if op in _INFIX:
-        sign, strength = _INFIX[op]
-        right = strength + (op in ("subtract", "divide"))
-        return f"{_wrap(args[0], strength)} {sign} {_wrap(args[1], right)}", strength
-    if op == "matmul":
-        return f"{_wrap(args[0], _UNARY)} {_wrap(args[1], _UNARY)}", _PRODUCT
-    if op == "transpose":
-        return f"{_wrap(args[0], _ATOM)}ᵀ", _ATOM
-    if op == "power":
-        return f"{_wrap(args[0], _ATOM)}^{_wrap(args[1], _ATOM)}", _UNARY
-    if op == "negative":
-        return f"−{_wrap(args[0], _UNARY)}", _SUM
-    if op in _SILENT:
-        return args[0]
-    listed = ", ".join(a[0] for a in args)
-    return f"{_NAMES.get(op, op)}({listed})", _ATOM
+def _unused(stem: str, taken: Container[str], first: int = 1) -> str:
+    return next(text for i in itertools.count(first) if (text := f"{stem}{i}") not in taken)

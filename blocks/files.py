@@ -7,9 +7,11 @@ and a graph whose values would not fit into memory is refused before anything is
 
 from __future__ import annotations
 
+import glob
 import json
 import math
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,8 @@ from .ops.leaves import check_name
 
 VERSION = 1  # of both formats, graphs and models; a file of a newer version is refused
 MAX_DEPTH = 16  # loops in loops
-MAX_NUMBERS = 2**30  # features of all nodes of a graph from a file, together
+MAX_NUMBERS = 2**27  # features of all nodes of a graph from a file, together: 1 GiB
+ARRAYS = tuple(dict.fromkeys(np.dtype(c).name for c in "?bhilqBHILQefd"))  # what a constant may be an array of
 FORMAT = "blocks-graph"
 
 
@@ -159,8 +162,8 @@ def _decode(value: Any, depth: int, budget: list[int]) -> Any:
         return _decode_graph(value["graph"], depth + 1, budget)
     if set(value) == {"array"}:
         spec = value["array"]
-        if spec["dtype"] not in ("float64", "float32", "int64", "int32", "bool"):
-            raise ModelFileError(f"an array of {spec['dtype']!r:.40} is not known")
+        if spec["dtype"] not in ARRAYS:
+            raise ModelFileError(f"an array of {spec['dtype']!r:.40} is not known; known are {', '.join(ARRAYS)}")
         array = np.array(spec["data"], dtype=spec["dtype"])
         shape = tuple(spec["shape"])
         if array.ndim != 1 or math.prod(shape) != array.size or any(n < 0 for n in shape):
@@ -172,12 +175,21 @@ def _decode(value: Any, depth: int, budget: list[int]) -> Any:
 # --- writing ---------------------------------------------------------------------------------------
 
 
+def partial_name(path: Path) -> Path:
+    """Where a file is written before it is whole: a name of its own for every writer."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+
+
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that at every moment, even in a crash, its old or its new content stands there whole."""
+    """Write a file so that at every moment, even in a crash, its old or its new content stands there whole.
+
+    Several writers may write one name: each file is whole, and the last one stays. What writers that were
+    killed left behind is cleared away.
+    """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_name(path)
     try:
-        with open(partial, "wb") as file:
+        with open(partial, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -185,9 +197,30 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+    _clear_partials(path)
     if hasattr(os, "O_DIRECTORY"):
         folder = os.open(path.parent, os.O_DIRECTORY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _clear_partials(path: Path) -> None:
+    """Remove what writers of a file that no longer live left behind."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        process = left.name[len(path.name) + 2 :].split("-")[0]
+        if process.isdecimal() and not _lives(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

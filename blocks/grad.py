@@ -18,18 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from .errors import BlocksError, nearest
+from .errors import BlocksError, fresh_name, nearest
 from .graph import Graph, Node, Shape, apply, show_shape, stamped, substitute, topological
 from .ops.elementwise import already_aligned
-from .ops.leaves import constant, make_input
-from .ops.loop import FINAL, NEXT, loop, pick
+from .ops.leaves import constant, input_op, make_input
+from .ops.loop import FINAL, NEXT, loop, loop_op, pick, pick_op
 from .ops.shape import reshape, sum_, zeros
 
 
 def grad(graph: Graph, of: str = "loss", wrt: Iterable[str] | None = None) -> Graph:
     """The outputs of `graph`, and ``grad/<name>``, the gradient of output `of`, for each name in `wrt`.
 
-    `wrt` names parameters, inputs or any other node of the graph; all parameters by default. A gradient
+    `wrt` names parameters, inputs, outputs or any other node of the graph, and where two have one name, the first of
+    these; all parameters by default. A gradient
     has the shape of what it belongs to. Raises BlocksError if `of` is not a single number, or a name is
     unknown.
     """
@@ -40,7 +41,7 @@ def grad(graph: Graph, of: str = "loss", wrt: Iterable[str] | None = None) -> Gr
     target = graph.outputs[of]
     if target.shape != () or target.dtype != "float":
         raise BlocksError(f"{of!r} is {show_shape(target.shape)} {target.dtype}; a gradient is taken of one number")
-    nodes = graph.nodes
+    nodes = {**graph.nodes, **graph.outputs, **graph.fed("input"), **graph.fed("parameter")}
     names = list(graph.params) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
     for name in names:
         if name not in nodes:
@@ -71,13 +72,13 @@ def backward(seeds: Mapping[Node, Node], wrt: Collection[Node]) -> tuple[dict[No
         hand_back(node, seed)
     for node in reversed(order):
         with stamped(brick=node.brick, role="gradient", step=node.step):
-            if node.op.name == "loop" and node in of_loops:
+            if node.op is loop_op and node in of_loops:
                 returned, replaced[node] = _backward_through_loop(node, of_loops[node], needed)
                 for operand, g in zip(node.operands, returned, strict=True):
                     hand_back(operand, g)
             elif node not in cotangents or not node.operands:
                 continue
-            elif node.op.name == "pick":
+            elif node.op is pick_op:
                 outputs, name = of_loops.setdefault(node.operands[0], {}), node.attrs["output"]
                 outputs[name] = outputs[name] + cotangents[node] if name in outputs else cotangents[node]
             elif node.op.vjp is not None:
@@ -112,7 +113,7 @@ def dependents(order: Iterable[Node], sources: Collection[Node]) -> set[Node]:
 
 
 def _passes_gradient(node: Node) -> bool:
-    return node.op.name in ("loop", "pick") or (node.op.vjp is not None and node.op.name != "stop_gradient")
+    return node.op.kind == "loop" or node.op.vjp is not None
 
 
 def _backward_through_loop(
@@ -121,94 +122,139 @@ def _backward_through_loop(
     """Cotangents of a loop's operands from those of its outputs, and the loop that replaces it."""
     if node.attrs.get("every") is not None:
         raise BlocksError("a loop over blocks of steps has no gradient; take the gradient before compiling")
-    body: Graph = node.attrs["body"]
-    inputs = body.fed("input")
-    wires = dict(zip(node.attrs["ports"], node.operands, strict=True))
-    states, sequences = node.attrs["states"], node.attrs["sequences"]
-    ports, live = _flowing(body, states, {p for p in wires if wires[p] in needed}, cotangents)
+    return _LoopGradient(node, cotangents, needed).result()
 
-    # the gradient of the body, as nodes beside the body's own
-    used = set(inputs) | set(body.outputs)
-    d_states = {s: _fresh(f"d/{s}", used, body.outputs[NEXT + s].shape) for s in states if s in live and s in ports}
-    d_stacked = {n: _fresh(f"d/{n}", used, body.outputs[n].shape) for n in node.attrs["stacked"] if n in cotangents}
-    seeds: dict[Node, Node] = {}
-    for name, seed in [*((NEXT + s, d) for s, d in d_states.items()), *d_stacked.items()]:
-        output = body.outputs[name]
-        seeds[output] = seeds[output] + seed if output in seeds else seed
-    inner, replaced = backward(seeds, [inputs[p] for p in wires if p in ports and p in inputs])
 
-    outputs: dict[str, Node] = {}
-    sums: dict[str, Node] = {}
-    for port in (p for p in wires if p in ports):
-        g = inner.get(inputs[port]) if port in inputs else None
-        if port in d_states:
-            outputs[NEXT + d_states[port].name] = zeros(d_states[port].shape) if g is None else g
-        elif g is not None and port in sequences:
-            outputs[f"d/{port}"] = g
-        elif g is not None and port not in states:
-            with stamped(brick=wires[port].brick):
-                sums[port] = _fresh(f"sum/{port}", used, inputs[port].shape)
-                outputs[NEXT + sums[port].name] = sums[port] + g
+class _LoopGradient:
+    """The gradient of one loop: of its body first, then as a loop over that.
 
-    # what the gradient needs of the body's own values is kept by the forward loop, step by step
-    both = substitute({**body.outputs, **{f"grad of {k}": v for k, v in outputs.items()}}, replaced)
-    outputs = {k: both[f"grad of {k}"] for k in outputs}
-    kept_body = {k: both[k] for k in body.outputs}
-    own = set(topological(kept_body.values()))
-    varying = {n for n in own if n.op.name == "input" and (n.name in states or n.name in sequences)}
-    for n in topological(kept_body.values()):
-        if any(o in varying for o in n.operands):
-            varying.add(n)
-    stacked_already = {kept_body[name]: name for name in node.attrs["stacked"]}
-    mapping: dict[Node, Node] = {}
-    keep: dict[str, str] = {}  # input of the gradient's body → output of the body
+    Attributes: d_states, state → the port of its cotangent, which the gradient's loop carries; d_stacked, output of
+    all steps → the port that brings its cotangent in; sums, constant → the state in which its cotangent adds up.
+    """
 
-    def is_own(n: Node) -> bool:
-        mine = n in own or (n.op.name == "pick" and n.operands[0] in own)
-        constant_in_time = n in own and n not in varying
-        return mine and (n.op.name == "input" or not constant_in_time)
+    def __init__(self, node: Node, cotangents: dict[str, Node], needed: Collection[Node]):
+        self.node, self.cotangents = node, cotangents
+        self.body: Graph = node.attrs["body"]
+        self.inputs = self.body.fed("input")
+        self.wires = dict(zip(node.attrs["ports"], node.operands, strict=True))
+        self.states, self.sequences = node.attrs["states"], node.attrs["sequences"]
+        asking = {p for p, wire in self.wires.items() if wire in needed}
+        self.ports, live = _flowing(self.body, self.states, asking, cotangents)
+        outputs = self.body.outputs
+        self.used = set(self.inputs) | set(outputs)
+        flowing = [s for s in self.states if s in live and s in self.ports]
+        self.d_states = {s: self.fresh(f"d/{s}", outputs[NEXT + s]) for s in flowing}
+        self.d_stacked = {n: self.fresh(f"d/{n}", outputs[n]) for n in node.attrs["stacked"] if n in cotangents}
+        self.sums: dict[str, Node] = {}
 
-    names = Graph(kept_body)
-    for n in topological(outputs.values(), stop=is_own):
-        if not is_own(n) or (n.op.name == "input" and n.name not in states):
-            continue
-        label = names.name_of(n) if n in own else n.op.name
-        mapping[n] = _fresh(f"kept/{label}", used, n.shape, n.dtype)
-        keep[mapping[n].name] = stacked_already.get(n, mapping[n].name)
-        kept_body[keep[mapping[n].name]] = n
-    stacked = tuple(dict.fromkeys((*node.attrs["stacked"], *keep.values())))
-    replacement = apply(
-        "loop", *node.operands, **{**node.attrs, "body": Graph(kept_body), "stacked": stacked}, role=node.role
-    )
-    if not outputs:
-        return [None] * len(node.operands), replacement
-    grad_body = Graph(substitute(outputs, mapping))
-    asked = grad_body.fed("input")
-    gradient = loop(
-        grad_body,
-        constants={p: w for p, w in wires.items() if p in asked and p not in sequences},
-        initial={
-            **{d.name: cotangents.get(FINAL + s, zeros(d.shape)) for s, d in d_states.items()},
-            **{d.name: zeros(d.shape) for d in sums.values()},
-        },
-        sequences={
-            **{p: w for p, w in wires.items() if p in asked and p in sequences},
-            **{name: pick(replacement, output) for name, output in keep.items()},
-            **{d.name: cotangents[n] for n, d in d_stacked.items()},
-        },
-        stacked=tuple(k for k in outputs if not k.startswith(NEXT)),
-        time=node.attrs["time"],
-        reverse=not node.attrs["reverse"],
-    )
-    returned: list[Node | None] = []
-    for port in wires:
-        if port in d_states:
-            returned.append(pick(gradient, FINAL + d_states[port].name))
-        elif port in sums:
-            returned.append(pick(gradient, FINAL + sums[port].name))
-        else:
-            returned.append(pick(gradient, f"d/{port}") if f"d/{port}" in outputs else None)
-    return returned, replacement
+    def fresh(self, name: str, like: Node) -> Node:
+        """An input of a loop's body, of the shape of `like`, under a name that is not taken yet."""
+        name = fresh_name(name, self.used)
+        self.used.add(name)
+        return make_input(name, like.shape, like.dtype, role="gradient")
+
+    def result(self) -> tuple[list[Node | None], Node]:
+        """The cotangents of the loop's operands, and the loop that keeps what they need."""
+        gradient_outputs, outputs = self.of_body()
+        mapping, keep, outputs = self.kept(gradient_outputs, outputs)
+        replacement = self.keeping(keep, outputs)
+        if not gradient_outputs:
+            return [None] * len(self.node.operands), replacement
+        gradient = self.loop(Graph(substitute(gradient_outputs, mapping)), replacement, keep)
+        return [self.handed_back(port, gradient, gradient_outputs) for port in self.wires], replacement
+
+    def of_body(self) -> tuple[dict[str, Node], dict[str, Node]]:
+        """What the gradient's body gives, as nodes beside the body's own; and the body's outputs, which keep what
+        the gradients of loops inside it need."""
+        seeds: dict[Node, Node] = {}
+        for name, seed in [*((NEXT + s, d) for s, d in self.d_states.items()), *self.d_stacked.items()]:
+            output = self.body.outputs[name]
+            seeds[output] = seeds[output] + seed if output in seeds else seed
+        inner, replaced = backward(seeds, [self.inputs[p] for p in self.wires if p in self.ports and p in self.inputs])
+        outputs: dict[str, Node] = {}
+        for port in (p for p in self.wires if p in self.ports):
+            g = inner.get(self.inputs[port]) if port in self.inputs else None
+            if port in self.d_states:  # the state before has the cotangent that this step hands back
+                d = self.d_states[port]
+                outputs[NEXT + str(d.name)] = zeros(d.shape) if g is None else g
+            elif g is not None and port in self.sequences:
+                outputs[f"d/{port}"] = g
+            elif g is not None and port not in self.states:
+                with stamped(brick=self.wires[port].brick):
+                    self.sums[port] = self.fresh(f"sum/{port}", self.inputs[port])
+                    outputs[NEXT + str(self.sums[port].name)] = self.sums[port] + g
+        both = substitute({**self.body.outputs, **{f"grad of {k}": v for k, v in outputs.items()}}, replaced)
+        return {k: both[f"grad of {k}"] for k in outputs}, {k: both[k] for k in self.body.outputs}
+
+    def kept(
+        self, gradient_outputs: dict[str, Node], outputs: dict[str, Node]
+    ) -> tuple[dict[Node, Node], dict[str, str], dict[str, Node]]:
+        """What the gradient needs of the body's own values, which the forward loop keeps step by step: value → the
+        port that brings it in; port → the output of the body that keeps it; and the body's outputs with those."""
+        own = set(topological(outputs.values()))
+        varying = self.varying(outputs)
+        already = {outputs[name]: name for name in self.node.attrs["stacked"]}
+        mapping: dict[Node, Node] = {}
+        keep: dict[str, str] = {}
+
+        def is_own(n: Node) -> bool:
+            mine = n in own or (n.op is pick_op and n.operands[0] in own)
+            constant_in_time = n in own and n not in varying
+            return mine and (n.op is input_op or not constant_in_time)
+
+        names = Graph(outputs)
+        outputs = dict(outputs)
+        for n in topological(gradient_outputs.values(), stop=is_own):
+            if not is_own(n) or (n.op is input_op and n.name not in self.states):
+                continue
+            port = self.fresh(f"kept/{names.name_of(n) if n in own else n.op.name}", n)
+            mapping[n] = port
+            keep[str(port.name)] = already.get(n, str(port.name))
+            outputs[keep[str(port.name)]] = n
+        return mapping, keep, outputs
+
+    def varying(self, outputs: Mapping[str, Node]) -> set[Node]:
+        """The body's values that are not the same at every step."""
+        varying: set[Node] = set()
+        for n in topological(outputs.values()):
+            leaf = n.op is input_op and (n.name in self.states or n.name in self.sequences)
+            if leaf or any(o in varying for o in n.operands):
+                varying.add(n)
+        return varying
+
+    def keeping(self, keep: Mapping[str, str], outputs: Mapping[str, Node]) -> Node:
+        """The loop itself, which keeps more of its values."""
+        stacked = tuple(dict.fromkeys((*self.node.attrs["stacked"], *keep.values())))
+        attrs = {**self.node.attrs, "body": Graph(outputs), "stacked": stacked}
+        return apply(self.node.op, *self.node.operands, **attrs, role=self.node.role)
+
+    def loop(self, body: Graph, replacement: Node, keep: Mapping[str, str]) -> Node:
+        """The loop over the gradient of the body, the other way round in time."""
+        asked = body.fed("input")
+        brought = {p: w for p, w in self.wires.items() if p in asked}
+        return loop(
+            body,
+            constants={p: w for p, w in brought.items() if p not in self.sequences},
+            initial={
+                **{str(d.name): self.cotangents.get(FINAL + s, zeros(d.shape)) for s, d in self.d_states.items()},
+                **{str(d.name): zeros(d.shape) for d in self.sums.values()},
+            },
+            sequences={
+                **{p: w for p, w in brought.items() if p in self.sequences},
+                **{port: pick(replacement, output) for port, output in keep.items()},
+                **{str(d.name): self.cotangents[n] for n, d in self.d_stacked.items()},
+            },
+            stacked=tuple(k for k in body.outputs if not k.startswith(NEXT)),
+            time=self.node.attrs["time"],
+            reverse=not self.node.attrs["reverse"],
+        )
+
+    def handed_back(self, port: str, gradient: Node, outputs: Mapping[str, Node]) -> Node | None:
+        """The cotangent of the wire at a port, from the gradient's loop."""
+        carried = self.d_states.get(port, self.sums.get(port))
+        if carried is not None:
+            return pick(gradient, FINAL + str(carried.name))
+        return pick(gradient, f"d/{port}") if f"d/{port}" in outputs else None
 
 
 def _flowing(
@@ -236,11 +282,3 @@ def _flowing(
             break
         live |= more
     return ports, live
-
-
-def _fresh(name: str, used: set[str], shape: Shape, dtype: str = "float") -> Node:
-    """An input of a loop's body under a name that is not taken yet."""
-    while name in used:
-        name += "'"
-    used.add(name)
-    return make_input(name, shape, dtype, role="gradient")

@@ -27,13 +27,14 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from .errors import BlocksError, WiringError, user_line
+from .errors import BlocksError, WiringError, made, nearest, user_line
 
 if TYPE_CHECKING:
     import networkx
 
 Dim = int | str
 Shape = tuple[Dim, ...]
+DTYPES = ("float", "int", "bool")
 Wire = Any  # a Node, or anything that becomes a constant: a number, an array
 
 
@@ -68,7 +69,8 @@ class Op:
       g is the cotangent of the result y. None: no gradient flows there.
     - ``prepare(operands, attrs) -> (operands, attrs)`` normalises both before the node is made.
     - ``kind`` is what it is (see `KINDS`); the compiler, the figures and the targets ask for that, not for names.
-    - ``sign`` is what a figure and a formula write for it, "+", "σ"; its name, where there is none.
+    - ``sign`` is what a figure and a formula write for it, "+", "σ"; its name, where there is
+      none; and "" where it passes its operand on unwritten (see `notation`).
     - ``rows``, target → text: what a target writes for it, ``{"native": "sinf({0})"}``, with its operands in braces.
     """
 
@@ -89,13 +91,53 @@ class Op:
             raise BlocksError(f"operation {self.name!r}: its kind is one of {', '.join(KINDS)}, not {self.kind!r}")
         if self.name in OPS:
             raise BlocksError(f"operation {self.name!r} is defined twice")
+        signature = _signature(self)
+        object.__setattr__(self, "__signature__", signature)
+        object.__setattr__(self, "__doc__", _doc(self, signature))
         OPS[self.name] = self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return op_called, (self.name,)
+
+    def __copy__(self) -> Op:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Op:
+        return self
 
     def __call__(self, *operands: Wire, **attrs: Any) -> Node:
         return apply(self, *operands, **attrs)
 
     def __repr__(self) -> str:
         return f"<op {self.name}: {self.formula}>"
+
+
+def op_called(name: str) -> Op:
+    """The operation of that name. Raises BlocksError if the table has none."""
+    if name not in OPS:
+        raise BlocksError(f"there is no operation {name!r} here{nearest(name, OPS)}; define it before")
+    return OPS[name]
+
+
+def _signature(op: Op) -> inspect.Signature:
+    """How an operation is called: its wires by position, its options by name."""
+    wires, options = [], []
+    for p in inspect.signature(op.infer).parameters.values():
+        if p.kind is p.KEYWORD_ONLY:
+            options.append(p)
+        else:
+            wires.append(inspect.Parameter(p.name, p.kind if p.kind is p.VAR_POSITIONAL else p.POSITIONAL_ONLY))
+    return inspect.Signature([*wires, *options], return_annotation=Node)
+
+
+def _doc(op: Op, signature: inspect.Signature) -> str:
+    """What `help` says of an operation, made from its row."""
+    called = [str(p.replace(annotation=p.empty)) for p in signature.parameters.values()]
+    parts = [f"{op.name}({', '.join(called)}): {op.formula}", inspect.getdoc(op.infer) or ""]
+    if op.kind not in ("leaf", "loop"):
+        parts.append("It has a gradient." if op.vjp is not None else "No gradient flows through it.")
+    parts.append("Raises WiringError, which names the wires and where they were made, if they do not fit.")
+    return "\n\n".join(part for part in parts if part)
 
 
 # --- nodes ---------------------------------------------------------------------------------------
@@ -178,6 +220,12 @@ class Node:
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a node is immutable: {name} of {self.describe()} cannot be set")
 
+    def __copy__(self) -> Node:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Node:
+        return self
+
     name = property(lambda self: self.stamp.name)
     brick = property(lambda self: self.stamp.brick)
     role = property(lambda self: self.stamp.role)
@@ -255,8 +303,8 @@ def apply(op: Op | str, *operands: Wire, name: str | None = None, role: str | No
         if error.operands:  # it has its context already
             raise
         inside = f"in brick {labels.brick!r}, " if labels.brick else ""
-        made = "; ".join(dict.fromkeys(f"{n.describe()} made at {n.where}" for n in nodes if n.where))
-        tail = f" [{made}]" if made else ""
+        known = "; ".join(dict.fromkeys(made(n) for n in nodes if n.where))
+        tail = f" [{known}]" if known else ""
         raise WiringError(f"{inside}{op.name}: {error}{tail}", op.name, nodes) from None
     except (TypeError, ValueError) as error:
         raise _wrong_call(op, nodes, attrs) or error from None
@@ -345,6 +393,12 @@ class Graph:
         object.__setattr__(self, "outputs", MappingProxyType(outputs))
         object.__setattr__(self, "_order", tuple(topological(outputs.values())))
         object.__setattr__(self, "_names", MappingProxyType(_unique_names(self._order)))
+
+    def __copy__(self) -> Graph:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Graph:
+        return self
 
     def order(self) -> tuple[Node, ...]:
         """Every node once, operands before their users."""
@@ -445,8 +499,8 @@ def _unique_names(order: tuple[Node, ...]) -> dict[Node, str]:
             other = leaves.setdefault(node.name, node)
             if other is not node:
                 raise WiringError(
-                    f"two wires are called {node.name!r}: the {other.role} {other.describe()} made at {other.where} "
-                    f"and the {node.role} {node.describe()} made at {node.where}. Give the bricks, cells or inputs "
+                    f"two wires are called {node.name!r}: the {other.role} {made(other)} "
+                    f"and the {node.role} {made(node)}. Give the bricks, cells or inputs "
                     "names of their own (name=...)",
                     node.op.name,
                     (other, node),

@@ -8,12 +8,16 @@ import pytest
 import blocks as bk
 from blocks.compile import compile
 from blocks.compile.numpy import runtime
-from blocks.compile.numpy.comments import Stages
+from blocks.compile.numpy.comments import Line, above
+from blocks.compile.numpy.source import write
+from blocks.compile.numpy.statements import in_place
+from blocks.compile.plan.plan import make_plan
 from blocks.interpret import bind
 
 from .test_compile import peephole, training_step
 
 FUNCTIONS = {n: getattr(np, n) for n in ("tanh", "exp", "log", "sqrt", "abs", "sign", "maximum", "minimum", "negative")}
+FUNCTIONS |= {"max": np.maximum, "min": np.minimum, "ln": np.log}
 FUNCTIONS |= {"relu": lambda v: np.maximum(v, 0), "square": np.square}
 
 
@@ -23,7 +27,9 @@ def outer(a, b):
 
 def as_python(formula):
     formula = re.sub(r"(\w+)ᵀ · (\w+)", r"outer(\1, \2)", formula)
-    return formula.replace("⊙", "*").replace("−", "-").replace("·", "@")
+    formula = re.sub(r"√(\w+|\([^()]*\))", r"sqrt(\1)", formula)
+    formula = re.sub(r"\|([^|]*)\|", r"abs(\1)", formula)
+    return formula.replace("⊙", "*").replace("^", "**").replace("−", "-").replace("·", "@")
 
 
 def assignments(comments):
@@ -58,6 +64,9 @@ class Judge:
                     now[variable] = eval(as_python(formula), {"__builtins__": {}}, now)
                 except (NameError, TypeError, ValueError, SyntaxError):  # a sum over axes that it does not say, a view
                     verdicts.append(None)
+                    now.pop(variable, None)  # what later formulas are of is not known, unless the stage leaves it
+                    if variable in after and variable not in targets[i + 1 :]:
+                        now[variable] = after[variable]
                     continue
                 if variable in targets[i + 1 :]:
                     continue  # it is not what the stage leaves
@@ -76,7 +85,9 @@ class Judge:
 
 def judged(program, graph, feeds):
     """A judge who saw one run of a program."""
-    judge, out, lines = Judge(), [], program.source.split("\n")
+    text = write(make_plan(program.lowered, in_place), program.lowered)
+    assert text.source == program.source
+    judge, out, lines = Judge(), [], text.source.split("\n")
     at = 0
     while at < len(lines):
         comments = []
@@ -101,7 +112,7 @@ def judged(program, graph, feeds):
     space = {"np": np, "rt": runtime, "JUDGE": judge, "__name__": "blocks.compiled"}
     exec("\n".join(out), space)
     arrays, context = bind(graph, feeds)
-    space["allocate"](context.dims, context.dtype, program._constants)(arrays)
+    space["allocate"](context.dims, context.dtype, text.constants)(arrays)
     return judge
 
 
@@ -120,22 +131,27 @@ def test_formulas_are_true(make, every) -> None:
 
 def test_a_value_that_is_overwritten_keeps_its_name() -> None:
     x, y, z = (bk.input(n, 2) for n in "xyz")
-    lines: list[str] = []
-    stages = Stages()
-    stages.add(x * y, ["v", "y"], "t", False, lines)
-    stages.add(x + z, ["v", "z"], "v", False, lines)
-    stages.add(x - y, ["t", "v"], "r", False, lines)
-    lines = ["    multiply(v, y, out=t)", "    add(v, z, out=v)", "    subtract(t, v, out=r)"]
-    stages.end(lines)
-    assert lines[0] == "    # t = v ⊙ y; r = t − (v + z)"
+    lines = [
+        Line(x * y, ["v", "y"], "t", False),
+        Line(x + z, ["v", "z"], "v", False),
+        Line(x - y, ["t", "v"], "r", False),
+    ]
+    assert above("", lines) == ["# t = v ⊙ y; r = t − (v + z)"]
 
 
 def test_products_of_two_kinds_are_held_apart() -> None:
     x, w = bk.input("x", 2), bk.parameter("w", 2, 2)
-    lines = ["    one", "    two"]
-    stages = Stages()
-    stages.add(x * x, ["x", "y"], "a", False, [])
-    stages.add(x @ w, ["a", "w"], "b", False, [])
-    stages.add(x * x, ["x", "b"], "c", False, [])
-    stages.end(lines)
-    assert lines[0] == "    # c = x ⊙ ((x ⊙ y) · w)"
+    lines = [
+        Line(x * x, ["x", "y"], "a", False),
+        Line(x @ w, ["a", "w"], "b", False),
+        Line(x * x, ["x", "b"], "c", False),
+    ]
+    assert above("brick", lines) == ["# brick: c = x ⊙ ((x ⊙ y) · w)"]
+
+
+def test_a_long_formula_is_cut_into_named_ones() -> None:
+    x = bk.input("x", 2)
+    lines = [Line(bk.tanh(x), [f"v{k}"], f"v{k + 1}", False) for k in range(60)]
+    shown = "; ".join(line.removeprefix("# ") for line in above("", lines)).split("; ")
+    assert 1 < len(shown) < 10 and shown[-1].startswith("v60 = tanh(")
+    assert sum(line.count("tanh") for line in shown) == 60  # each once

@@ -17,9 +17,9 @@ import pytest
 
 import blocks as bk
 from blocks.draw.figure import FORMATS, Figure
+from blocks.draw.formats.tikz import tex
 from blocks.draw.text import clip, line
 from blocks.draw.themes import THEMES, Theme, contrast
-from blocks.draw.tikz import tex
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = [

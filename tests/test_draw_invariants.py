@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 import blocks as bk
-from blocks.draw.diagram import diagram_of
-from blocks.draw.layout import layout
+from blocks.draw.diagram.cell import diagram_of
+from blocks.draw.formats.strokes import strokes
+from blocks.draw.layout.cell import layout
 from blocks.draw.scene import Scene, Shape, Wire
-from blocks.draw.strokes import strokes
 from blocks.draw.text import LINE_HEIGHT, extent
 
 EPS = 1e-6
@@ -213,6 +213,8 @@ VIEWS = {
 @pytest.mark.parametrize("options", VIEWS.values(), ids=VIEWS)
 @pytest.mark.parametrize("make", [bk.cells.srn, bk.cells.lstm, bk.cells.gru, bk.cells.book_lstm, *UNUSUAL])
 def test_views(make: Callable[[int, int], bk.Cell], options: dict[str, Any]) -> None:
+    if "fold" in options and make is not stacked:
+        return  # there is no cell inside
     check(make(5, 5).draw(**options).scene)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import blocks as bk
+from blocks.draw.layers.values import computed, gradient_values, number, shade
 from blocks.draw.themes import THEMES
-from blocks.draw.values import computed, gradient_values, number, shade
 
 
 def fed(units: int, batch: int) -> tuple[bk.Cell, dict[str, Any]]:

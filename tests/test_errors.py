@@ -212,7 +212,7 @@ def test_data_for_fit() -> None:
     bad("clip must be", {"clip": -1.0})
     bad("tbptt is a number", {"tbptt": (0, 3)})
     bad("patience needs validation", {"patience": 2})
-    bad("no folder", {"checkpoint": "/nowhere/at/all.safetensors"})
+    bad("no folder", {"autosave": "/nowhere/at/all.safetensors"})
     bad("resume needs", {"resume": True})
     lengths = [np.zeros((n, 3)) for n in (2, 3, 4, 5)]
     bad("sample 1: 4 steps where another input has 3|sample 1: 3 steps where", x=lengths, mask=None,

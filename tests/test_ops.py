@@ -28,6 +28,7 @@ IDS = np.array([2, 0, 2])
 a, b, c = wire("a", "batch", 4), wire("b", "batch", 4), wire("c", 4)
 i = wire("i", "batch", dtype="int")
 m = wire("m", "batch", dtype="bool")
+keep, KEEP = wire("keep", "batch", 4, dtype="bool"), np.array([[1, 0, 1, 0], [0, 0, 1, 0], [1, 1, 0, 0]], bool)
 TABLE = {
     "add": (bk.add(a, c), {"a": A, "c": C}, lambda: A + C),
     "subtract": (a - b, {"a": A, "b": B}, lambda: A - B),
@@ -61,7 +62,7 @@ TABLE = {
     "max": (bk.max(a * b, axis=-1), {"a": A, "b": B}, lambda: (A * B).max(-1)),
     "softmax": (bk.softmax(a), {"a": A}, lambda: np.exp(A) / np.exp(A).sum(-1, keepdims=True)),
     "log_softmax": (bk.log_softmax(a, axis=0), {"a": A}, lambda: A - np.log(np.exp(A).sum(0))),
-    "size": (bk.mean(a, axis="batch") * 2.0, {"a": A}, lambda: 2 * A.mean(0)),
+    "size": (bk.sum(a, axis="batch") * bk.graph.apply("size", dims=("batch",)), {"a": A}, lambda: 3 * A.sum(0)),
     "broadcast": (bk.broadcast(c, shape=("batch", 4)) * a, {"c": C, "a": A}, lambda: C * A),
     "reshape": (bk.reshape(a, shape=("batch", 2, 2)) ** 2, {"a": A}, lambda: A.reshape(3, 2, 2) ** 2),
     "concat": (bk.concat(a, b, a) ** 2, {"a": A, "b": B}, lambda: np.concatenate([A, B, A], 1) ** 2),
@@ -74,6 +75,7 @@ TABLE = {
     "cross_entropy": (bk.losses.cross_entropy(a * b, i), {"a": A, "b": B, "i": IDS}, None),
     "mask": (bk.losses.squared_error(a, b, mask=m), {"a": A, "b": B, "m": np.array([True, False, True])},
              lambda: ((A - B)[[0, 2]] ** 2).mean()),
+    "hold": (bk.where(keep, bk.graph.apply("hold", a, keep), 0.0) ** 2, {"a": A, "keep": KEEP}, lambda: np.where(KEEP, A, 0) ** 2),
     "weighted_mean": (bk.graph.apply("weighted_mean", a * a, wire("v", "batch", 1)), {"a": A, "v": positive(3, 1)}, None),
     "constant": (a * np.arange(4.0) + 2, {"a": A}, lambda: A * np.arange(4.0) + 2),
     "input": (a * a, {"a": A}, lambda: A * A),

@@ -279,10 +279,16 @@ def test_a_resumed_run_has_the_same_bits(tmp_path, stop_at) -> None:
     path = tmp_path / "run.safetensors"
     stopped = model(dtype="float32")
     stopped.fit(
-        d, validation=v, patience=50, **OPTIONS, checkpoint=path, every=1, callback=lambda r: r["step"] == stop_at
+        d,
+        validation=v,
+        patience=50,
+        **OPTIONS,
+        autosave=path,
+        autosave_every=1,
+        callback=lambda r: r["step"] == stop_at,
     )
     again = model(dtype="float32")
-    again.fit(d, validation=v, patience=50, **OPTIONS, checkpoint=path, resume=True)
+    again.fit(d, validation=v, patience=50, **OPTIONS, autosave=path, resume=True)
     assert again.history == whole.history
     for name in whole.weights:
         np.testing.assert_array_equal(again.weights[name], whole.weights[name])
@@ -290,16 +296,16 @@ def test_a_resumed_run_has_the_same_bits(tmp_path, stop_at) -> None:
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path) -> None:
     d, path = data(), tmp_path / "run.safetensors"
-    model().fit(d, checkpoint=path)
+    model().fit(d, autosave=path)
     with pytest.raises(bk.ModelFileError, match="batch_size was 32, now it is 4"):
-        model().fit(d, batch_size=4, checkpoint=path, resume=True)
+        model().fit(d, batch_size=4, autosave=path, resume=True)
     with pytest.raises(bk.ModelFileError, match="another model"):
-        model(units=6).fit(d, checkpoint=path, resume=True)
+        model(units=6).fit(d, autosave=path, resume=True)
     with pytest.raises(bk.ModelFileError, match="optimizer was 'Adam', now it is 'SGD'|momentum|lr was"):
-        model().fit(d, checkpoint=path, resume=True, optimizer="sgd")
+        model().fit(d, autosave=path, resume=True, optimizer="sgd")
     model().save(path)
     with pytest.raises(bk.ModelFileError, match="no checkpoint"):
-        model().fit(d, checkpoint=path, resume=True)
+        model().fit(d, autosave=path, resume=True)
 
 
 SCRIPT = """
@@ -310,7 +316,7 @@ D = {"x": X, "target": (X.sum(-1) > 0).astype(int)}
 hs = bk.scan(bk.cells.lstm(3, 6), bk.sequence("x", 3))
 y = bk.ADD(2, name="w_o")(hs)
 m = bk.Model(loss=bk.losses.cross_entropy(y, bk.sequence("target", dtype="int")), outputs={"y": y}, seed=2)
-m.fit(D, epochs=12, batch_size=4, tbptt=4, optimizer="adam", checkpoint=sys.argv[1], every=1, resume=True)
+m.fit(D, epochs=12, batch_size=4, tbptt=4, optimizer="adam", autosave=sys.argv[1], autosave_every=1, resume=True)
 print("done", flush=True)
 """
 
@@ -359,7 +365,7 @@ def test_killed_twenty_times(tmp_path) -> None:
 
 def test_ctrl_c_leaves_a_usable_checkpoint(tmp_path) -> None:
     path = tmp_path / "run.safetensors"
-    code = SCRIPT.replace("epochs=12", "epochs=100000").replace("every=1,", "every=1000000,")
+    code = SCRIPT.replace("epochs=12", "epochs=100000").replace("autosave_every=1,", "autosave_every=1000000,")
     code = code.replace("resume=True)", "resume=True, callback=lambda r: r['step'] == 3 and print('go', flush=True))")
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline() == b"go\n"

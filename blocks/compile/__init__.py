@@ -6,6 +6,9 @@ Nothing here knows of any cell. Passes are pure functions from graphs to graphs,
 interpreter one by one.
 """
 
-from .program import PASSES, Program, check_checkpoint, compile
+from .program import Program, check_checkpoint, compile
+from .targets import NUMPY, Target
 
-__all__ = ["PASSES", "Program", "check_checkpoint", "compile"]
+PASSES = NUMPY.passes
+
+__all__ = ["NUMPY", "PASSES", "Program", "Target", "check_checkpoint", "compile"]

@@ -2,94 +2,70 @@
 
 from __future__ import annotations
 
-import linecache
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..errors import BlocksError, FeedError
+from ..errors import BlocksError, FeedError, nearest
 from ..graph import Graph
 from ..interpret import Feeds, Run, bind
+from ..interpret import run as interpret
 from ..ops.loop import Every
-from .numpy import runtime
-from .numpy.source import Writer
-from .passes.arrange import arrange, logistic
-from .passes.block import block
 from .passes.checkpoint import checkpointing
-from .passes.fuse import fuse
-from .passes.hoist import hoist
-from .passes.simplify import simplify
-from .passes.sweep import Pass
-from .plan.plan import make_plan
+from .targets import NUMPY, Arrays, Target
 
-Arrays = dict[str, np.ndarray]
 SIZES_KEPT = 8  # for so many sizes of batch and time the buffers are kept
 KINDS_KEPT = 64
-MODULE = "blocks.compiled"  # the name under which programs run
 
 # NaN and infinity are found by name, not by warning; np.errstate would cost 0.2 µs for each call inside of it
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"blocks\.compile")
-
-PASSES: tuple[tuple[str, Pass], ...] = (
-    ("simplify", simplify),
-    ("logistic", logistic),
-    ("arrange", arrange),
-    ("fuse", fuse),
-    ("simplify again", simplify),
-    ("hoist", hoist),
-    ("simplify at last", simplify),
-    ("block", block),
-)
 
 
 class Program:
     """What `compile` returns: call it with feeds, as `run`; the outputs are a dict, name → array.
 
-    Attributes: graph, as it was given; lowered, after all passes; source, the NumPy that runs; trace, the
-    graph after each pass, name → graph, if it was asked for; checkpoint, as it was given.
+    Attributes: graph, as it was given; lowered, after all passes; source, the NumPy that runs; passes, the
+    graph after each pass, name → graph, if they were asked for; checkpoint, as it was given; target, what it became.
 
     New sizes of batch and time cost an allocation, not a compilation. Several threads may call one
     program: each call has buffers to itself. Outputs belong to the caller and are never written again.
     """
 
-    def __init__(self, graph: Graph, trace: bool = False, checkpoint: Every = None):
-        self.graph, self.checkpoint = graph, checkpoint
-        self.trace: dict[str, Graph] = {"given": graph} if trace else {}
+    def __init__(self, graph: Graph, passes: bool = False, checkpoint: Every = None, target: Target = NUMPY):
+        self.graph, self.checkpoint, self.target = graph, checkpoint, target
+        self.passes: dict[str, Graph] = {"given": graph} if passes else {}
         lowered = graph
         before = [] if checkpoint is None else [("checkpoint", checkpointing(checkpoint))]
-        for name, change in (*before, *PASSES):
+        for name, change in (*before, *target.passes):
             lowered = change(lowered)
-            if trace:
-                self.trace[name] = lowered
+            if passes:
+                self.passes[name] = lowered
         self.lowered = lowered
-        writer = Writer(make_plan(lowered), lowered)
-        self.source = writer.source()
-        self._constants = writer.constants
-        name = f"<blocks program {id(self):x}>"
-        linecache.cache[name] = (len(self.source), None, self.source.splitlines(True), name)
-        space: dict[str, Any] = {"np": np, "rt": runtime, "__name__": MODULE}
-        exec(compile_python(self.source, name), space)
-        self._allocate: Callable[..., Callable[[Arrays], Arrays]] = space["allocate"]
+        self._emitted = target.emit(lowered)
+        self.source = self._emitted.source
         self._lock = threading.Lock()
         self._runs: OrderedDict[Any, list[Any]] = OrderedDict()  # sizes → runs, each with its buffers, that are idle
         self._bound: dict[Any, tuple[Any, Arrays, Run]] = {}  # the kinds of some feeds → what `bind` made of them
 
     def __call__(self, feeds: Feeds) -> Arrays:
-        """The outputs for some feeds. Raises FeedError naming a feed that does not fit."""
+        """The outputs for some feeds.
+
+        Raises FeedError naming a feed that does not fit, or the operation that refuses a value (an id out of range, a
+        mask that masks everything) and where it was made, as `run` does.
+        """
         key, arrays, context = self._bind(feeds)
         with self._lock:
             idle = self._runs.get(key)
             run = idle.pop() if idle else None
         if run is None:
-            run = self._allocate(context.dims, context.dtype, self._constants)
+            run = self._emitted.allocate(context.dims, context.dtype)
         try:
             return run(arrays)
         except BlocksError as error:
-            raise FeedError(str(error)) from None
+            raise self._named(feeds, error) from None
         finally:
             with self._lock:
                 self._runs.setdefault(key, []).append(run)
@@ -97,13 +73,20 @@ class Program:
                 while len(self._runs) > SIZES_KEPT:
                     self._runs.popitem(last=False)
 
+    def _named(self, feeds: Feeds, error: BlocksError) -> BlocksError:
+        """An error of a run with the node and the user's line in it, which the interpreter knows."""
+        try:
+            interpret(self.graph, feeds)
+        except BlocksError as named:
+            return named
+        return FeedError(str(error))
+
     def _bind(self, feeds: Feeds) -> tuple[Any, Arrays, Run]:
         """What `interpret.bind` makes of feeds; feeds of known kinds are not looked at again."""
-        try:
-            kinds = tuple([(name, a.shape, a.dtype.char) for name, a in feeds.items()])
+        kinds = known = None
+        if all([type(a) is np.ndarray for a in feeds.values()]):  # noqa: C419 (faster); others are converted each time
+            kinds = tuple([(name, a.shape, a.dtype) for name, a in feeds.items()])
             known = self._bound.get(kinds)
-        except AttributeError:  # not all are arrays
-            kinds, known = None, None
         if known is not None:
             return known[0], {**feeds, **known[1]}, known[2]
         arrays, context = bind(self.graph, feeds)
@@ -118,23 +101,16 @@ class Program:
     def __reduce__(self) -> tuple[Any, ...]:
         from ..files import to_json
 
-        return _again, (to_json(self.graph), bool(self.trace), self.checkpoint)
+        return _again, (to_json(self.graph), bool(self.passes), self.checkpoint, self.target)
 
     def __repr__(self) -> str:
         return f"<Program of {len(self.source.splitlines())} lines: {', '.join(self.graph.outputs)}>"
 
 
-def compile_python(source: str, name: str) -> Any:
-    """Python's own compile, under a name that is free here."""
-    import builtins
-
-    return builtins.compile(source, name, "exec")
-
-
-def compile(graph: Graph, trace: bool = False, checkpoint: int | str | None = None) -> Program:
+def compile(graph: Graph, passes: bool = False, checkpoint: int | str | None = None, **renamed: Any) -> Program:
     """A `Program` that computes the outputs of a graph, fast.
 
-    With `trace` it keeps the graph after each pass, to print or to draw.
+    With `passes` it keeps the graph after each pass, `Program.passes`, to print or to draw.
 
     With ``checkpoint=k`` a gradient keeps every k-th state alone, and computes the values between two of them
     again when it comes back to them; the numbers are the same up to rounding. In memory are then T/k states and
@@ -144,11 +120,21 @@ def compile(graph: Graph, trace: bool = False, checkpoint: int | str | None = No
     Sequences that are fed, handed out, or go from one layer to the next stay whole. A graph without a gradient
     keeps nothing, and has nothing to gain.
 
+    Numbers below about 1e-38 in float32 (1e-308 in float64), *denormals*, are computed many times slower by most
+    processors, here as elsewhere in NumPy. Gradients that vanish over hundreds of steps become such: an SRN over 400
+    steps with its loss at the last one takes 7 times as long as one with a loss at every step.
+
     Raises BlocksError if the graph is none, or k no positive number.
     """
+    if "trace" in renamed:
+        raise BlocksError("compile(trace=True) is compile(passes=True) now, and Program.trace is Program.passes")
+    if renamed:
+        known = "passes, checkpoint"
+        name = next(iter(renamed))
+        raise BlocksError(f"compile has no option {name!r}{nearest(name, ['passes', 'checkpoint'])}; it has {known}")
     if not isinstance(graph, Graph):
         raise BlocksError(f"compile takes a Graph, not a {type(graph).__name__}")
-    return Program(graph, trace, check_checkpoint(checkpoint))
+    return Program(graph, passes, check_checkpoint(checkpoint))
 
 
 def check_checkpoint(checkpoint: Any) -> Every:
@@ -160,7 +146,7 @@ def check_checkpoint(checkpoint: Any) -> Every:
     raise BlocksError(f'checkpoint is a number of steps or "sqrt", not {checkpoint!r}')
 
 
-def _again(text: str, trace: bool, checkpoint: Every) -> Program:
+def _again(text: str, passes: bool, checkpoint: Every, target: Target) -> Program:
     from ..files import from_json
 
-    return Program(from_json(text), trace, checkpoint)
+    return Program(from_json(text), passes, checkpoint, target)

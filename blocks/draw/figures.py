@@ -15,7 +15,7 @@ from .. import cells
 from ..errors import BlocksError
 from ..files import write_whole
 from .figure import FORMATS, Figure
-from .panels import panels
+from .layers.panels import panels
 from .themes import theme as theme_of
 from .views import draw
 

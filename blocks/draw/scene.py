@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from .text import Line, extent
 
 Point = tuple[float, float]
+MARGIN = 8.0  # around a figure
 
 
 def corners(points: Iterable[Point]) -> tuple[Point, ...]:
@@ -32,8 +33,8 @@ class Shape:
     """Something that wires begin and end at.
 
     `kind` says what it is (brick, operation, input, state, next, output, parameter, constant, merge, step,
-    gap); `form` how it looks (box, pill, circle, bar, text). x and y are its centre. `names` are what it
-    answers to when it is asked for; `nodes` the nodes of the graph that it stands for.
+    gap); `form` how it looks (box, pill, circle, bar, text). x and y are its centre. `nodes` are the
+    nodes of the graph that it stands for.
     """
 
     key: str
@@ -46,7 +47,6 @@ class Shape:
     h: float
     lines: tuple[Line, ...] = ()
     tooltip: str = ""
-    names: frozenset[str] = frozenset()
     nodes: tuple[str, ...] = ()
     lit: bool = True
     shared: bool = False
@@ -94,7 +94,6 @@ class Wire:
     label: Line | None = None
     label_at: Point | None = None
     shape: str = ""
-    names: frozenset[str] = frozenset()
     lit: bool = True
     paint: str | None = None
     dashed: bool = False
@@ -113,7 +112,6 @@ class Frame:
     h: float
     lines: tuple[Line, ...] = ()
     tooltip: str = ""
-    lit: bool = True
     at: Point | None = None
 
     @property
@@ -145,10 +143,6 @@ class Scene:
     dots: tuple[Dot, ...] = ()
     title: str = "figure"
     description: str = ""
-
-    def shape(self, key: str) -> Shape:
-        """The shape of that key."""
-        return next(s for s in self.shapes if s.key == key)
 
     def with_frames(self, frames: Iterable[Frame]) -> Scene:
         """The same scene with more frames, in front of those it has."""
@@ -199,3 +193,18 @@ def ways_from(point: Point, wires: Iterable[Wire]) -> set[tuple[bool, bool, bool
             if on_piece(point, a, b) and point != b:
                 found.add((b[0] > point[0], b[0] < point[0], b[1] > point[1], b[1] < point[1]))
     return found
+
+
+def fit(scene: Scene) -> Scene:
+    """The scene moved so that its smallest corner is at (0, 0), with a margin all around."""
+    points = [p for s in scene.shapes for p in ((s.left, s.bottom), (s.right, s.top))]
+    points += [p for f in scene.frames for p in ((f.x, f.y), (f.x + f.w, f.y + f.h))]
+    points += [p for w in scene.wires for p in (*w.points, *w.curve)]
+    for w in scene.wires:
+        if w.label and w.label_at:
+            half = w.label.width / 2
+            points += [(w.label_at[0] - half, w.label_at[1] - 6), (w.label_at[0] + half, w.label_at[1] + 6)]
+    x0, y0 = min(x for x, _ in points), min(y for _, y in points)
+    x1, y1 = max(x for x, _ in points), max(y for _, y in points)
+    moved = scene.moved(MARGIN - x0, MARGIN - y0)
+    return replace(moved, width=x1 - x0 + 2 * MARGIN, height=y1 - y0 + 2 * MARGIN)

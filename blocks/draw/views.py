@@ -1,35 +1,72 @@
 """What can be drawn of a graph: a cell, its steps side by side, its gradient, the inside of its bricks; or the
-operations of any graph."""
+operations of any graph.
+
+Each option is a row of `OPTIONS`, which says what takes it, and most are a step of `STEPS`, done in that order to
+the scene of a cell. An option that nothing takes is an error, raised before anything is drawn.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from ..equations import equations
 from ..errors import BlocksError, WiringError, nearest
-from ..graph import Graph, Node
-from .diagram import diagram_of
-from .elements import Diagram, is_cell
-from .emphasis import Wanted, emphasise
+from ..graph import Graph, Node, subgraphs
+from .diagram.cell import diagram_of
+from .diagram.elements import Diagram, Element, is_cell
+from .diagram.groups import fold as fold_groups
+from .diagram.groups import members
+from .diagram.network import network_of, network_of_error
 from .figure import Figure
-from .gradients import reversed_scene
-from .groups import fold as fold_groups
-from .groups import framed, members
-from .labels import with_shapes
-from .layered import layered, wrong_wires
-from .layout import layout
-from .opened import opened
-from .panels import panels
-from .route import Unroutable
+from .layers.emphasis import Wanted, emphasise, emphasise_layers
+from .layers.gradients import reversed_scene
+from .layers.groups import framed
+from .layers.labels import with_shapes
+from .layers.opened import opened
+from .layers.panels import panels
+from .layers.unrolled import unrolled
+from .layers.values import computed, gradient_values, legend, with_values
+from .layout.cell import layout
+from .layout.layered import layered
+from .layout.route import Unroutable
 from .scene import Scene
+from .text import clip
+from .themes import Theme
 from .themes import theme as theme_of
-from .unrolled import unrolled
-from .values import computed, gradient_values, legend, with_values
 
 LARGEST = 120  # elements; a larger graph is drawn in layers
 LABEL_ROOM, SUM_ROOM = 9.0, 9.0
+
+CELL, LAYERS = "one step of a cell", "a graph in layers"
+
+
+class Option(NamedTuple):
+    """What takes an option, and the other options that it goes with, and that it does not go with."""
+
+    taken_by: tuple[str, ...]
+    needs: str = ""
+    apart_from: str = ""
+
+
+OPTIONS = {
+    "highlight": Option((CELL, LAYERS)),
+    "bricks": Option((CELL, LAYERS)),
+    "shapes": Option((CELL, LAYERS)),
+    "theme": Option((CELL, LAYERS)),
+    "title": Option((CELL, LAYERS)),
+    "counts": Option((CELL,)),
+    "fold": Option((CELL,)),
+    "x": Option((CELL,)),
+    "lane": Option((CELL,)),
+    "values": Option((CELL,), apart_from="unroll"),
+    "gradient": Option((CELL,), apart_from="unroll"),
+    "unroll": Option((CELL,)),
+    "zoom": Option((CELL,), needs="unroll"),
+    "full": Option((CELL,), needs="unroll"),
+    "open": Option((CELL,)),
+}
 
 
 def draw(
@@ -49,6 +86,7 @@ def draw(
     title: str | None = None,
     x: Mapping[str, float] | None = None,
     lane: Mapping[str, float] | None = None,
+    **unknown: Any,
 ) -> Figure:
     """A `Figure` of a graph. One step of a cell is laid out as cells are, with its states on conveyors; any
     other graph in layers.
@@ -72,71 +110,172 @@ def draw(
         x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, ….
         lane: state → the number of its lane, 1 at the top.
 
-    Raises BlocksError for a name that the graph does not have, and for options that do not fit it.
+    Raises BlocksError for a name that the graph does not have, for an option that there is not, and, before
+    anything is drawn, for one that what is drawn does not take.
     """
-    colours = theme_of(theme)
+    asked: dict[str, Any] = {
+        "highlight": highlight, "bricks": bricks, "shapes": shapes, "counts": counts, "open": open, "unroll": unroll,
+        "zoom": zoom, "full": full, "gradient": gradient, "theme": theme, "values": values, "fold": fold,
+        "title": title, "x": x, "lane": lane,
+    }  # fmt: skip
+    for name in unknown:
+        raise BlocksError(f"there is no option {name!r}{nearest(name, OPTIONS)}; there are {', '.join(OPTIONS)}")
     if gradient not in (None, False, True, "beside"):
         raise BlocksError(f"gradient is True or 'beside', not {gradient!r}")
-    if values is not None and unroll is not None:
-        raise BlocksError("values stand on the wires of one step; leave out unroll, or values")
-    if bricks and is_cell(graph):
-        wanted_groups = [fold] if isinstance(fold, str) else None if isinstance(fold, bool) else list(fold)
-        change = (lambda elements: fold_groups(elements, wanted_groups)) if fold else None
-        diagram = diagram_of(graph, counts, change=change)
-        if len(diagram.elements) > LARGEST and not fold and members(diagram.elements):
-            change = fold_groups
-            diagram = diagram_of(graph, counts, change=change)
-        if len(diagram.elements) <= LARGEST:
-            try:
-                room = max(LABEL_ROOM if shapes or values else 0.0, SUM_ROOM if gradient else 0.0)
-                pins, lanes = _pins(diagram, x or {}), _lanes(diagram, lane or {})
-
-                def laid_out(of: Diagram) -> Scene:
-                    scene = framed(layout(of, room, title or "cell", pins, lanes), of.elements)
-                    return emphasise(scene, of, highlight)
-
-                scene = laid_out(diagram)
-                if shapes:
-                    scene = with_shapes(scene)
-                said: dict[Node, Any] = {}
-                if values is not None and gradient is not True:
-                    said = computed(graph, {k: v for k, v in values.items() if not gradient or k[:2] != "d/"})
-                    scene = with_values(scene, diagram, said, colours)
-                if gradient:
-                    marked = diagram_of(graph, counts, mark="∂", change=change)
-                    back = reversed_scene(marked, laid_out(marked))
-                    if values is not None:
-                        slopes = gradient_values(graph, values)
-                        back = with_values(back, marked, slopes, colours)
-                        said = {**slopes, **said}
-                    both = ("forwards", "backwards")
-                    scene = back if gradient is True else panels([scene, back], both, title or "cell")
-                if said:
-                    scene = panels([scene], (legend(said),), title or "cell")
-                if unroll is not None:
-                    scene = unrolled(diagram, scene, unroll, zoom, full, title or "cell")
-                names = [open] if isinstance(open, str) else list(open or [])
-                if names:
-                    inner = [opened(graph, name) for name in names]
-                    scene = panels([scene, panels(inner, [s.title for s in inner])], title=scene.title, below=True)
-                return Figure(replace(scene, description=_described(scene.title, graph)), colours)
-            except Unroutable:
-                pass
-    wanted = [
-        name
-        for name, value in (("unroll", unroll), ("gradient", gradient), ("open", open), ("values", values))
-        if value
-    ]
-    if wanted:
-        raise BlocksError(f"{' and '.join(wanted)}: only for one step of a cell, drawn with its bricks")
-    scene = layered(graph, highlight, bricks, shapes)
+    colours = theme_of(theme)
+    given = [name for name, value in asked.items() if _is_given(value)]
+    obstacle = _obstacle(graph, bricks)
+    _check(given, obstacle)
+    if not obstacle:
+        drawing = _Drawing(graph, asked, colours)
+        try:
+            if len(drawing.diagram.elements) <= LARGEST:
+                return Figure(drawing.drawn(), colours)
+            obstacle = f"it is too large: it has {len(drawing.diagram.elements)} parts, of {LARGEST} at most"
+        except Unroutable:
+            obstacle = "it has so many wires that there is no way for all"
+        _check(given, obstacle)
+    network = network_of(graph, bricks)
+    scene = layered(network, shapes, clip(f"graph with the outputs {', '.join(graph.outputs)}", 90))
+    scene = emphasise_layers(scene, network, highlight)
     return Figure(replace(scene, title=title or scene.title), colours)
 
 
 def draw_error(error: WiringError, theme: str = "classic") -> Figure:
     """A `Figure` of a wiring error: the operands as far as they were built, and the operation that does not
     take them, with the wires between them marked and their shapes written on them."""
-    return Figure(wrong_wires(error), theme_of(theme))
+    scene = layered(network_of_error(error), title="a wiring error", description=str(error))
+    return Figure(scene, theme_of(theme))
+
+
+# --- which options go together -------------------------------------------------------------------
+
+
+def _is_given(value: Any) -> bool:
+    """Whether an option says anything: neither None nor False, nor an empty list or name."""
+    return value is not None and value is not False and not (isinstance(value, list | tuple | str) and not value)
+
+
+def _obstacle(graph: Graph, bricks: bool) -> str:
+    """Why a graph is not drawn as one step of a cell; "" if it is."""
+    if not bricks:
+        return "with bricks=False each operation is drawn by itself"
+    if any(subgraphs(node) for node in graph.order()):
+        return "it has a loop over time in it; draw the cell itself, cell.draw()"
+    return "" if is_cell(graph) else "it has no state that goes from step to step"
+
+
+def _check(given: list[str], obstacle: str) -> None:
+    """Raises BlocksError for options that what is drawn does not take."""
+    drawn = LAYERS if obstacle else CELL
+    wrong = [name for name in given if drawn not in OPTIONS[name].taken_by]
+    if wrong:
+        takers = " or ".join(dict.fromkeys(view for name in wrong for view in OPTIONS[name].taken_by))
+        taken = ", ".join(name for name, option in OPTIONS.items() if drawn in option.taken_by)
+        raise BlocksError(
+            f"{' and '.join(wrong)}: only for {takers}, drawn with its bricks. This graph is drawn in layers, as "
+            f"{obstacle}; such a figure takes {taken}"
+        )
+    for name in given:
+        option = OPTIONS[name]
+        if option.needs and option.needs not in given:
+            raise BlocksError(f"{name}: only with {option.needs}, for the steps of a cell side by side")
+        if option.apart_from in given:
+            raise BlocksError(f"{name} is drawn on the wires of one step; leave out {option.apart_from}, or {name}")
+
+
+# --- a cell, step by step ------------------------------------------------------------------------
+
+
+@dataclass
+class _Drawing:
+    """The figure of a cell in the making."""
+
+    graph: Graph
+    asked: Mapping[str, Any]
+    colours: Theme
+    change: Callable[[dict[str, Element]], dict[str, Element]] | None = None  # what is folded
+    said: dict[Node, Any] = field(default_factory=dict)  # the values that stand on its wires
+
+    def __post_init__(self) -> None:
+        fold, self.title = self.asked["fold"], self.asked["title"] or "cell"
+        if _is_given(fold):
+            wanted = [fold] if isinstance(fold, str) else None if fold is True else list(fold)
+            self.change = lambda elements: fold_groups(elements, wanted)
+        self.diagram = self.diagram_of()
+        if len(self.diagram.elements) > LARGEST and not self.change and members(self.diagram.elements):
+            self.change = fold_groups
+            self.diagram = self.diagram_of()
+
+    def diagram_of(self, mark: str = "") -> Diagram:
+        """The diagram of the cell, or of its gradient, whose names have a mark."""
+        return diagram_of(self.graph, self.asked["counts"], mark=mark, change=self.change)
+
+    def laid_out(self, diagram: Diagram) -> Scene:
+        """A diagram with places, before any step."""
+        labelled = self.asked["shapes"] or self.asked["values"]
+        room = max(LABEL_ROOM if labelled else 0.0, SUM_ROOM if self.asked["gradient"] else 0.0)
+        pins, lanes = _pins(self.diagram, self.asked["x"] or {}), _lanes(self.diagram, self.asked["lane"] or {})
+        scene = framed(layout(diagram, room, self.title, pins, lanes), diagram.elements)
+        return emphasise(scene, diagram, self.asked["highlight"])
+
+    def drawn(self) -> Scene:
+        """The scene, after all steps that are asked for."""
+        scene = self.laid_out(self.diagram)
+        for option, step in STEPS:
+            if _is_given(self.asked[option]):
+                scene = step(self, scene)
+        return replace(scene, description=_described(scene.title, self.graph))
+
+
+def _shapes(drawing: _Drawing, scene: Scene) -> Scene:
+    return with_shapes(scene)
+
+
+def _values(drawing: _Drawing, scene: Scene) -> Scene:
+    gradient = drawing.asked["gradient"]
+    if gradient is True:
+        return scene
+    feeds = {k: v for k, v in drawing.asked["values"].items() if not gradient or k[:2] != "d/"}
+    drawing.said = computed(drawing.graph, feeds)
+    return with_values(scene, drawing.diagram, drawing.said, drawing.colours)
+
+
+def _gradient(drawing: _Drawing, scene: Scene) -> Scene:
+    marked = drawing.diagram_of(mark="∂")
+    back = reversed_scene(marked, drawing.laid_out(marked))
+    if drawing.asked["values"] is not None:
+        slopes = gradient_values(drawing.graph, drawing.asked["values"])
+        back = with_values(back, marked, slopes, drawing.colours)
+        drawing.said = {**slopes, **drawing.said}
+    if drawing.asked["gradient"] is True:
+        return back
+    return panels([scene, back], ("forwards", "backwards"), drawing.title)
+
+
+def _legend(drawing: _Drawing, scene: Scene) -> Scene:
+    return panels([scene], (legend(drawing.said),), drawing.title) if drawing.said else scene
+
+
+def _unroll(drawing: _Drawing, scene: Scene) -> Scene:
+    steps, zoom, full = (drawing.asked[name] for name in ("unroll", "zoom", "full"))
+    return unrolled(drawing.diagram, scene, steps, zoom, full, drawing.title)
+
+
+def _open(drawing: _Drawing, scene: Scene) -> Scene:
+    bricks = drawing.asked["open"]
+    inner = [opened(drawing.graph, name) for name in ([bricks] if isinstance(bricks, str) else bricks)]
+    return panels([scene, panels(inner, [s.title for s in inner])], title=scene.title, below=True)
+
+
+STEPS: tuple[tuple[str, Callable[[_Drawing, Scene], Scene]], ...] = (
+    ("shapes", _shapes),
+    ("values", _values),
+    ("gradient", _gradient),
+    ("values", _legend),
+    ("unroll", _unroll),
+    ("open", _open),
+)
 
 
 def _described(title: str, graph: Graph) -> str:

@@ -10,6 +10,7 @@ behind them as in NumPy, from the right. So a mask ``(time, batch)`` multiplies 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import misfit
-from ..graph import Dim, Node, Op, Shape, apply, show_shape
+from ..errors import BlocksError, misfit
+from ..graph import DTYPES, Dim, Node, Op, Shape, apply, show_shape
 
 Prepared = tuple[tuple[Node, ...], dict[str, Any]]
 
@@ -136,14 +137,45 @@ def elementwise(
 ) -> Op:
     """Define an elementwise operation; returns it, ready to be called on wires and numbers.
 
-    `dtype` is that of the result; where it is empty, that of the last operand.
+        sin = elementwise("sin", "sin x", np.sin, lambda g, y, x: (g * cos(x),))
+        cos = elementwise("cos", "cos x", np.cos, lambda g, y, x: (-g * sin(x),))
+
+    It is a full citizen at once: run, differentiated, compiled into the step loop, drawn, printed, saved; a file
+    that holds it loads where it is defined.
+
+    Args:
+        name: what it is called, an identifier that no other operation has.
+        formula: what it does, in a few words; its documentation.
+        forward: arrays → array, of the shape that they have together. A NumPy ufunc is compiled as one statement
+            that writes in place; anything else is called.
+        vjp: ``(g, y, *operands) -> (cotangent or None, ...)``, in the package's own operations: g is the cotangent
+            of the result y. Broadcasting is undone elsewhere. None: no gradient.
+        arity: how many wires it takes.
+        dtype: of the result, "float", "int" or "bool"; where it is empty, that of the last operand.
+        sign: what figures and formulas write for it; its name, by default.
+        rows: target → how that target writes it, ``{"native": "sinf({0})"}``, with its operands in braces.
+        prepare: ``(operands, attrs) -> (operands, attrs)`` before the node is made; by default operands become
+            floating-point numbers and are aligned.
+
+    Raises BlocksError for a name that is taken or no identifier, and for a rule that does not take `arity` wires.
     """
+    if not isinstance(name, str) or not name.isidentifier():
+        raise BlocksError(f"the name of an operation is an identifier, not {name!r}")
+    if dtype not in ("", *DTYPES):
+        raise BlocksError(f"operation {name!r}: its dtype is {', '.join(DTYPES)} or '', not {dtype!r}")
+    if vjp is not None and len(inspect.signature(vjp).parameters) != arity + 2:
+        raise BlocksError(f"operation {name!r} takes {arity} wires, so its vjp takes g, y and {arity} operands")
 
     def infer(*operands: Node) -> tuple[Shape, str]:
+        """Shapes: operands meet by the names of their leading dimensions, and by NumPy's rule in their features:
+        ``(time, batch, 32)`` and ``(batch, 1)`` → ``(time, batch, 32)``."""
         if len(operands) != arity:
             raise misfit(f"takes {arity} wires, not {len(operands)}")
         return broadcast_dims([o.shape for o in operands]), dtype or operands[-1].dtype
 
+    names = [*inspect.signature(vjp).parameters][2:] if vjp is not None else "abc"[:arity]
+    ports = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names]
+    infer.__signature__ = inspect.Signature(ports)  # type: ignore[attr-defined]
     return Op(name, formula, infer, forward, vjp, prepare, kind="elementwise", sign=sign, rows=rows or {})
 
 
@@ -166,61 +198,78 @@ def _half_step(a: Node, b: Node) -> Node:
 
 
 def _power_vjp(g: Node, y: Node, x: Node, p: Node) -> tuple[Node | None, ...]:
+    """p xᵖ⁻¹, and y ln x. At x = 0 the first is 0 for p = 0, where 0 · 0⁻¹ would be NaN, and so is the second."""
     if p.op.name == "constant" and p.shape == ():
-        p_value = float(p.attrs["value"])
-        slope = 2.0 * x if p_value == 2.0 else p_value * power(x, p_value - 1.0)
-        return g * slope, None
-    return g * p * power(x, p - 1.0), g * y * log(x)
+        known = float(p.attrs["value"])
+        if known in (0.0, 1.0):
+            return (g if known else None), None
+        return g * (2.0 * x if known == 2.0 else known * power(x, known - 1.0)), None
+    less = where(equal(p, 0.0), 1.0, p - 1.0)
+    return g * p * power(x, less), g * y * log(where(equal(x, 0.0), 1.0, x))
 
 
 # fmt: off
-add: Op      = elementwise("add",      "a + b",   np.add,      lambda g, y, a, b: (g, g), 2)
-subtract: Op = elementwise("subtract", "a - b",   np.subtract, lambda g, y, a, b: (g, -g), 2)
-multiply: Op = elementwise("multiply", "a * b",   np.multiply, lambda g, y, a, b: (g * b, g * a), 2)
-divide: Op   = elementwise("divide",   "a / b",   np.divide,   lambda g, y, a, b: (g / b, -g * y / b), 2)
-power: Op    = elementwise("power",    "a ** b",  np.power,    _power_vjp, 2)
+add: Op      = elementwise("add",      "a + b",   np.add,      lambda g, y, a, b: (g, g), 2, sign="+")
+subtract: Op = elementwise("subtract", "a - b",   np.subtract, lambda g, y, a, b: (g, -g), 2, sign="−")
+multiply: Op = elementwise("multiply", "a * b",   np.multiply, lambda g, y, a, b: (g * b, g * a), 2, sign="⊙")
+divide: Op   = elementwise("divide",   "a / b",   np.divide,   lambda g, y, a, b: (g / b, -g * y / b), 2, sign="/")
+power: Op    = elementwise("power",    "a ** b",  np.power,    _power_vjp, 2, sign="^")
 maximum: Op  = elementwise("maximum",  "the larger of a and b; at a tie both get half the gradient", np.maximum,
-                       lambda g, y, a, b: (g * _half_step(a, b), g * _half_step(b, a)), 2)
+                       lambda g, y, a, b: (g * _half_step(a, b), g * _half_step(b, a)), 2, sign="max")
 minimum: Op  = elementwise("minimum",  "the smaller of a and b; at a tie both get half the gradient", np.minimum,
-                       lambda g, y, a, b: (g * _half_step(b, a), g * _half_step(a, b)), 2)
+                       lambda g, y, a, b: (g * _half_step(b, a), g * _half_step(a, b)), 2, sign="min")
 
-negative: Op = elementwise("negative", "-x",      np.negative, lambda g, y, x: (-g,))
+negative: Op = elementwise("negative", "-x",      np.negative, lambda g, y, x: (-g,), sign="−")
 exp: Op      = elementwise("exp",      "eˣ",      np.exp,      lambda g, y, x: (g * y,))
-log: Op      = elementwise("log",      "ln x",    np.log,      lambda g, y, x: (g / x,))
-sqrt: Op     = elementwise("sqrt",     "√x",      np.sqrt,     lambda g, y, x: (g * 0.5 / y,))
-abs_: Op     = elementwise("abs",      "|x|; slope 0 at 0", np.abs,  lambda g, y, x: (g * sign(x),))
-sign: Op     = elementwise("sign",     "-1, 0 or 1", np.sign,  lambda g, y, x: (None,))
-sigm: Op     = elementwise("sigm",     "1 / (1 + e⁻ˣ)", _logistic,   lambda g, y, x: (g * y * (1.0 - y),))
+log: Op      = elementwise("log",      "ln x",    np.log,      lambda g, y, x: (g / x,), sign="ln")
+sqrt: Op     = elementwise("sqrt",     "√x",      np.sqrt,     lambda g, y, x: (g * 0.5 / y,), sign="√")
+abs_: Op     = elementwise("abs",      "|x|; slope 0 at 0", np.abs,  lambda g, y, x: (g * sign(x),), sign="|")
+sign: Op     = elementwise("sign",     "-1, 0 or 1", np.sign,  None)
+sigm: Op     = elementwise("sigm",     "1 / (1 + e⁻ˣ)", _logistic,   lambda g, y, x: (g * y * (1.0 - y),), sign="σ")
 tanh: Op     = elementwise("tanh",     "(eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)", np.tanh, lambda g, y, x: (g * (1.0 - y * y),))
-relu: Op     = elementwise("relu",     "max(x, 0); slope 0 at 0", _rectified, lambda g, y, x: (g * sign(y),))
+relu: Op     = elementwise("relu",     "max(x, 0); slope 0 at 0", _rectified, lambda g, y, x: (g * sign(y),),
+                       rows={"numpy": "maximum({0}, zero, out={out})"})
 softplus: Op = elementwise("softplus", "ln(1 + eˣ)", _softplus, lambda g, y, x: (g * sigm(x),))
 
-greater: Op  = elementwise("greater",  "a > b",   np.greater,  None, 2, "bool", prepare=_prepare_comparison)
-equal: Op    = elementwise("equal",    "a = b",   np.equal,    None, 2, "bool", prepare=_prepare_comparison)
+greater: Op  = elementwise("greater",  "a > b",   np.greater,  None, 2, "bool", sign=">", prepare=_prepare_comparison)
+equal: Op    = elementwise("equal",    "a = b",   np.equal,    None, 2, "bool", sign="=", prepare=_prepare_comparison)
 where: Op    = elementwise("where",    "a where the condition holds (is not 0), else b",
                        lambda c, a, b: np.where(np.not_equal(c, 0), a, b),
                        lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), 3, "", prepare=_prepare_where)
 # fmt: on
 
+
+def _infer_same(x: Node) -> tuple[Shape, str]:
+    """Shapes: that of x."""
+    return x.shape, x.dtype
+
+
+def _infer_cast(x: Node) -> tuple[Shape, str]:
+    """Shapes: that of x."""
+    return x.shape, "float"
+
+
 stop_gradient: Op = Op(
     "stop_gradient",
     "x forwards, nothing backwards",
-    lambda x: (x.shape, x.dtype),
+    _infer_same,
     lambda x: x,
-    lambda g, y, x: (None,),
+    None,
     lambda nodes, attrs: (to_float(nodes), attrs),
     kind="view",
+    sign="stop",
 )
 
 cast: Op = Op(
     "cast",
     "integers or booleans as floating-point numbers",
-    lambda x: (x.shape, "float"),
+    _infer_cast,
     lambda run, x: np.asarray(x).astype(run.dtype),
     lambda g, y, x: (g if x.dtype == "float" else None,),
     None,
     True,
     kind="elementwise",
+    sign="",
 )
 
 

@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BlocksError, WiringError, misfit, nearest
-from ..graph import Dim, Graph, Node, Op, Shape, apply, show_shape
-
-DTYPES = ("float", "int", "bool")
+from ..graph import DTYPES, Dim, Graph, Node, Op, Shape, apply, show_shape
 
 
 def check_name(name: Any, what: str) -> str:
@@ -38,6 +36,7 @@ def check_shape(shape: Any, what: str) -> Shape:
 
 
 def _infer_input(*, shape: Shape, dtype: str, default: Any) -> tuple[Shape, str]:
+    """Shapes: of any; a string is a named dimension, ``("time", "batch", 8)``. dtype: "float", "int" or "bool"."""
     if dtype not in DTYPES:
         raise misfit(f"unknown dtype {dtype!r}; known are {', '.join(DTYPES)}{nearest(str(dtype), DTYPES)}")
     if default not in (None, "zeros"):
@@ -46,6 +45,7 @@ def _infer_input(*, shape: Shape, dtype: str, default: Any) -> tuple[Shape, str]
 
 
 def _infer_parameter(*, shape: Shape, init: Any) -> tuple[Shape, str]:
+    """Shapes: of numbers, ``(8, 32)``. init: see `bricks.Brick`."""
     if any(isinstance(d, str) and d != "trials" for d in check_shape(shape, "weights")):
         raise misfit(f"weights have no time or batch, but these are {show_shape(shape)}")
     check_init(shape, init)
@@ -53,6 +53,7 @@ def _infer_parameter(*, shape: Shape, init: Any) -> tuple[Shape, str]:
 
 
 def _infer_constant(*, value: np.ndarray) -> tuple[Shape, str]:
+    """Shapes: the value's own."""
     kinds = {"f": "float", "i": "int", "u": "int", "b": "bool"}
     if not isinstance(value, np.ndarray) or value.dtype.kind not in kinds:
         raise misfit(f"{value!r:.80} is no number, array or wire")
@@ -70,6 +71,8 @@ def _prepare_constant(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> tuple[t
             f"a {type(value).__name__} is no number, array or wire: {value!r:.80}; options such as shape= and axis= "
             "are given by name"
         )
+    if array.dtype.char == "g" or not array.dtype.isnative:  # no run computes in more than float64
+        array = array.astype(np.float64 if array.dtype.char == "g" else array.dtype.newbyteorder("="))
     array.flags.writeable = False
     return nodes, {"value": array}
 
@@ -98,6 +101,8 @@ def make_input(name: str, shape: Shape, dtype: str, role: str, default: str | No
 def make_parameter(name: str, shape: Shape, init: Any) -> Node:
     """A parameter node with its recipe for first weights."""
     check_name(name, "a parameter")
+    if isinstance(init, np.number):
+        init = init.item()
     if isinstance(init, list | tuple | np.ndarray):
         init = np.array(init, dtype=float)
         init.flags.writeable = False

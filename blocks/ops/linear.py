@@ -19,6 +19,8 @@ from .elementwise import Prepared, align, broadcast_dims, to_float
 
 
 def _infer_matmul(x: Node, w: Node) -> tuple[Shape, str]:
+    """Shapes: ``(time, batch, n)`` and ``(n, m)`` → ``(time, batch, m)``; stacks ``(batch, k, n)``
+    and ``(batch, n, m)`` → ``(batch, k, m)``, their leading dimensions meeting by name."""
     wanted = "wants rows (..., n) and a matrix (n, m), or stacks of matrices"
     if len(x.shape) < min(len(w.shape), 3) - 1 or not x.shape or len(w.shape) < 2:
         raise misfit(f"{wanted}; not {show_shape(x.shape)} and {show_shape(w.shape)}")
@@ -49,12 +51,15 @@ def _matmul_vjp(g: Node, y: Node, x: Node, w: Node) -> tuple[Node | None, ...]:
 
 
 def _infer_transpose(x: Node) -> tuple[Shape, str]:
+    """Shapes: ``(batch, n, m)`` → ``(batch, m, n)``."""
     if len(x.shape) < 2:
         raise misfit(f"{show_shape(x.shape)} has fewer than two axes to swap")
     return (*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype
 
 
 def _infer_outer(a: Node, b: Node) -> tuple[Shape, str]:
+    """Shapes: ``(time, batch, n)`` and ``(time, batch, m)`` → ``(n, m)``: it *sums* over time and batch. One product
+    for each example, ``(batch, n, m)``: ``reshape(a, shape=("batch", n, 1)) * reshape(b, shape=("batch", 1, m))``."""
     if not a.shape or a.shape[:-1] != b.shape[:-1]:
         raise misfit(
             f"{show_shape(a.shape)} and {show_shape(b.shape)} do not fit: all dimensions but the last must be equal"
@@ -73,7 +78,14 @@ def _forward_outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 matmul: Op = Op(
-    "matmul", "rows of x times the matrix W", _infer_matmul, np.matmul, _matmul_vjp, _prepare_matmul, kind="product"
+    "matmul",
+    "rows of x times the matrix W",
+    _infer_matmul,
+    np.matmul,
+    _matmul_vjp,
+    _prepare_matmul,
+    kind="product",
+    sign="·",
 )
 transpose: Op = Op(
     "transpose",
@@ -82,15 +94,17 @@ transpose: Op = Op(
     lambda x: np.swapaxes(x, -1, -2),
     lambda g, y, x: (transpose(g),),
     kind="view",
+    sign="ᵀ",
 )
 outer: Op = Op(
     "outer",
-    "Σ aᵗ b over all leading dimensions",
+    "Σ aᵗ b, summed over all leading dimensions, batch and time too",
     _infer_outer,
     _forward_outer,
     lambda g, y, a, b: (matmul(b, transpose(g)), matmul(a, g)),
     _prepare_outer,
     kind="product",
+    sign="⊗",
 )
 
 

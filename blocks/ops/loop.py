@@ -73,6 +73,7 @@ def _infer_loop(
     reverse: bool,
     every: Every = None,
 ) -> tuple[Shape, str]:
+    """Shapes: those of the body, with time in front of sequences and stacked outputs; see `loop`."""
     inputs = body.fed("input")
     wires = dict(zip(ports, operands, strict=False))
     if len(operands) != len(ports) or len(wires) != len(ports):
@@ -166,6 +167,7 @@ def _forward_blocks(
 
 
 def _infer_pick(loop: Node, *, output: str) -> tuple[Shape, str]:
+    """Shapes: of a stacked output ``(time, ...)``, of a final state that of the state."""
     if loop.dtype != "loop":
         raise misfit(f"{loop.describe()} is no loop, it gives one value")
     body: Graph = loop.attrs["body"]

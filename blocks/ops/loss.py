@@ -1,8 +1,8 @@
 """Losses: one number, the mean over steps and sequences; with a mask, over those that it admits.
 
 Every loss takes ``y`` from the graph and ``target`` from the data, and an optional ``mask`` of the
-shape of the steps, ``(time, batch)``: 1 counts, 0 does not (a weight between is a weight). A mask that
-masks everything is an error when it is run.
+shape of the steps, ``(time, batch)``: 1 counts, 0 does not (a weight between is a weight). A loss whose
+mask masks everything has no value: an error when it is run alone; training passes such a batch over.
 """
 
 from __future__ import annotations
@@ -13,37 +13,81 @@ import numpy as np
 
 from ..errors import misfit
 from ..graph import Node, Op, Shape, Wire, apply, as_node, show_shape, stamped
-from .elementwise import Prepared, align, softplus, to_float
+from .elementwise import Prepared, align, equal, softplus, to_float, where
 from .shape import check_ids, mean, one_hot, softmax, spread, sum_
 
 # --- masks ---------------------------------------------------------------------------------------
 
 
 def _forward_mask(run: Any, m: np.ndarray) -> np.ndarray:
-    if not np.any(m):
-        raise misfit("the mask masks everything: nothing is left to learn from")
     return np.asarray(m).astype(run.dtype)
+
+
+def _infer_mask(m: Node) -> tuple[Shape, str]:
+    """Shapes: that of m, ``(time, batch)``."""
+    return m.shape, "float"
 
 
 mask_op = Op(
     "mask",
-    "1 counts, 0 does not; not all may be 0",
-    lambda m: (m.shape, "float"),
+    "1 counts, 0 does not",
+    _infer_mask,
     _forward_mask,
     lambda g, y, m: (g if m.dtype == "float" else None,),
     None,
     True,
     kind="other",
+    sign="",
 )
 
 
 def as_mask(mask: Wire) -> Node:
-    """The mask as numbers, checked at run time to admit something."""
+    """The mask as numbers. It may admit nothing: what then has no value is said by what asks for one."""
     node = as_node(mask)
     return node if node.op is mask_op else mask_op(node)
 
 
-def _infer_weighted_mean(x: Node, w: Node) -> tuple[Shape, str]:
+def _infer_hold(x: Node, m: Node) -> tuple[Shape, str]:
+    """Shapes: ``(time, batch, 32)`` and a mask ``(time, batch)`` → ``(time, batch, 32)``."""
+    if len(m.shape) != 2 or x.shape[:2] != m.shape:
+        raise misfit(f"the mask {show_shape(m.shape)} does not fit the sequences {show_shape(x.shape)}")
+    return x.shape, x.dtype
+
+
+def _forward_hold(x: np.ndarray, m: np.ndarray) -> np.ndarray:
+    admitted = m != 0
+    if admitted.all() or not admitted.any():
+        return x
+    steps = np.arange(len(m))[:, None]
+    first = np.where(admitted.any(axis=0), admitted.argmax(axis=0), 0)
+    source = np.maximum.accumulate(np.where(admitted, steps, first), axis=0)
+    held = x[source, np.arange(m.shape[1])]
+    empty = ~admitted.any(axis=0)
+    if empty.any():  # a sequence that is masked whole holds a step of another one
+        other = int(np.argmin(empty))
+        held[:, empty] = held[:, other : other + 1]
+    return held
+
+
+def _hold_vjp(g: Node, y: Node, x: Node, m: Node) -> tuple[Node | None, ...]:
+    if x.dtype != "float":
+        return None, None
+    admitted = apply("reshape", m, shape=(*m.shape, *(1 for _ in x.shape[2:])))
+    return where(admitted, g, 0.0), None
+
+
+hold = Op(
+    "hold",
+    "x, each masked step with an admitted one's value; no gradient there",
+    _infer_hold,
+    _forward_hold,
+    _hold_vjp,
+    kind="other",
+)
+
+
+def _infer_weighted_mean(x: Node, w: Node, *, empty: float | None = None) -> tuple[Shape, str]:
+    """Shapes: ``(time, batch)`` and weights of a shape that can be repeated to it → ``()``."""
     if len(x.shape) != len(w.shape) or any(b not in (a, 1) for a, b in zip(x.shape, w.shape, strict=True)):
         raise misfit(f"the weights {show_shape(w.shape)} do not fit the values {show_shape(x.shape)}")
     return (), "float"
@@ -53,20 +97,27 @@ def _prepare_weighted_mean(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Pr
     return align(to_float(nodes)), attrs
 
 
-def _forward_weighted_mean(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+def _forward_weighted_mean(x: np.ndarray, w: np.ndarray, *, empty: float | None = None) -> np.ndarray:
     w = np.broadcast_to(w, x.shape)
-    return (x * w).sum() / w.sum()
+    total = w.sum()
+    if total == 0 and not w.any():
+        if empty is None:
+            raise misfit("the mask masks everything: nothing is left to learn from")
+        return np.asarray(empty, x.dtype)
+    return (x * w).sum() / total
 
 
 def _weighted_mean_vjp(g: Node, y: Node, x: Node, w: Node) -> tuple[Node | None, ...]:
     every = tuple(range(len(x.shape)))
     total = sum_(apply("broadcast", w, shape=x.shape))
+    if y.attrs.get("empty") is not None:  # then all weights are 0, and so is the gradient
+        total = where(equal(total, 0.0), 1.0, total)
     return w * spread(g / total, x, every), (x - y) * spread(g / total, x, every)
 
 
 weighted_mean = Op(
     "weighted_mean",
-    "Σ w x / Σ w",
+    "Σ w x / Σ w; where all w are 0: `empty`, or an error",
     _infer_weighted_mean,
     _forward_weighted_mean,
     _weighted_mean_vjp,
@@ -86,6 +137,8 @@ def mean_over_steps(per_step: Node, mask: Wire | None) -> Node:
 
 
 def _infer_cross_entropy(logits: Node, target: Node) -> tuple[Shape, str]:
+    """Shapes: logits ``(time, batch, classes)`` and class numbers ``(time, batch)``, or probabilities of their own
+    shape → ``(time, batch)``."""
     wanted = logits.shape[:-1] if target.dtype == "int" else logits.shape
     kind = "class numbers" if target.dtype == "int" else "probabilities"
     if not logits.shape or isinstance(logits.shape[-1], str) or target.shape != wanted:

@@ -51,17 +51,21 @@ def kept_shape(shape: Shape, axes: tuple[int, ...]) -> Shape:
 # --- reductions ----------------------------------------------------------------------------------
 
 
-def _infer_reduction(x: Node, *, axis: tuple[int, ...], keepdims: bool) -> tuple[Shape, str]:
-    axis_numbers(axis, x.shape)
+def _infer_reduction(x: Node, *, axis: Axes = None, keepdims: bool = False) -> tuple[Shape, str]:
+    """Shapes: ``(time, batch, 32)`` over axis="time" → ``(batch, 32)``; with keepdims ``(1, batch, 32)``; over no named
+    axis, ``()``. axis: a number, the name of a dimension, or several; all, by default."""
+    axes = axis_numbers(axis, x.shape)
     if keepdims:
-        return kept_shape(x.shape, axis), "float"
-    return tuple(d for i, d in enumerate(x.shape) if i not in axis), "float"
+        return kept_shape(x.shape, axes), "float"
+    return tuple(d for i, d in enumerate(x.shape) if i not in axes), "float"
 
 
 def _prepare_reduction(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
     (x,) = to_float(nodes)
-    axis = axis_numbers(attrs.get("axis"), x.shape)
-    return (x,), {"axis": axis, "keepdims": bool(attrs.get("keepdims", False))}
+    axis, keepdims = axis_numbers(attrs.get("axis"), x.shape), attrs.get("keepdims", False)
+    if not isinstance(keepdims, bool | np.bool_):
+        raise misfit(f"keepdims is True or False, not {keepdims!r:.40}")
+    return (x,), {"axis": axis, "keepdims": bool(keepdims)}
 
 
 def spread(g: Node, x: Node, axes: tuple[int, ...]) -> Node:
@@ -86,16 +90,17 @@ def _max_vjp(g: Node, y: Node, x: Node) -> tuple[Node | None, ...]:
     return (winners * share,)
 
 
-def _reduction(name: str, formula: str, forward: Any, vjp: Any) -> Op:
-    return Op(name, formula, _infer_reduction, forward, vjp, _prepare_reduction, kind="reduction")
+def _reduction(name: str, formula: str, forward: Any, vjp: Any, sign: str | None = None) -> Op:
+    return Op(name, formula, _infer_reduction, forward, vjp, _prepare_reduction, kind="reduction", sign=sign)
 
 
-sum_: Op = _reduction("sum", "the sum over axes", lambda x, **a: np.sum(x, **a), _sum_vjp)
+sum_: Op = _reduction("sum", "the sum over axes", lambda x, **a: np.sum(x, **a), _sum_vjp, "Σ")
 mean: Op = _reduction("mean", "the mean over axes", lambda x, **a: np.mean(x, **a), _mean_vjp)
 max_: Op = _reduction("max", "the largest over axes; ties share the gradient", lambda x, **a: np.max(x, **a), _max_vjp)
 
 
-def _infer_softmax(x: Node, *, axis: int) -> tuple[Shape, str]:
+def _infer_softmax(x: Node, *, axis: int | str = -1) -> tuple[Shape, str]:
+    """Shapes: ``(batch, 32)`` → ``(batch, 32)``. axis: a number or the name of a dimension; the last, by default."""
     axis_number(axis, x.shape)
     return x.shape, "float"
 
@@ -141,6 +146,7 @@ log_softmax: Op = Op(
 
 
 def _infer_size(*, dims: Shape) -> tuple[Shape, str]:
+    """Shapes: ``()``."""
     check_shape(dims, "a size")
     return (), "float"
 
@@ -152,6 +158,7 @@ size_op: Op = Op(
     lambda run, *, dims: np.asarray(math.prod(run.shape(dims)), dtype=run.dtype),
     dynamic=True,
     kind="leaf",
+    sign="",
 )
 
 
@@ -165,6 +172,7 @@ def _check_wire_shape(shape: Any) -> Shape:
 
 
 def _infer_broadcast(x: Node, *, shape: Shape) -> tuple[Shape, str]:
+    """Shapes: ``(32,)`` with shape=("batch", 32) → ``(batch, 32)``: NumPy's rule, from the right."""
     _check_wire_shape(shape)
     rank = len(shape)
     fits = len(x.shape) <= rank and all(a in (1, b) for a, b in zip(x.shape[::-1], shape[::-1], strict=False))
@@ -181,10 +189,13 @@ broadcast: Op = Op(
     lambda g, y, x: (g,),
     dynamic=True,
     kind="view",
+    sign="",
 )
 
 
 def _infer_reshape(x: Node, *, shape: Shape) -> tuple[Shape, str]:
+    """Shapes: ``(batch, 32)`` with shape=("batch", 4, 8) → ``(batch, 4, 8)``. Named dimensions stay, in their order,
+    and the features in all, because the sizes of the named are known only at run time."""
     _check_wire_shape(shape)
     numbers = [math.prod(d for d in s if isinstance(d, int)) for s in (x.shape, shape)]
     if dims_of(x.shape) != dims_of(shape) or numbers[0] != numbers[1]:
@@ -204,10 +215,12 @@ reshape: Op = Op(
     lambda nodes, attrs: (nodes, {"shape": _check_wire_shape(attrs["shape"])}),
     True,
     kind="view",
+    sign="",
 )
 
 
 def _infer_moveaxis(x: Node, *, source: int, destination: int) -> tuple[Shape, str]:
+    """Shapes: ``(batch, 4, 8)`` with source=1, destination=-1 → ``(batch, 8, 4)``. Axes are numbers, or names."""
     for axis in (source, destination):
         axis_number(axis, x.shape)
     left = [d for i, d in enumerate(x.shape) if i != source]
@@ -226,6 +239,7 @@ moveaxis: Op = Op(
     lambda g, y, x: (moveaxis(g, source=y.attrs["destination"], destination=y.attrs["source"]),),
     _prepare_moveaxis,
     kind="view",
+    sign="",
 )
 
 
@@ -235,7 +249,8 @@ def _prepare_axis(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
     return nodes, {**attrs, "axis": axis}
 
 
-def _infer_concat(*xs: Node, axis: int) -> tuple[Shape, str]:
+def _infer_concat(*xs: Node, axis: int = -1) -> tuple[Shape, str]:
+    """Shapes: ``(batch, 3)`` and ``(batch, 5)`` → ``(batch, 8)``. axis: the last, by default; not a named one."""
     if not xs:
         raise misfit("takes at least 1 wire, not 0")
     rest = [s[:axis] + s[axis + 1 :] for s in (x.shape for x in xs)]
@@ -271,8 +286,11 @@ concat: Op = Op(
 )
 
 
-def _infer_slice(x: Node, *, start: int, stop: int | None, axis: int) -> tuple[Shape, str]:
+def _infer_slice(x: Node, *, start: int = 0, stop: int | None = None, axis: int = -1) -> tuple[Shape, str]:
+    """Shapes: ``(batch, 8)`` with start=2, stop=5 → ``(batch, 3)``. axis: the last, by default. Of a named axis count
+    both ends from one side: start=-1 is its last element."""
     axis_number(axis, x.shape)
+    _check_range(start, stop)
     length = x.shape[axis]
     if isinstance(length, str):  # counted from one end, so that the width is known: [0:3], [-1:None]
         if (stop is None and start >= 0) or (stop is not None and (start < 0) != (stop < 0)):
@@ -284,6 +302,12 @@ def _infer_slice(x: Node, *, start: int, stop: int | None, axis: int) -> tuple[S
     if width <= 0:
         raise misfit(f"[{start}:{stop}] of axis {axis} of {show_shape(x.shape)} is empty")
     return (*x.shape[:axis], width, *x.shape[axis + 1 :]), x.dtype
+
+
+def _check_range(start: Any, stop: Any) -> None:
+    for end in (start, 0 if stop is None else stop):
+        if isinstance(end, bool) or not isinstance(end, int | np.integer):
+            raise misfit(f"a slice goes from a whole number to a whole number or None, not from {start!r} to {stop!r}")
 
 
 def _cut(rank: int, axis: int, start: int, stop: int | None) -> tuple[slice, ...]:
@@ -298,8 +322,17 @@ def _forward_slice(x: np.ndarray, *, start: int, stop: int | None, axis: int) ->
 
 
 def _infer_pad(g: Node, *, start: int, stop: int | None, axis: int, shape: Shape) -> tuple[Shape, str]:
+    """Shapes: ``(batch, 3)`` with start=2, stop=5, axis=1, shape=("batch", 8) → ``(batch, 8)``."""
     _check_wire_shape(shape)
-    axis_number(axis, tuple(shape))
+    axis = axis_number(axis, tuple(shape))
+    _check_range(start, stop)
+    length = shape[axis]
+    if isinstance(length, str):
+        width = (0 if stop is None else stop) - start
+    else:
+        width = len(range(*slice(start, stop).indices(length)))
+    if len(g.shape) != len(shape) or g.shape[axis] != width:
+        raise misfit(f"{show_shape(g.shape)} is not what [{start}:{stop}] of axis {axis} of {show_shape(shape)} is")
     if g.shape[:axis] != tuple(shape[:axis]) or g.shape[axis + 1 :] != tuple(shape[axis + 1 :]):
         raise misfit(f"{show_shape(g.shape)} does not fit into {show_shape(shape)} along axis {axis}")
     return tuple(shape), g.dtype
@@ -311,13 +344,20 @@ def _forward_pad(run: Any, g: np.ndarray, *, start: int, stop: int | None, axis:
     return out
 
 
+def _prepare_slice(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
+    given = {"start": 0, "stop": None, **attrs}
+    _check_range(given["start"], given["stop"])
+    ends = {k: None if given[k] is None else int(given[k]) for k in ("start", "stop")}
+    return _prepare_axis(nodes, {**given, **ends})
+
+
 slice_: Op = Op(
     "slice",
     "x[start:stop] along an axis",
     _infer_slice,
     _forward_slice,
     lambda g, y, x: (pad(g, **y.attrs, shape=x.shape),),
-    lambda nodes, attrs: _prepare_axis(nodes, {"start": 0, "stop": None, **attrs}),
+    _prepare_slice,
     kind="view",
 )
 pad: Op = Op(
@@ -343,9 +383,12 @@ def stack(*wires: Wire, axis: int = -1) -> Node:
     return concat(*columns, axis=at)
 
 
-def zeros(shape: Shape) -> Node:
-    """All zeros, in a shape that may have named dimensions."""
-    return broadcast(0.0, shape=shape)
+ZERO = {"float": 0.0, "int": 0, "bool": False}
+
+
+def zeros(shape: Shape, dtype: str = "float") -> Node:
+    """All zeros, in a shape that may have named dimensions; dtype: "float", "int" or "bool" (False)."""
+    return broadcast(ZERO[dtype], shape=shape)
 
 
 # --- rows by number ------------------------------------------------------------------------------
@@ -354,6 +397,12 @@ def zeros(shape: Shape) -> Node:
 def _need_ids(ids: Node) -> None:
     if ids.dtype != "int":
         raise misfit(f"{ids.describe()} is {ids.dtype}; ids are integers (dtype='int')")
+
+
+def _check_count(count: Any, what: str) -> int:
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+        raise misfit(f"{what} must be a positive whole number, not {count!r:.40}")
+    return int(count)
 
 
 def check_ids(ids: np.ndarray, count: int) -> np.ndarray:
@@ -365,6 +414,7 @@ def check_ids(ids: np.ndarray, count: int) -> np.ndarray:
 
 
 def _infer_gather(table: Node, ids: Node) -> tuple[Shape, str]:
+    """Shapes: a table ``(rows, 32)`` and integers ``(time, batch)`` → ``(time, batch, 32)``."""
     _need_ids(ids)
     if len(table.shape) != 2 or dims_of(table.shape):
         raise misfit(f"takes rows from a matrix (rows, features), not {show_shape(table.shape)}")
@@ -372,10 +422,11 @@ def _infer_gather(table: Node, ids: Node) -> tuple[Shape, str]:
 
 
 def _infer_scatter(g: Node, ids: Node, *, rows: int) -> tuple[Shape, str]:
+    """Shapes: ``(time, batch, 32)`` and integers ``(time, batch)`` with rows=100 → ``(100, 32)``."""
     _need_ids(ids)
     if g.shape[:-1] != ids.shape:
         raise misfit(f"{show_shape(g.shape)} has no row for each of {show_shape(ids.shape)}")
-    check_shape((rows,), "rows")
+    _check_count(rows, "rows")
     return (rows, g.shape[-1]), "float"
 
 
@@ -386,8 +437,9 @@ def _forward_scatter(g: np.ndarray, ids: np.ndarray, *, rows: int) -> np.ndarray
 
 
 def _infer_one_hot(ids: Node, *, classes: int) -> tuple[Shape, str]:
+    """Shapes: integers ``(time, batch)`` with classes=10 → ``(time, batch, 10)``."""
     _need_ids(ids)
-    return (*ids.shape, *check_shape((classes,), "classes")), "float"
+    return (*ids.shape, _check_count(classes, "classes")), "float"
 
 
 def _forward_one_hot(run: Any, ids: np.ndarray, *, classes: int) -> np.ndarray:
@@ -401,6 +453,7 @@ gather: Op = Op(
     lambda table, ids: table[check_ids(ids, len(table))],
     lambda g, y, table, ids: (scatter(g, ids, rows=table.shape[0]), None),
     kind="other",
+    sign="row",
 )
 scatter: Op = Op(
     "scatter",

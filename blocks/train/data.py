@@ -7,34 +7,47 @@ their lengths.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import BlocksError, FeedError, nearest
-from ..graph import Graph, Node, show_shape
+from ..graph import Graph, Node, Op, show_shape
+from ..ops.leaves import input_op
+from ..ops.loss import cross_entropy_op
+from ..ops.shape import gather, one_hot
+from .masks import covered_inputs, mask_inputs
 
 Arrays = dict[str, np.ndarray]
 
 
-def mask_inputs(graph: Graph) -> set[str]:
-    """The inputs that the graph uses as masks."""
-    return {str(n.operands[0].name) for n in graph.order() if n.op.name == "mask" and n.operands[0].op.name == "input"}
+def is_whole(value: Any) -> bool:
+    """Whether something is a whole number, NumPy's included; a truth value is none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Whether something is a finite number, NumPy's included; a truth value is none."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+# How many classes an operation knows, and which operand names them.
+_CLASSES: dict[Op, Callable[[Node], tuple[Any, Node]]] = {
+    cross_entropy_op: lambda n: (n.operands[0].shape[-1], n.operands[1]),
+    gather: lambda n: (n.operands[0].shape[0], n.operands[1]),
+    one_hot: lambda n: (n.attrs["classes"], n.operands[0]),
+}
 
 
 def _class_counts(graph: Graph) -> dict[str, int]:
     """How many classes each integer input may name, where an operation says so."""
     counts: dict[str, int] = {}
     for node in graph.order():
-        if node.op.name in ("cross_entropy", "gather", "one_hot"):
-            ids = node.operands[0] if node.op.name == "one_hot" else node.operands[1]
-            limit = {
-                "cross_entropy": lambda n=node: n.operands[0].shape[-1],
-                "gather": lambda n=node: n.operands[0].shape[0],
-                "one_hot": lambda n=node: n.attrs["classes"],
-            }[node.op.name]()
-            if ids.op.name == "input" and ids.dtype == "int":
+        if node.op in _CLASSES:
+            limit, ids = _CLASSES[node.op](node)
+            if ids.op is input_op and ids.dtype == "int":
                 counts[str(ids.name)] = min(int(limit), counts.get(str(ids.name), int(limit)))
     return counts
 
@@ -44,16 +57,25 @@ class Data:
 
     `data` is input name → array ``(samples, time, ...)`` or ``(samples, ...)``, or, for sequences of unequal
     length, a list of arrays ``(time, ...)``. Inputs without a batch dimension are the same in all batches.
+    `others` may be in `data` too, and are passed over; `batch_size` is how many samples will be run together.
 
-    Raises FeedError naming the input and the sample for anything missing, unknown, of the wrong shape or
-    type, empty, not finite, or out of the range of its classes.
+    What stands at masked steps does not matter, where no output depends on it. Raises FeedError naming the
+    input and the sample for anything else that is missing, unknown, of the wrong shape or type, empty, not
+    finite, or out of the range of its classes.
     """
 
-    def __init__(self, graph: Graph, data: Mapping[str, Any], dtype: np.dtype, others: Sequence[str] = ()):
+    def __init__(
+        self,
+        graph: Graph,
+        data: Mapping[str, Any],
+        dtype: np.dtype,
+        others: Sequence[str] = (),
+        batch_size: int = 2,
+    ):
         if not isinstance(data, Mapping):
             raise FeedError(f"data is a dict by input, {{'x': array}}, not a {type(data).__name__}")
         self.nodes = graph.fed("input")
-        self.dtype = dtype
+        self.dtype, self._digest = dtype, ""
         for name in data:
             if name not in self.nodes and name not in others:
                 raise FeedError(
@@ -64,7 +86,8 @@ class Data:
         for name, node in self.nodes.items():
             if name in data:
                 self.values[name] = self._checked(name, node, data[name])
-        for name in sorted(mask_inputs(graph)):
+        self.masks = mask_inputs(graph)
+        for name in sorted(self.masks):
             node = self.nodes[name]
             if name not in self.values and node.shape and node.shape[0] in self.lengths:
                 lengths = self.lengths[str(node.shape[0])]
@@ -77,16 +100,23 @@ class Data:
                     f"the model's input {name!r} {show_shape(node.shape)} has no data{nearest(name, data)}; "
                     f"there is data for {', '.join(map(str, data)) or 'nothing'}"
                 )
-        self._check_lengths(graph)
+        if batch_size > 1:
+            self._check_lengths(graph)
+        self._check_steps()
         counts = {n: len(v) for n, v in self.values.items() if "batch" in self.nodes[n].shape}
         if len(set(counts.values())) > 1:
             raise FeedError("inputs of one batch differ in the number of samples: " + _listed(counts))
         self.samples = next(iter(counts.values()), 1)
-        self._check_classes(_class_counts(graph))
+        self.covered = covered_inputs(graph)
+        limits = _class_counts(graph)
+        for name in self.values:
+            self._check_numbers(name, limits.get(name))
 
     # -- checks -----------------------------------------------------------------------------------
 
     def _checked(self, name: str, node: Node, value: Any) -> Any:
+        if isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1:
+            value = list(value)  # what np.load and columns of pandas give
         is_sequence = len(node.shape) > 1 and node.shape[1] == "batch" and isinstance(node.shape[0], str)
         if is_sequence and _is_list_of_sequences(value):
             parts = [self._array(f"{name!r}, sample {i}", node, v) for i, v in enumerate(value)]
@@ -119,6 +149,8 @@ class Data:
         return array
 
     def _array(self, label: str, node: Node, value: Any) -> np.ndarray:
+        if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
+            raise FeedError(f"{label} has masked values: fill them (.filled(0)), and feed a mask of the steps")
         try:
             array = np.asarray(value)
         except ValueError:
@@ -126,13 +158,7 @@ class Data:
         fits = {"float": "fiub", "int": "iu", "bool": "b"}[node.dtype]
         if array.dtype.kind not in fits:
             raise FeedError(f"{label} wants {node.dtype} numbers; an array of {array.dtype} does not fit")
-        if node.dtype == "float":
-            bad = ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(0, bool)
-            if bad.any():
-                place = tuple(int(i) for i in np.argwhere(bad)[0])
-                raise FeedError(f"{label} is {array[place]} at {place}; mask missing values, do not feed them")
-            return array.astype(self.dtype, copy=False)
-        return array
+        return array.astype(self.dtype, copy=False) if node.dtype == "float" else array
 
     def _user_order(self, node: Node) -> tuple[Any, ...]:
         shape = node.shape
@@ -151,15 +177,86 @@ class Data:
                 f"make one, mask = sequence('mask'), and give it to scan and to the loss"
             )
 
-    def _check_classes(self, counts: Mapping[str, int]) -> None:
-        for name, limit in counts.items():
-            if name not in self.values:
+    def _check_steps(self) -> None:
+        """Sequences over one time dimension have equally many steps; beside a list, as many as its longest."""
+        known: dict[str, tuple[str, int]] = {}
+        for name, value in self.values.items():
+            time = next((d for d in self.nodes[name].shape if isinstance(d, str) and d != "batch"), None)
+            if time is None:
                 continue
-            for i, row in enumerate(self.values[name]):
-                bad = (row < 0) | (row >= limit)
-                if np.any(bad):
-                    wrong = row if np.ndim(row) == 0 else row[tuple(np.argwhere(bad)[0])]
-                    raise FeedError(f"{name!r}, sample {i}: the class {wrong} is outside of 0 to {limit - 1}")
+            if isinstance(value, list):
+                steps = max(map(len, value))
+            else:
+                steps = value.shape[self._user_order(self.nodes[name]).index(time)]
+            other, many = known.setdefault(time, (name, steps))
+            if steps != many:
+                raise FeedError(f"{name!r} has {steps} steps where {other!r} has {many}; both are over {time!r}")
+
+    def _check_numbers(self, name: str, classes: int | None) -> None:
+        """Numbers are finite and classes in their range, but at masked steps, where they become 0."""
+        whole = self.values[name]
+        parts = whole if isinstance(whole, list) else [whole]
+        for i, part in enumerate(parts):
+            if classes is not None:
+                bad = (part < 0) | (part >= classes)
+            elif part.dtype.kind == "f":
+                bad = ~np.isfinite(part)
+            else:
+                continue
+            if not bad.any():
+                continue
+            seen = bad & self._admitted(name, i, part)
+            if seen.any():
+                place = tuple(int(k) for k in np.argwhere(seen)[0])
+                inside = f"{name!r}, sample {i}" if isinstance(whole, list) else f"{name!r}"
+                if classes is None:
+                    raise FeedError(f"{inside} is {part[place]} at {place}; put a number there, and mask that step")
+                if not isinstance(whole, list) and "batch" in self.nodes[name].shape:
+                    inside += f", sample {place[0]}"
+                raise FeedError(f"{inside}: the class {part[place]} is outside of 0 to {classes - 1}")
+            mended = np.where(bad, np.zeros((), part.dtype), part)
+            if isinstance(whole, list):
+                whole[i] = mended
+            else:
+                self.values[name] = mended
+
+    def _admitted(self, name: str, i: int, part: np.ndarray) -> np.ndarray:
+        """Where a value of an input has a part in the outputs; `part` is its array, or sample `i` of its list."""
+        mask = self.values.get(self.covered.get(name, ""))
+        if mask is None:
+            return np.ones(part.shape, bool)
+        if isinstance(self.values[name], list):
+            row = np.asarray(mask[i][: len(part)])
+        elif isinstance(mask, list):
+            row = np.zeros(part.shape[:2])
+            for k, m in enumerate(mask):
+                row[k, : len(m)] = m
+        else:
+            row = mask
+        row = np.reshape(row != 0, (*row.shape, *(1 for _ in range(part.ndim - row.ndim))))
+        return np.broadcast_to(row, part.shape)
+
+    def check_masks(self) -> Data:
+        """Raises FeedError for a mask that masks all samples whole: there is nothing to learn from."""
+        for name, mask in self.values.items():
+            if name in self.masks and not any(np.any(row) for row in mask):
+                raise FeedError(
+                    f"the mask masks everything: {name!r} is 0 everywhere, so nothing is left to learn from"
+                )
+        return self
+
+    def digest(self) -> str:
+        """A short text that differs for other data; read once."""
+        if self._digest:
+            return self._digest
+        known = hashlib.sha256()
+        for name in sorted(self.values):
+            value = self.values[name]
+            for part in value if isinstance(value, list) else [value]:
+                known.update(f"{name} {part.dtype} {part.shape};".encode())
+                known.update(np.ascontiguousarray(part).data)
+        self._digest = known.hexdigest()[:32]
+        return self._digest
 
     # -- batches ----------------------------------------------------------------------------------
 
@@ -178,6 +275,9 @@ class Data:
                 feeds[name] = out
             else:
                 feeds[name] = np.ascontiguousarray(np.moveaxis(value[index], 0, node.shape.index("batch")))
+                time = node.shape[0]
+                if time in self.lengths:  # a padded array beside a list: as long as the batch's longest
+                    feeds[name] = feeds[name][: self.lengths[str(time)][index].max()]
         return feeds
 
     def batches(self, size: int, order: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, Arrays]]:
@@ -196,10 +296,6 @@ class Data:
             if time in order:
                 return int(value.shape[order.index(time)])
         raise BlocksError(f"no data has the dimension {time!r}")
-
-    def times(self) -> list[str]:
-        """The time dimensions of the data: the named ones that are not the batch."""
-        return sorted({d for n in self.values for d in self.nodes[n].shape if isinstance(d, str) and d != "batch"})
 
 
 def _is_list_of_sequences(values: Any) -> bool:

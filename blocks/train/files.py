@@ -5,13 +5,25 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ..files import FORMAT, VERSION, ModelFileError, check_version, graph_from, parse, to_json, write_whole
+from ..errors import BlocksError
+from ..files import (
+    FORMAT,
+    VERSION,
+    ModelFileError,
+    check_version,
+    graph_from,
+    parse,
+    partial_name,
+    to_json,
+    write_whole,
+)
 from ..graph import Graph
 
 MODEL = "blocks-model"
@@ -21,9 +33,44 @@ def write_model(
     path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]
 ) -> None:
     """One ``.safetensors`` file: the arrays, and the graph and `meta` (JSON values) in its metadata."""
-    document = {"format": MODEL, "version": VERSION, "graph": json.loads(to_json(graph)), **meta}
-    tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    document = {"format": MODEL, "version": VERSION, "graph": json.loads(to_json(graph)), **json_value(meta, "meta")}
+    tensors = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     write_whole(path, save(tensors, metadata={"blocks": json.dumps(document)}))
+
+
+def json_value(value: Any, label: str) -> Any:
+    """A value as JSON has it, NumPy's numbers and arrays as plain ones. Raises BlocksError naming what is neither
+    a number, a text, a truth value, None, a list nor a dict by text."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "fiub":
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [json_value(v, f"{label}[{i}]") for i, v in enumerate(value)]
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise BlocksError(f"{label} has the key {key!r}; keys that a file can hold are texts")
+        return {k: json_value(v, f"{label}[{k!r}]") for k, v in value.items()}
+    raise BlocksError(f"{label} is a {type(value).__name__}, which a file cannot hold; it holds what JSON does")
+
+
+def check_writable(path: Any) -> None:
+    """Raises BlocksError for what cannot become a file: no path, a folder, in no folder, in one without the right
+    to write."""
+    if not isinstance(path, str | os.PathLike):
+        raise BlocksError(f"autosave is the name of a file, not {path!r}")
+    place = Path(path)
+    try:
+        if place.is_dir():
+            raise BlocksError(f"{os.fspath(path)!r} is a folder; give the name of a file")
+        if not place.parent.is_dir():
+            raise BlocksError(f"there is no folder {os.fspath(place.parent)!r} for the file {place.name!r}")
+        with open(partial := partial_name(place), "xb"):
+            pass
+        partial.unlink()
+    except OSError as error:
+        raise BlocksError(f"{os.fspath(path)!r} cannot be written: {error.strerror}") from None
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[Graph, dict[str, np.ndarray], dict[str, Any]]:

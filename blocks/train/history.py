@@ -12,7 +12,8 @@ class History:
     """A record of training.
 
     steps: for each update {"step", "epoch", "loss", "norm" (of the gradient, before clipping), "lr"}.
-    epochs: for each epoch {"epoch", "loss" (the mean over its updates), "validation" if there was any}.
+    epochs: for each epoch {"epoch", "loss", "validation" if there was any}; the loss is over all that the
+        updates counted, as `Model.evaluate` counts.
     """
 
     steps: list[dict[str, float]] = field(default_factory=list)
@@ -20,8 +21,8 @@ class History:
 
     @property
     def loss(self) -> list[float]:
-        """The loss of each epoch."""
-        return [e["loss"] for e in self.epochs]
+        """The loss of each epoch that had an update."""
+        return [e["loss"] for e in self.epochs if "loss" in e]
 
     @property
     def validation(self) -> list[float]:

@@ -9,6 +9,7 @@ Arrays that go in and come out are (batch, time, features).
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -18,16 +19,16 @@ import numpy as np
 from ..compile import Program, check_checkpoint, compile
 from ..errors import BlocksError, FeedError, WiringError, nearest
 from ..files import ModelFileError
-from ..grad import grad
 from ..graph import Graph, Node, Shape, show_shape
 from ..interpret import run
-from ..ops.shape import sum_
-from .data import Arrays, Data
-from .files import read_model, write_model
+from .data import Arrays, Data, is_whole
+from .files import json_value, read_model, write_model
+from .fit import fit
 from .history import History
-from .truncated import carried_states, counted, windows
-
-LOSS = "loss"
+from .masks import mask_inputs
+from .purposes import LOSS, graph_for, loss_of
+from .terms import Terms, Totals, check_causal, looks_back_only
+from .truncated import carried_states, slice_time, windows
 
 
 class NonFiniteError(BlocksError):
@@ -43,8 +44,7 @@ class Model:
         seed: of the first weights and of the order of the data.
         dtype: "float32" or "float64".
         compiled: run through `compile`; False for the interpreter, the same numbers but for rounding.
-        checkpoint: keep every k-th state, or "sqrt", to save memory in training; see `compile`. (The
-            checkpoint of `fit` is a file.)
+        checkpoint: keep every k-th state, or "sqrt", to save memory in training; see `compile`.
 
     Attributes: graph; weights, name → array; history, a `History`; info, a dict of JSON values that is
     saved along (a vocabulary, say).
@@ -78,9 +78,9 @@ class Model:
                 raise WiringError(f"the state {node.describe()} made at {node.where} stands outside of any cell")
         if str(dtype) not in ("float32", "float64"):
             raise BlocksError(f"the dtype of a model is float32 or float64, not {dtype!r}")
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        if not is_whole(seed) or seed < 0:
             raise BlocksError(f"a seed is a whole number from 0, not {seed!r}")
-        self.graph, self.seed, self.dtype = graph, seed, np.dtype(dtype)
+        self.graph, self.seed, self.dtype = graph, int(seed), np.dtype(dtype)
         self.outputs: tuple[str, ...] = tuple(n for n in graph.outputs if n != LOSS)
         self.history = History()
         self.info: dict[str, Any] = {}
@@ -91,36 +91,21 @@ class Model:
     # -- the graphs that are run ------------------------------------------------------------------
 
     def graph_for(self, purpose: str) -> Graph:
-        """The graph of one purpose: "predict" (outputs), "train" (loss, gradients), "windowed" (the same,
-        with weights for the steps), "evaluate" (loss and the number of steps it counts), "advance" (final
-        states alone). Those that can be carried over give final states too, as ``final/<state>``."""
+        """The graph of one purpose; `purposes` names them."""
         if purpose not in self._graphs:
-            self._graphs[purpose] = self._make_graph(purpose)
+            time = self.time() if purpose in ("windowed", "evaluate in chunks") else None
+            self._graphs[purpose] = graph_for(self.graph, purpose, time)
         return self._graphs[purpose]
+
+    def terms(self, time: str | None = None, purpose: str = "loss") -> Terms:
+        """What the loss counts; with `time`, for sequences that come in chunks of steps."""
+        return Terms(loss_of(self.graph_for(purpose)), time)
 
     def program_for(self, purpose: str) -> Program:
         """The compiled graph of one purpose; its `source` is what runs."""
         if purpose not in self._programs:
             self._programs[purpose] = compile(self.graph_for(purpose), checkpoint=self.checkpoint)
         return self._programs[purpose]
-
-    def _make_graph(self, purpose: str) -> Graph:
-        outputs = {n: self.graph.outputs[n] for n in self.outputs}
-        if purpose == "predict":
-            if not outputs:
-                raise BlocksError("this model has no outputs to predict; name some: Model(loss=..., outputs={'y': y})")
-            return _with_finals(Graph(outputs))
-        if LOSS not in self.graph.outputs:
-            raise BlocksError("this model has no loss; give one: Model(loss=..., outputs=...)")
-        loss = Graph({LOSS: self.graph.outputs[LOSS]})
-        if purpose == "train":
-            return _gradients(_with_finals(loss))
-        if purpose == "windowed":
-            return _gradients(_with_finals(counted(loss, self.time())))
-        if purpose == "evaluate":
-            return _with_finals(Graph({LOSS: loss.outputs[LOSS], **_count(loss)}))
-        finals = {k: v for k, v in _with_finals(loss).outputs.items() if k != LOSS}
-        return Graph(finals)
 
     def time(self) -> str:
         """The name of the time dimension. Raises BlocksError if there is none or more than one."""
@@ -140,36 +125,69 @@ class Model:
         fed = {**self.weights, **{k: v for k, v in feeds.items() if k in known}}
         fed = {k: v for k, v in fed.items() if k in known or k in graph.fed("parameter")}
         results = self.program_for(purpose)(fed) if self.compiled else run(graph, fed)
-        watched = [k for k in results if k == LOSS or k.startswith("grad/")]
+        counts = [v for k, v in results.items() if k.startswith("count/")]
+        if counts and not any(np.any(c) for c in counts):
+            return results  # the mask leaves nothing: what comes out says nothing
+        watched = [k for k in results if k == LOSS or k.startswith(("grad/", "value/"))]
         if not all(np.isfinite(results[k]).all() for k in watched):
             where = first_not_finite(graph, fed)
             at = "" if step is None else f" at update {step}"
-            raise NonFiniteError(
-                f"the {'loss' if not np.isfinite(results[LOSS]) else 'gradient'} is not finite{at}: {where}"
-            )
+            kind = "gradient" if LOSS in results and np.isfinite(results[LOSS]) else "loss"
+            raise NonFiniteError(f"the {kind} is not finite{at}: {where}")
         return results
 
     # -- use --------------------------------------------------------------------------------------
 
     def fit(self, data: Mapping[str, Any], **options: Any) -> History:
         """Train; see `train.fit.fit` for the options: epochs, batch_size, optimizer, clip, tbptt,
-        validation, patience, shuffle, checkpoint, every, resume, progress."""
-        from .fit import fit
-
+        validation, patience, shuffle, autosave, autosave_every, resume, progress, callback."""
         return fit(self, data, **options)
 
     def evaluate(self, data: Mapping[str, Any], batch_size: int = 256, chunk: int | None = None) -> float:
-        """The mean loss over all samples, each weighted by the steps that count in it.
+        """The loss of all the data, as if it were one batch: each of its means is over all that it counts
+        (steps that a mask admits, samples, weights), whatever the batch size, the chunk and the padding.
 
         `chunk` runs long sequences in pieces of so many steps, states carried over. Raises FeedError for
-        data that does not fit.
+        data that does not fit, or of which the mask leaves nothing, and BlocksError naming the node for a
+        loss or a network that needs whole sequences, where they come in chunks.
         """
-        prepared = Data(self.graph_for("evaluate"), data, self.dtype)
-        total = weight = 0.0
-        for results in self._pieces("evaluate", prepared, batch_size, chunk):
-            total += float(results[LOSS]) * float(results["count"])
-            weight += float(results["count"])
-        return total / weight
+        terms = self.terms(self._time_of_chunks(LOSS, chunk))
+        prepared = Data(self.graph_for(LOSS), data, self.dtype, tuple(self.graph.inputs), batch_size)
+        terms.pieces_fit(prepared.samples > batch_size)
+        totals, parts = Totals(terms.joins), Totals(terms.parts, "part/")
+        for results in self._pieces("evaluate" if chunk is None else "evaluate in chunks", prepared, batch_size, chunk):
+            totals.add(results)
+            parts.add(results)
+            if results["last"] and terms.ends is not None:
+                totals.add(self._run_once(terms.ends, {**results["feeds"], **parts.feeds("part")}))
+                parts = Totals(terms.parts, "part/")
+        if totals.nothing():
+            raise FeedError("the mask masks everything: there is nothing to evaluate")
+        return self.loss_over(terms, totals, prepared)
+
+    def loss_over(self, terms: Terms, totals: Totals, data: Data) -> float:
+        """The loss, given its terms over all pieces of the data."""
+        fixed = {k: v for k, v in data.values.items() if "batch" not in data.nodes[k].shape}
+        loss = float(self._run_once(terms.rest, {**fixed, **totals.feeds("term")})[LOSS])
+        if not math.isfinite(loss):
+            raise NonFiniteError(f"the loss over all data is not finite: it is {loss}")
+        return loss
+
+    def _run_once(self, graph: Graph, feeds: Mapping[str, Any]) -> Arrays:
+        """Some outputs in double precision; for what is run once a call."""
+        known = graph.fed("input") | graph.fed("parameter")
+        wide = {k: np.asarray(v) for k, v in {**self.weights, **feeds}.items() if k in known}
+        return run(graph, {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in wide.items()})
+
+    def _time_of_chunks(self, purpose: str, chunk: int | None) -> str | None:
+        """The dimension that chunks cut. Raises BlocksError for a model that cannot run in chunks."""
+        if chunk is None:
+            return None
+        if not is_whole(chunk) or chunk < 1:
+            raise BlocksError(f"a chunk is a number of steps from 1, not {chunk!r}")
+        carried_states(self.graph_for(purpose), strict=True)
+        check_causal(self.graph_for(purpose), self.time())
+        return self.time()
 
     def predict(
         self,
@@ -186,10 +204,12 @@ class Model:
         Raises FeedError for data that does not fit.
         """
         graph = self.graph_for("predict")
-        prepared = Data(graph, data, self.dtype, others=tuple(self.graph.inputs))
+        # what follows a sequence's end is cut off, and a cell that looks back does not see it
+        causal = bool(mask_inputs(self.graph)) and not final and looks_back_only(graph)
+        prepared = Data(graph, data, self.dtype, tuple(self.graph.inputs), 1 if causal else batch_size)
         pieces: dict[str, list[list[np.ndarray]]] = {}
         finals: dict[str, list[np.ndarray]] = {}
-        time = self.time() if chunk else ""
+        time = self._time_of_chunks("predict", chunk) or ""
         for results in self._pieces("predict", prepared, batch_size, chunk):
             for name in self.outputs:
                 batches = pieces.setdefault(name, [])
@@ -209,21 +229,22 @@ class Model:
         return (result, states) if final else result
 
     def _pieces(self, purpose: str, data: Data, batch_size: int, chunk: int | None) -> Any:
-        """The results of each batch, in pieces of `chunk` steps; "first" says whether a batch begins."""
-        graph = self.graph_for(purpose)
+        """The results of each batch, in pieces of `chunk` steps; "first" and "last" say whether a batch begins
+        and ends, "feeds" what it was fed."""
+        if not is_whole(batch_size) or batch_size < 1:
+            raise BlocksError(f"batch_size must be a whole number from 1, not {batch_size!r}")
         for index, feeds in data.batches(batch_size):
             if chunk is None:
-                yield {**self.execute(purpose, feeds), "first": True}
+                yield {**self.execute(purpose, feeds), "first": True, "last": True, "feeds": feeds}
                 continue
             time = self.time()
             states: Arrays = {}
-            for window in windows(data.steps_of(index, time), chunk, chunk):
-                part = slice_time(graph, feeds, time, window.start, window.stop)
-                if all_masked(graph, part):
-                    break
+            steps = data.steps_of(index, time)
+            for window in windows(steps, chunk, chunk):
+                part = slice_time(self.graph, feeds, time, window.start, window.stop)
                 results = self.execute(purpose, {**part, **states})
                 states = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
-                yield {**results, "first": window.start == 0}
+                yield {**results, "first": window.start == 0, "last": window.stop == steps, "feeds": feeds}
 
     # -- files ------------------------------------------------------------------------------------
 
@@ -234,12 +255,12 @@ class Model:
 
     def write(self, path: str | os.PathLike[str], arrays: Arrays, meta: Mapping[str, Any]) -> None:
         """As `save`, with more arrays (under names that begin with ``//``) and JSON values along."""
-        own = {"seed": self.seed, "dtype": str(self.dtype), "info": self.info}
+        own = {"seed": self.seed, "dtype": str(self.dtype), "info": json_value(self.info, "info")}
         write_model(path, self.graph, {**self.weights, **arrays}, {**own, **meta})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], compiled: bool = True, checkpoint: int | str | None = None) -> Model:
-        """The model in a file that `save` or a checkpoint wrote. Runs no code from the file. `compiled` and
+        """The model in a file that `save` or `fit(autosave=)` wrote. Runs no code from the file. `compiled` and
         `checkpoint` say how to run it, as in `Model`; they are not in the file.
 
         Raises ModelFileError naming the file and what is wrong with it.
@@ -280,52 +301,6 @@ class Model:
         count = sum(w.size for w in self.weights.values())
         fed = [n for n, node in self.graph.fed("input").items() if node.attrs["default"] is None]
         return f"<Model: {', '.join(fed)} → {', '.join(self.outputs)}; {count:,} weights>"
-
-
-def _gradients(graph: Graph) -> Graph:
-    """The gradient of the loss by every weight that it depends on."""
-    return grad(graph, of=LOSS, wrt=list(Graph({LOSS: graph.outputs[LOSS]}).params))
-
-
-def _with_finals(graph: Graph) -> Graph:
-    """The graph, with the final states that can be carried over; as it is, where none can."""
-    try:
-        finals = carried_states(graph)
-    except BlocksError:
-        return graph
-    return Graph({**graph.outputs, **{f"final/{k}": v for k, v in finals.items()}})
-
-
-def _count(graph: Graph) -> dict[str, Node]:
-    """How many steps the loss counts: the sum of its mask, or all steps of all samples."""
-    from ..ops.shape import broadcast, size
-
-    masked = [n for n in graph.order() if n.op.name == "weighted_mean"]
-    if len(masked) == 1:
-        values, weights = masked[0].operands
-        return {"count": sum_(broadcast(weights, shape=values.shape))}
-    dims = {d: None for s in graph.inputs.values() for d in s if isinstance(d, str)}
-    return {"count": size(tuple(dims))}
-
-
-def slice_time(graph: Graph, feeds: Mapping[str, np.ndarray], time: str, start: int, stop: int) -> Arrays:
-    """The feeds of some steps: inputs with a time dimension are cut, the others stay."""
-    known = graph.fed("input")
-    out: Arrays = {}
-    for name, array in feeds.items():
-        if name in known and time in known[name].shape:
-            axis = known[name].shape.index(time)
-            out[name] = array[(slice(None),) * axis + (slice(start, stop),)]
-        elif name in known:
-            out[name] = array
-    return out
-
-
-def all_masked(graph: Graph, feeds: Mapping[str, np.ndarray]) -> bool:
-    """Whether a mask of these feeds lets nothing through: then there is nothing to do."""
-    from .data import mask_inputs
-
-    return any(name in feeds and not np.any(feeds[name]) for name in mask_inputs(graph))
 
 
 def _joined(arrays: list[np.ndarray], axis: int) -> np.ndarray:

@@ -24,16 +24,33 @@ class Optimizer:
 
     lr: float | Schedule = 0.01
     slot_names: ClassVar[tuple[str, ...]] = ()
+    below_one: ClassVar[tuple[str, ...]] = ()  # settings that are weights of an average
 
     def __post_init__(self) -> None:
         for name, value in self.__dict__.items():
+            if isinstance(value, np.number):
+                object.__setattr__(self, name, value := value.item())
             number = isinstance(value, int | float) and np.isfinite(value) and value >= 0
             if not number and not (name == "lr" and callable(value)):
                 raise BlocksError(f"{type(self).__name__}: {name} must be a number from 0, not {value!r}")
+            if name in self.below_one and value >= 1:
+                raise BlocksError(f"{type(self).__name__}: {name} must be below 1, not {value!r}")
+
+    def check_rates(self, first: int, last: int) -> None:
+        """Raises BlocksError for a schedule that gives something else than a number from 0: at one of the first
+        updates, at the last, or at some between."""
+        stride = max(1, (last - first) // 1000)
+        for step in (*range(first, min(last, first + 100)), *range(first, last, stride), max(first, last - 1)):
+            self.rate(step)
 
     def rate(self, step: int) -> float:
-        """The learning rate at an update, counted from 0."""
-        return float(self.lr(step)) if callable(self.lr) else float(self.lr)
+        """The learning rate at an update, counted from 0. Raises BlocksError if the schedule gives none."""
+        if not callable(self.lr):
+            return float(self.lr)
+        rate = self.lr(step)
+        if not isinstance(rate, int | float | np.number) or not np.isfinite(rate) or rate < 0:
+            raise BlocksError(f"{type(self).__name__}: the schedule of lr gives {rate!r} at update {step}")
+        return float(rate)
 
     def slots(self, weights: Mapping[str, np.ndarray]) -> Arrays:
         """Fresh slots: ``slot/weight`` → zeros."""
@@ -85,6 +102,7 @@ class RMSprop(Optimizer):
     decay: float = 0.9
     epsilon: float = 1e-7
     slot_names = ("square",)
+    below_one = ("decay",)
 
     def change(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], lr: float, t: int) -> Any:
         """See the class."""
@@ -102,6 +120,7 @@ class Adam(Optimizer):
     beta2: float = 0.999
     epsilon: float = 1e-8
     slot_names = ("mean", "square")
+    below_one = ("beta1", "beta2")
 
     def change(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], lr: float, t: int) -> Any:
         """See the class."""
@@ -139,9 +158,28 @@ def optimizer_named(optimizer: Optimizer | str) -> Optimizer:
     )
 
 
+def plain(setting: Any) -> Any:
+    """A setting as a file can hold it: a number as it is, a schedule by its name and settings."""
+    if not callable(setting):
+        return setting
+    settings = getattr(setting, "__dict__", {})
+    numbers = {k: v for k, v in settings.items() if isinstance(v, int | float | str)}
+    name = getattr(setting, "__qualname__", type(setting).__name__)
+    return [name, *(f"{k}={v!r}" for k, v in numbers.items()), *(repr(float(setting(step))) for step in (0, 10, 1000))]
+
+
 def global_norm(gradients: Mapping[str, np.ndarray]) -> float:
-    """The Euclidean norm of all gradients together."""
-    return float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradients.values())))
+    """The Euclidean norm of all gradients together; finite, where they are, also if their squares are not."""
+    with np.errstate(over="ignore", under="ignore"):
+        total = sum(float(np.vdot(g, g)) for g in gradients.values())
+    if np.isfinite(total) and total > np.finfo(np.float32).tiny:
+        return float(np.sqrt(total))
+    largest = max((float(np.max(np.abs(g), initial=0.0)) for g in gradients.values()), default=0.0)
+    if largest == 0 or not np.isfinite(largest):
+        return largest
+    return largest * float(
+        np.sqrt(sum(float(np.sum((g / largest).astype(np.float64) ** 2)) for g in gradients.values()))
+    )
 
 
 def clip_by_norm(gradients: Arrays, limit: float | None) -> tuple[Arrays, float]:

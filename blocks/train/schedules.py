@@ -7,52 +7,93 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
 
 from ..errors import BlocksError
 
 Schedule = Callable[[int], float]
 
 
-def constant(lr: float) -> Schedule:
+@dataclass(frozen=True)
+class Decay:
+    """What all of these are: a rate and its settings, called with the number of the update. They can be compared,
+    copied and pickled."""
+
+    lr: float
+
+    def __post_init__(self) -> None:
+        for name, value in self.__dict__.items():
+            least = 1 if name in ("every", "steps") else 0
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not value >= least:
+                raise BlocksError(f"{name} must be {least} or more, not {value!r}")
+            object.__setattr__(self, name, value.item() if isinstance(value, np.number) else value)
+
+    def __call__(self, step: int) -> float:
+        """The rate at an update, counted from 0."""
+        return self.lr
+
+
+class constant(Decay):
     """The same rate for ever."""
-    return lambda step: lr
 
 
-def step_decay(lr: float, every: int, factor: float = 0.5) -> Schedule:
+@dataclass(frozen=True)
+class step_decay(Decay):
     """lr · factorᵏ after k times `every` updates."""
-    _positive(every=every)
-    return lambda step: lr * factor ** (step // every)
+
+    every: int
+    factor: float = 0.5
+
+    def __call__(self, step: int) -> float:
+        """The rate at an update, counted from 0."""
+        return self.lr * self.factor ** (step // self.every)
 
 
-def exponential(lr: float, steps: int, factor: float = 0.1) -> Schedule:
+@dataclass(frozen=True)
+class exponential(Decay):
     """lr · factor^(step / steps): smoothly down to `factor` of it after `steps` updates, and on."""
-    _positive(steps=steps)
-    return lambda step: lr * factor ** (step / steps)
+
+    steps: int
+    factor: float = 0.1
+
+    def __call__(self, step: int) -> float:
+        """The rate at an update, counted from 0."""
+        return self.lr * self.factor ** (step / self.steps)
 
 
-def linear(lr: float, steps: int, final: float = 0.0, warmup: int = 0) -> Schedule:
+@dataclass(frozen=True)
+class Warmed(Decay):
+    """Up from 0 over `warmup` updates, then down to `final` at update `steps`."""
+
+    steps: int
+    final: float = 0.0
+    warmup: int = 0
+
+    def __call__(self, step: int) -> float:
+        """The rate at an update, counted from 0."""
+        if step < self.warmup:
+            return self.lr * (step + 1) / self.warmup
+        return self.shape(min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup)))
+
+    def shape(self, part: float) -> float:
+        """The rate when a part of the way down, 0 to 1, is done."""
+        return self.lr
+
+
+class linear(Warmed):
     """Up from 0 over `warmup` updates, then in a straight line to `final` at update `steps`."""
-    _positive(steps=steps)
-    return _warmed(warmup, lr, lambda part: lr + (final - lr) * part, steps)
+
+    def shape(self, part: float) -> float:
+        """The rate when a part of the way down, 0 to 1, is done."""
+        return self.lr + (self.final - self.lr) * part
 
 
-def cosine(lr: float, steps: int, final: float = 0.0, warmup: int = 0) -> Schedule:
+class cosine(Warmed):
     """Up from 0 over `warmup` updates, then down half a cosine to `final` at update `steps` (Loshchilov
     and Hutter 2017, eq. 5)."""
-    _positive(steps=steps)
-    return _warmed(warmup, lr, lambda part: final + (lr - final) * (1 + math.cos(math.pi * part)) / 2, steps)
 
-
-def _warmed(warmup: int, lr: float, shape: Callable[[float], float], steps: int) -> Schedule:
-    def rate(step: int) -> float:
-        if step < warmup:
-            return lr * (step + 1) / warmup
-        return shape(min(1.0, (step - warmup) / max(1, steps - warmup)))
-
-    return rate
-
-
-def _positive(**counts: int) -> None:
-    for name, value in counts.items():
-        if value < 1:
-            raise BlocksError(f"{name} must be 1 or more, not {value!r}")
+    def shape(self, part: float) -> float:
+        """The rate when a part of the way down, 0 to 1, is done."""
+        return self.final + (self.lr - self.final) * (1 + math.cos(math.pi * part)) / 2

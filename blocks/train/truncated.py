@@ -10,14 +10,18 @@ A `Window` says which steps one update sees and which of them count:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ..errors import BlocksError
+import numpy as np
+
+from ..errors import BlocksError, made
 from ..graph import Graph, Node, apply
 from ..ops.leaves import make_input
-from ..ops.loop import FINAL, pick
+from ..ops.loop import FINAL, loop_op, pick
 from ..ops.loss import weighted_mean
+from ..ops.shape import mean
+from .data import Arrays, is_whole
 
 WINDOW = "steps that count"  # the input that weighs the losses of a window's steps
 
@@ -44,25 +48,30 @@ def parse_tbptt(tbptt: int | tuple[int, int] | None) -> tuple[int, int] | None:
     if tbptt is None:
         return None
     pair = tuple(tbptt) if isinstance(tbptt, tuple | list) else (tbptt, tbptt)
-    if len(pair) != 2 or any(not isinstance(k, int) or isinstance(k, bool) or k < 1 for k in pair):
+    if len(pair) != 2 or any(not is_whole(k) or k < 1 for k in pair):
         raise BlocksError(f"tbptt is a number of steps or a pair (k1, k2) of them, 1 or more; not {tbptt!r}")
-    return pair[0], pair[1]
+    return int(pair[0]), int(pair[1])
 
 
-def carried_states(graph: Graph) -> dict[str, Node]:
+def carried_states(graph: Graph, strict: bool = False) -> dict[str, Node]:
     """The name of each initial state that may be fed → the wire of the same state after the last step.
 
     Raises BlocksError for a state that cannot be carried over: of a loop that runs backwards in time, or
-    of a cell that is scanned twice.
+    of a cell that is scanned twice; with `strict` also of one that begins with a wire of its own, which
+    each chunk would begin with.
     """
     finals: dict[str, Node] = {}
     for node in graph.order():
-        if node.op.name != "loop":
+        if node.op is not loop_op:
             continue
         wires = dict(zip(node.attrs["ports"], node.operands, strict=True))
         for state in node.attrs["states"]:
             wire = wires[state]
             if wire.role != "initial":
+                if strict:
+                    raise BlocksError(
+                        f"the state {state!r} begins with {made(wire)}; so would every chunk: it cannot be carried over"
+                    )
                 continue
             if node.attrs["reverse"]:
                 raise BlocksError(
@@ -89,10 +98,23 @@ def counted(graph: Graph, time: str) -> Graph:
             continue
         if node.op is weighted_mean:
             mapping[node] = weighted_mean(per_step, node.operands[1] * weights)
-        elif node.op.name == "mean" and node.role == "loss" and node.shape == ():
+        elif node.op is mean and node.role == "loss" and node.shape == ():
             mapping[node] = apply("weighted_mean", per_step, weights)
     if not mapping:
         raise BlocksError(
             "with k2 > k1 only the last k1 steps count, so the loss must come from blocks.losses, over time"
         )
     return graph.substitute(mapping)
+
+
+def slice_time(graph: Graph, feeds: Mapping[str, np.ndarray], time: str, start: int, stop: int) -> Arrays:
+    """The feeds of some steps: inputs with a time dimension are cut, the others stay."""
+    known = graph.fed("input")
+    out: Arrays = {}
+    for name, array in feeds.items():
+        if name in known and time in known[name].shape:
+            axis = known[name].shape.index(time)
+            out[name] = array[(slice(None),) * axis + (slice(start, stop),)]
+        elif name in known:
+            out[name] = array
+    return out

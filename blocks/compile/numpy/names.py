@@ -6,27 +6,30 @@ import builtins
 import keyword
 import re
 
-from ..numpy.statements import UFUNCS
+from ...graph import OPS
+from .statements import ufunc
 
 LONGEST = 160  # letters in a comment
 RESERVED = {"np", "rt", "feeds", "dims", "dtype", "sizes", "constants", "allocate", "run"}
-RESERVED |= {*keyword.kwlist, *dir(builtins), *UFUNCS}
+RESERVED |= {*keyword.kwlist, *dir(builtins)}
 
 
 class Names:
     """Identifiers, unique and as close to the given names as may be."""
 
     def __init__(self) -> None:
-        self.taken = set(RESERVED)
+        self.taken = RESERVED | {name for op in OPS.values() if (name := ufunc(op))}
+        self.tried: dict[str, int] = {}
 
     def fresh(self, wish: str) -> str:
         """An identifier like `wish`."""
         name = re.sub(r"\W+", "_", wish, flags=re.ASCII).strip("_")[:40].lower() or "v"
         name = f"v_{name}" if name[0].isdigit() else name
-        unique, number = name, 1
+        unique, number = name, self.tried.get(name, 1)
         while unique in self.taken:
             number += 1
             unique = f"{name}_{number}"
+        self.tried[name] = number
         self.taken.add(unique)
         return unique
 

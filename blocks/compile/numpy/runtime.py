@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,8 @@ __all__ = [
 TINY = 2**18  # multiplications; for a product of fewer OpenBLAS takes one thread by itself
 SMALL = 2**21  # multiplications; a product of fewer is faster on one thread (measured, two cores, OpenBLAS 0.3.31)
 _blas: list[Any] | None = None
+_counting = threading.Lock()
+_before: list[list[int]] = []  # for each loop that has BLAS on one thread now, in any Python thread: what it found
 
 
 def blas() -> list[Any]:
@@ -34,18 +37,24 @@ def blas() -> list[Any]:
 @contextmanager
 def blas_for(multiplications: int) -> Iterator[None]:
     """BLAS on one thread, where a loop's largest product is so small that a second one costs more than it
-    gives; as it is, elsewhere."""
+    gives; as it is, elsewhere. The threads are of the whole process: the last of several loops that run at once gives
+    them back."""
     if not TINY < multiplications <= SMALL:
         yield
         return
-    before = [pool.get_num_threads() for pool in blas()]
-    for pool in blas():
-        pool.set_num_threads(1)
+    with _counting:
+        _before.append([pool.get_num_threads() for pool in blas()])
+        if len(_before) == 1:
+            for pool in blas():
+                pool.set_num_threads(1)
     try:
         yield
     finally:
-        for pool, threads in zip(blas(), before, strict=True):
-            pool.set_num_threads(threads)
+        with _counting:
+            last = _before.pop()  # all but the first found one thread each
+            if not _before:
+                for pool, threads in zip(blas(), last, strict=True):
+                    pool.set_num_threads(threads)
 
 
 def lengths(steps: int, most: int) -> list[int]:
@@ -74,6 +83,9 @@ def where(condition: Any, a: Any, b: Any, out: np.ndarray) -> None:
 
 def mean(x: np.ndarray, axis: int | tuple[int, ...], keepdims: bool, out: np.ndarray) -> None:
     """The mean over axes, without the layer of Python in ``np.mean``."""
+    if x.dtype == np.float16:  # sums beyond 65504 are summed in float32
+        out[...] = np.mean(x, axis=axis, keepdims=keepdims)
+        return
     np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
     np.divide(out, x.size / out.size, out=out)
 

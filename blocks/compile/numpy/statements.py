@@ -1,57 +1,114 @@
-"""One operation of a graph as one line of NumPy."""
+"""One operation of a graph as one line of NumPy.
+
+In this order: what its row says (``rows={"numpy": "maximum({0}, zero, out={out})"}``, with the names of NumPy's
+functions and of a few numbers); the function of NumPy that it is, ``tanh(x, out=y)``; the table below; and what is none
+of these is computed as the interpreter does it, by ``rt.call``.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Any
 
-from ...graph import Node
+import numpy as np
 
-UFUNCS = {
-    "add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "negative", "exp", "log", "sqrt", "abs",
-    "sign", "tanh", "greater", "equal",
-}  # fmt: skip
+from ...errors import BlocksError
+from ...graph import Node, Op
+from ..plan.geometry import Geometry
+from ..plan.places import Compute
+
+Word = Callable[[str], str]  # a function of NumPy or a number, by name → how run writes it
+Value = Callable[[Any], str]  # the value of an option → how run writes it
+NUMBERS = {"zero": 0.0, "half": 0.5, "one": 1.0, "two": 2.0}
 
 
-def statement(node: Node, a: list[str], out: str, whole: bool, number: Callable[[float], str]) -> str:
-    """One line that computes a node into `out`, which is a whole array, or a part of one; `a` are its operands, and
-    `number` writes a number."""
-    name = node.op.name
-    if name in UFUNCS:
-        return f"{name}({', '.join(a)}, out={out})"
-    if name == "matmul":
-        return _matmul(node, a, out, whole)
-    if name == "outer":
-        n, m = node.shape
-        x, g = [a[i] if len(node.operands[i].shape) == 2 else f"{a[i]}.reshape(-1, {k})" for i, k in ((0, n), (1, m))]
-        return _product(f"{x}.T", g, out, whole)
-    if name in ("sum", "mean", "max"):
-        return _reduction(node, a[0], out)
-    if name == "relu":
-        return f"maximum({a[0]}, {number(0.0)}, out={out})"
-    if name == "cast":
-        return f"np.copyto({out}, {a[0]})"
-    if name == "where":
-        return f"rt.where({', '.join(a)}, out={out})"
-    extra = "".join(f", {key}={value!r}" for key, value in node.attrs.items())
+def ufunc(op: Op) -> str | None:
+    """The name under which NumPy has the function that goes number by number as an operation does, or None."""
+    if op.kind != "elementwise" or not isinstance(op.forward, np.ufunc):
+        return None
+    return next((n for n in (op.name, op.forward.__name__) if getattr(np, n, None) is op.forward), None)
+
+
+def in_place(op: Op) -> bool:
+    """Whether an operation may write over an operand: one function of NumPy that goes number by number."""
+    if row := op.rows.get("numpy") if op.kind == "elementwise" else None:
+        call = re.fullmatch(r"(\w+)\([^()]*, out=\{out\}\)", row)
+        return call is not None and isinstance(getattr(np, call[1], None), np.ufunc)
+    return ufunc(op) is not None
+
+
+def statement(step: Compute, a: list[str], out: str, word: Word, value: Value) -> str:
+    """The line that computes a node into `out`, over the expressions of its operands."""
+    node = step.node
+    if row := node.op.rows.get("numpy"):
+        return _from_row(node.op, row, a, out, word)
+    if name := ufunc(node.op):
+        return f"{word(name)}({', '.join(a)}, out={out})"
+    if write := STATEMENTS.get(node.op.name):
+        return write(node, a, out, step.out.geometry)
+    extra = "".join(f", {key}={value(option)}" for key, option in node.attrs.items())
     tail = ", run=sizes" if node.op.dynamic else ""
-    return f"rt.call({name!r}, {', '.join(a)}{', ' if a else ''}out={out}{tail}{extra})"
+    return f"rt.call({node.op.name!r}, {', '.join(a)}{', ' if a else ''}out={out}{tail}{extra})"
 
 
-def _matmul(node: Node, a: list[str], out: str, whole: bool) -> str:
+def _from_row(op: Op, row: str, a: list[str], out: str, word: Word) -> str:
+    """The text of a row, its operands and names put in. Raises BlocksError for a name that it cannot have."""
+
+    def put(found: re.Match[str]) -> str:
+        braced, name = found.groups()
+        if braced is not None:
+            if braced == "out" or (braced.isdigit() and int(braced) < len(a)):
+                return out if braced == "out" else a[int(braced)]
+            raise BlocksError(f"the row {row!r} of operation {op.name!r} has no operand {{{braced}}}")
+        if name in ("np", "rt"):
+            return str(name)
+        if name in NUMBERS or isinstance(getattr(np, name, None), np.ufunc):
+            return word(name)
+        known = f"np, {', '.join(NUMBERS)} and NumPy's elementwise functions"
+        raise BlocksError(f"the row {row!r} of operation {op.name!r} has the name {name!r}; it may have {known}")
+
+    return re.sub(r"\{(\w*)\}|(?<![\w.])([A-Za-z_]\w*)(?!\w*\s*=[^=])", put, row)
+
+
+# --- operations that are no single function of NumPy ---------------------------------------------
+
+
+def _matmul(node: Node, a: list[str], out: str, place: Geometry) -> str:
     x, w = node.operands
-    if len(w.shape) == 2 and len(x.shape) > 2:  # all rows in one product
-        return _product(f"{a[0]}.reshape(-1, {x.shape[-1]})", a[1], f"{out}.reshape(-1, {w.shape[-1]})", whole)
-    return _product(a[0], a[1], out, whole and len(x.shape) == len(w.shape) == 2)
+    flat = len(w.shape) == 2 and len(x.shape) > 2
+    if flat and place.joined:  # all rows in one product
+        rows = f"{a[0]}.reshape(-1, {x.shape[-1]})"
+        return _product(rows, a[1], f"{out}.reshape(-1, {w.shape[-1]})", place.contiguous)
+    return _product(a[0], a[1], out, place.contiguous and len(x.shape) == len(w.shape) == 2)
 
 
-def _reduction(node: Node, a: str, out: str) -> str:
-    axis, keepdims, x = node.attrs["axis"], node.attrs["keepdims"], node.operands[0]
-    if axis == tuple(range(len(x.shape) - 1)) and len(x.shape) > 2 and not keepdims and isinstance(x.shape[-1], int):
-        a, axis = f"{a}.reshape(-1, {x.shape[-1]})", 0
-    call = {"sum": "np.add.reduce", "max": "np.maximum.reduce", "mean": "rt.mean"}[node.op.name]
-    return f"{call}({a}, axis={axis}, keepdims={keepdims}, out={out})"
+def _outer(node: Node, a: list[str], out: str, place: Geometry) -> str:
+    n, m = node.shape
+    x, g = [a[i] if len(node.operands[i].shape) == 2 else f"{a[i]}.reshape(-1, {k})" for i, k in ((0, n), (1, m))]
+    return _product(f"{x}.T", g, out, place.contiguous)
 
 
-def _product(x: str, w: str, out: str, whole: bool) -> str:
+def _product(x: str, w: str, out: str, contiguous: bool) -> str:
     """A product of matrices; ``dot`` takes half the time of ``matmul`` where they are small, and whole arrays only."""
-    return f"{x}.dot({w}, out={out})" if whole else f"np.matmul({x}, {w}, out={out})"
+    return f"{x}.dot({w}, out={out})" if contiguous else f"np.matmul({x}, {w}, out={out})"
+
+
+def _reduction(node: Node, a: list[str], out: str, place: Geometry) -> str:
+    axis, keepdims, x, (value,) = node.attrs["axis"], node.attrs["keepdims"], node.operands[0], a
+    if axis == tuple(range(len(x.shape) - 1)) and len(x.shape) > 2 and not keepdims and isinstance(x.shape[-1], int):
+        value, axis = f"{value}.reshape(-1, {x.shape[-1]})", 0
+    call = {"sum": "np.add.reduce", "max": "np.maximum.reduce", "mean": "rt.mean"}[node.op.name]
+    return f"{call}({value}, axis={axis}, keepdims={keepdims}, out={out})"
+
+
+STATEMENTS: dict[str, Callable[[Node, list[str], str, Geometry], str]] = {
+    "matmul": _matmul,
+    "outer": _outer,
+    "sum": _reduction,
+    "mean": _reduction,
+    "max": _reduction,
+    "reshape": lambda node, a, out, place: f"np.copyto({out}, {a[0]}.reshape({out}.shape))",  # one that is no view
+    "cast": lambda node, a, out, place: f"np.copyto({out}, {a[0]})",
+    "where": lambda node, a, out, place: f"rt.where({', '.join(a)}, out={out})",
+}

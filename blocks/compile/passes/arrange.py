@@ -1,65 +1,18 @@
-"""Arrange sums and products, so that what can leave a loop stands together; and write σ through tanh.
+"""Arrange sums and products, so that what can leave a loop stands together.
 
     before      (x W + h U) + b                       after      (x W + b) + h U
     before      ((dC C') f) (1 - f)                   after      dC (C' f (1 - f))
 
-Terms are ordered by what they depend on: constants first, then sequences, then states. The logistic
-function becomes ½ tanh(½ z) + ½, and the ½ goes into the weights, so that all squashing of one stage is
-one tanh:
-
-    before      σ(x W + b)                            after      ½ tanh(x (½ W) + ½ b) + ½
+Terms are ordered by what they depend on: constants first, then sequences, then states.
 """
 
 from __future__ import annotations
 
 from ...graph import Graph, Node, apply, stamped
 from ...ops.elementwise import already_aligned
-from ..passes.sweep import Loop, in_bodies, levels, same, sweep, users_of
+from ..passes.sweep import Loop, levels, same, sweep, terms_of, users_of
 
 CHAINS = ("add", "multiply")
-
-
-def logistic(graph: Graph) -> Graph:
-    """σ(z) = ½ tanh(½ z) + ½, with the ½ inside pushed into sums and weights."""
-    uses = {node: len(users) for node, users in users_of(graph).items()}
-    halves: dict[Node, Node] = {}
-    inside = in_bodies(logistic)
-
-    def half(node: Node) -> Node:
-        """½ node; pushed down where no one else needs the node itself."""
-        pending = [node]
-        while pending:
-            top = pending[-1]
-            todo: list[Node] = []
-            if top not in halves:
-                if top.op.name == "add" and (top is node or uses.get(top, 1) == 1):
-                    todo = [o for o in top.operands if o not in halves]
-                if todo:
-                    pending.extend(todo)
-                    continue
-                halves[top] = half_of(top, top is node)
-            pending.pop()
-        return halves[node]
-
-    def half_of(node: Node, own: bool) -> Node:
-        alone = own or uses.get(node, 1) == 1
-        if alone and node.op.name == "add":
-            return apply("add", *(halves[o] for o in node.operands))
-        if alone and node.op.name == "matmul" and node.operands[1].role == "parameter":
-            return apply("matmul", node.operands[0], apply("multiply", node.operands[1], 0.5))
-        return apply("multiply", node, 0.5)
-
-    def rule(node: Node, operands: tuple[Node, ...]) -> Node:
-        if node.op.name != "sigm":
-            return inside(node, operands)
-        uses[operands[0]] = uses[node.operands[0]]
-        for o, new in zip(node.operands[0].operands, operands[0].operands, strict=False):
-            uses[new] = uses[o]
-        with already_aligned(), stamped(brick=node.brick, role=node.role):
-            net = half(operands[0]) if uses[operands[0]] == 1 else apply("multiply", operands[0], 0.5)
-            return apply("add", apply("multiply", apply("tanh", net), 0.5), 0.5)
-
-    return sweep(graph, rule)
 
 
 def arrange(graph: Graph) -> Graph:
@@ -86,18 +39,16 @@ def _arranged(loop: Loop) -> Graph:
         return node.op.name == user.op.name and len(users[node]) == 1 and node not in kept and node.shape == user.shape
 
     links = {o for n in body.order() if n.op.name in CHAINS for o in n.operands if inner(o, n)}
-    terms: dict[Node, list[Node]] = {}
     with already_aligned():
         for node in body.order():
-            if node.op.name in CHAINS:
-                terms[node] = [t for o in node.operands for t in (terms[o] if inner(o, node) else [o])]
             if node in links:
                 continue  # part of a longer chain
-            if node.op.name not in CHAINS or len(terms[node]) < 3:
-                new[node] = same(node, tuple(_built(o, new, terms) for o in node.operands))
+            terms = terms_of(node, links) if node.op.name in CHAINS else []
+            if len(terms) < 3:
+                new[node] = same(node, tuple(new[o] for o in node.operands))
                 continue
             with stamped(brick=node.brick, role=node.role):
-                new[node] = _in_groups(node, [(level[t], new[t]) for t in terms[node]])
+                new[node] = _in_groups(node, [(level[t], new[t]) for t in terms])
     return Graph({name: new[node] for name, node in body.outputs.items()})
 
 
@@ -110,10 +61,3 @@ def _in_groups(node: Node, terms: list[tuple[int, Node]]) -> Node:
     for group in rest:
         first = apply(node.op, first, group)
     return first
-
-
-def _built(node: Node, new: dict[Node, Node], terms: dict[Node, list[Node]]) -> Node:
-    """A link of a chain that turned out too short to be arranged is built as it was."""
-    if node not in new:
-        new[node] = same(node, tuple(new[o] for o in node.operands))
-    return new[node]

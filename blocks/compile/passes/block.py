@@ -4,23 +4,26 @@
 
     after       for blocks of s, o: { a = multiply(s, s); b = subtract(1.0, a); k = multiply(o, b) }
 
-A stage is what can run together: elementwise operations of one depth, which counts all other operations
-(products, sums, loops) on the longest way to each. What lies between two operations of one stage is of that
-stage too, so taking it together makes no cycle. How many steps a block has is decided by the sizes of a run
-(`ops.loop.steps_in_block`): little arrays are left whole.
+A stage is what can run together: elementwise operations of one depth over one time axis, and views of them. The
+depth counts all operations outside of stages on the longest way to a node.
+
+Taking a stage together makes no cycle: along a way through the graph the depth never falls, and a way that leaves a
+stage comes to a greater one before it enters any. For it leaves through a view that does not keep the steps apart
+(which adds one), through an operation outside of stages (what follows has one more), or straight into an elementwise
+operation over another axis (one more again). So what lies between two operations of a stage is of that stage, and
+stages that needed each other would have to be of one depth, and be left without a rise. How many steps a block has is
+decided by the sizes of a run (`ops.loop.steps_in_block`): little arrays are left whole.
 """
 
 from __future__ import annotations
 
-from ...graph import FED, Graph, Node, apply, rebuild, stamped
+from ...errors import fresh_name
+from ...graph import Graph, Node, apply, rebuild, stamped
 from ...ops.elementwise import already_aligned
-from ...ops.leaves import make_input
 from ...ops.loop import in_block, loop, pick
-from ..passes.simplify import ELEMENTWISE
-from ..passes.sweep import same, users_of
+from ..passes.sweep import build_in_order, port, same, users_of
 
 LEAST = 2  # operations in a stage that is worth a loop
-VIEWS = ("slice", "reshape", "moveaxis")
 Stage = tuple[int, str]  # depth, and the time axis
 
 
@@ -31,23 +34,26 @@ def block(graph: Graph) -> Graph:
     for node, stage in stage_of.items():
         stages.setdefault(stage, []).append(node)
     for nodes in stages.values():
-        if sum(n.op.name in ELEMENTWISE for n in nodes) < LEAST:
+        if sum(n.op.kind == "elementwise" for n in nodes) < LEAST:
             for node in nodes:
                 del stage_of[node]
     new: dict[Node, Node] = {}
-    pending = list(graph.outputs.values())
-    while pending:
-        node = pending[-1]
-        together = stages[stage_of[node]] if node in stage_of else [node]
-        missing = [o for n in together for o in n.operands if o not in new and stage_of.get(o, o) != stage_of.get(n, n)]
-        if node in new:
-            pending.pop()
-        elif missing:
-            pending.extend(missing)
-        elif node in stage_of:
-            new |= _in_blocks(graph, together, new, stage_of[node][1])
-        else:
-            new[node] = same(node, tuple(new[o] for o in node.operands))
+    users = users_of(graph)
+
+    def needs(node: Node) -> list[Node]:
+        if node not in stage_of:
+            return list(node.operands)
+        stage = stage_of[node]
+        return [o for n in stages[stage] for o in n.operands if stage_of.get(o) != stage]
+
+    def build(node: Node) -> Node:
+        if node not in stage_of:
+            return same(node, tuple(new[o] for o in node.operands))
+        stage = stage_of[node]
+        new.update(_in_blocks(graph, users, stages[stage], new, stage[1]))
+        return new[node]
+
+    build_in_order(graph.outputs.values(), needs, build, new)
     return Graph({name: new[node] for name, node in graph.outputs.items()})
 
 
@@ -57,28 +63,36 @@ def _stages(graph: Graph) -> dict[Node, Stage]:
     stage_of: dict[Node, Stage] = {}
     depth: dict[Node, int] = {}
     for node in graph.order():
-        below = [depth[o] + (o not in stage_of and _computes(o)) for o in node.operands]
-        depth[node] = max(below, default=0)
-        if not node.shape or node.shape[0] not in times:
-            continue
-        stage = depth[node], str(node.shape[0])
-        view_of_stage = node.op.name in VIEWS and node.operands[0] in stage_of
-        if node.op.name in ELEMENTWISE or (view_of_stage and stage_of[node.operands[0]] == stage and _keeps_time(node)):
-            stage_of[node] = stage
-        elif view_of_stage:
-            depth[node] += 1
+        depth[node] = max((depth[o] + (o not in stage_of and _computes(o)) for o in node.operands), default=0)
+        timed = bool(node.shape) and node.shape[0] in times
+        before = [o for o in node.operands if o in stage_of]
+        if timed and node.op.kind == "elementwise":
+            left = [o for o in before if o.shape[0] != node.shape[0] or len(o.shape) != len(node.shape)]
+            depth[node] = max([depth[node], *(depth[o] + 1 for o in left)])
+            stage_of[node] = depth[node], str(node.shape[0])
+        elif node.op.kind == "view" and before:
+            stage = depth[node], str(before[0].shape[0])
+            if timed and _keeps_time(node):
+                stage_of[node] = stage
+            else:
+                depth[node] += 1
     return stage_of
 
 
 def _computes(node: Node) -> bool:
-    return node.op.name not in (*FED, "constant", *VIEWS, "broadcast", "transpose")
+    return node.op.kind not in ("leaf", "view")
 
 
 def _keeps_time(view: Node) -> bool:
     """Whether a view of some steps is a view of all, cut to those steps."""
     a = view.attrs
+    x, a = view.operands[0], view.attrs
+    if view.op.name == "broadcast":  # it stays outside: elementwise operations repeat by themselves
+        return False
     if view.op.name == "reshape":
-        return view.operands[0].shape[:1] == view.shape[:1]
+        return x.shape[:1] == view.shape[:1]
+    if view.op.name == "transpose":
+        return len(view.shape) > 2
     return 0 not in (a.get("axis"), a.get("source"), a.get("destination"))
 
 
@@ -86,16 +100,18 @@ def _label(node: Node, graph: Graph) -> str:
     """What to call a wire inside: after what a loop calls it, or the brick that it is a part of."""
     if node.op.name == "pick":
         return str(node.attrs["output"]).rpartition("/")[2]
-    return node.brick if node.op.name in VIEWS and node.brick else graph.name_of(node)
+    return node.brick if node.op.kind == "view" and node.brick else graph.name_of(node)
 
 
-def _in_blocks(graph: Graph, nodes: list[Node], new: dict[Node, Node], time: str) -> dict[Node, Node]:
+def _in_blocks(
+    graph: Graph, users: dict[Node, list[Node]], nodes: list[Node], new: dict[Node, Node], time: str
+) -> dict[Node, Node]:
     """What stands in the place of the nodes of one stage: outputs of a loop over blocks, and views of them."""
     inside = set(nodes)
-    users, kept = users_of(graph), set(graph.outputs.values())
+    kept = set(graph.outputs.values())
     outside = {n for n in nodes if n in kept or any(u not in inside for u in users[n])}
     for node in reversed(nodes):
-        if node in outside and node.op.name in VIEWS:
+        if node in outside and node.op.kind == "view":
             outside.add(node.operands[0])
     sequences: dict[str, Node] = {}
     constants: dict[str, Node] = {}
@@ -109,26 +125,24 @@ def _in_blocks(graph: Graph, nodes: list[Node], new: dict[Node, Node], time: str
             return operand
         cut = operand.shape[:1] == (time,) and len(operand.shape) == len(user.shape)
         if (operand, cut) not in ports:
-            name = _label(operand, graph)
-            while name in sequences or name in constants:
-                name += "'"
+            name = fresh_name(_label(operand, graph), sequences, constants)
             (sequences if cut else constants)[name] = new[operand]
             shape = (in_block(time), *operand.shape[1:]) if cut else operand.shape
-            ports[operand, cut] = make_input(name, shape, operand.dtype, role="input")
+            ports[operand, cut] = port(name, shape, operand.dtype)
         return ports[operand, cut]
 
     with already_aligned():
         for node in nodes:
             attrs = dict(node.attrs)
-            if node.op.name == "reshape":
+            if "shape" in attrs:
                 attrs["shape"] = (in_block(time), *node.shape[1:])
             with stamped(brick=node.brick, role=node.role):
                 body[node] = apply(node.op, *(bring(o, node) for o in node.operands), **attrs)
-        stacked = {graph.name_of(n): n for n in nodes if n in outside and n.op.name not in VIEWS}
+        stacked = {graph.name_of(n): n for n in nodes if n in outside and n.op.kind != "view"}
         outputs = Graph({name: body[n] for name, n in stacked.items()})
         whole = loop(outputs, constants, {}, sequences, tuple(stacked), time, every="cache")
         made = {n: pick(whole, name) for name, n in stacked.items()}
         for node in nodes:
-            if node in outside and node.op.name in VIEWS:
+            if node in outside and node.op.kind == "view":
                 made[node] = rebuild(node, (made[node.operands[0]],))
     return made | {n: body[n] for n in nodes if n not in made}  # those that no one outside asks for

@@ -17,10 +17,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from ...errors import fresh_name
 from ...graph import Graph, Node, Shape
-from ...ops.leaves import make_input
 from ...ops.loop import FINAL, NEXT, Every, in_block, pick
-from ..passes.sweep import Loop, Pass, same, sweep, users_of
+from ..passes.sweep import Loop, Pass, port, same, sweep, users_of
 
 START = "start of "  # the state before a block
 
@@ -40,7 +40,7 @@ def checkpointing(every: Every) -> Pass:
                 return first[node][1]
             if node in pairs:
                 again, blocks = first[pairs[node]]
-                return _with_values_again(Loop.of(node, operands), _read(node, pairs[node]), again, blocks, every)
+                return _with_values_again(Loop.of(node, operands), _reads(node)[pairs[node]], again, blocks, every)
             if node.op.name == "pick" and node.operands[0] in asked:
                 mine = node.attrs["output"] in asked[node.operands[0]] or node.attrs["output"].startswith(FINAL)
                 return pick(operands[0], node.attrs["output"]) if mine else node  # a reversed loop makes it again
@@ -52,40 +52,44 @@ def checkpointing(every: Every) -> Pass:
 
 
 def _pairs(graph: Graph) -> dict[Node, Node]:
-    """A loop that reads what another loop kept, against its direction → that loop."""
+    """A loop that reads what another loop with states kept, against its direction → that loop."""
     pairs: dict[Node, Node] = {}
     for node in graph.order():
         if node.op.name == "loop":
-            sources = [wire.operands[0] for wire in node.operands if wire.op.name == "pick"]
-            found = Counter(s for s in sources if s not in pairs and _read(node, s) and _opposite(node, s))
+            found = {s: len(read) for s, read in _reads(node).items() if s not in pairs and _opposite(node, s)}
             if found:
-                pairs[node] = found.most_common(1)[0][0]
+                pairs[node] = max(found, key=lambda s: found[s])
     return pairs
 
 
 def _opposite(a: Node, b: Node) -> bool:
-    return a.attrs["time"] == b.attrs["time"] and a.attrs["reverse"] != b.attrs["reverse"]
+    """Whether a loop runs against another one, which has states: without, it keeps nothing to begin a block from."""
+    return bool(b.attrs["states"]) and a.attrs["time"] == b.attrs["time"] and a.attrs["reverse"] != b.attrs["reverse"]
 
 
-def _read(node: Node, source: Node) -> dict[str, str]:
-    """The sequences of a loop that are outputs of another one: port → output."""
-    loop = Loop.of(node, node.operands)
-    wires = {p: loop.wires[p] for p in loop.sequences}
-    return {p: w.attrs["output"] for p, w in wires.items() if w.op.name == "pick" and w.operands[0] is source}
+def _reads(node: Node) -> dict[Node, dict[str, str]]:
+    """The sequences of a loop that are outputs of other ones: other loop → port → output."""
+    wires = Loop.of(node, node.operands).wires
+    reads: dict[Node, dict[str, str]] = {}
+    for p in node.attrs["sequences"]:
+        if wires[p].op.name == "pick":
+            reads.setdefault(wires[p].operands[0], {})[p] = wires[p].attrs["output"]
+    return reads
 
 
 def _asked_by_others(graph: Graph, pairs: dict[Node, Node]) -> dict[Node, tuple[str, ...]]:
     """The first loop of each pair → its outputs of all steps that more than its second loops ask for."""
     users, kept = users_of(graph), set(graph.outputs.values())
     asked: dict[Node, list[str]] = {source: [] for source in pairs.values()}
+    read = Counter[Node]()  # how often second loops take an output step by step
+    for node, source in pairs.items():
+        wires = Loop.of(node, node.operands).wires
+        read.update(wires[p] for p in _reads(node)[source])
     for node in graph.order():
-        if node.op.name != "pick" or node.operands[0] not in asked:
+        if node.op.name != "pick" or node.operands[0] not in asked or node.attrs["output"].startswith(FINAL):
             continue
-        source, output = node.operands[0], node.attrs["output"]
-        own = [u for u in users[node] if pairs.get(u) is source and output in _read(u, source).values()]
-        times_read = sum(list(_read(u, source).values()).count(output) for u in dict.fromkeys(own))
-        if not output.startswith(FINAL) and (node in kept or times_read < len(users[node])):
-            asked[source].append(output)
+        if node in kept or read[node] < len(users[node]):
+            asked[node.operands[0]].append(node.attrs["output"])
     return {source: tuple(dict.fromkeys(outputs)) for source, outputs in asked.items()}
 
 
@@ -94,17 +98,16 @@ class _Ports:
 
     def __init__(self, states: dict[str, Node]):
         self.wires = dict(states)
-        self.inputs = {name: make_input(name, wire.shape, wire.dtype, role="input") for name, wire in states.items()}
+        self.inputs = {name: port(name, wire.shape, wire.dtype) for name, wire in states.items()}
         self.sequences: list[str] = []
         self.made: dict[tuple[Node, Shape], Node] = {}
 
     def bring(self, name: str, wire: Node, shape: Shape) -> Node:
         """The input through which a wire comes in with a shape."""
         if (wire, shape) not in self.made:
-            while name in self.wires:
-                name += "'"
+            name = fresh_name(name, self.wires)
             self.wires[name] = wire
-            self.inputs[name] = self.made[wire, shape] = make_input(name, shape, wire.dtype, role="input")
+            self.inputs[name] = self.made[wire, shape] = port(name, shape, wire.dtype)
             if shape != wire.shape:
                 self.sequences.append(name)
         return self.made[wire, shape]

@@ -16,14 +16,15 @@ axis in front ("sequence"), or inside. Forward loops and backward loops are trea
 
 from __future__ import annotations
 
-from collections import Counter
-
+from ...errors import fresh_name
 from ...graph import Graph, Node, apply, rebuild, stamped
 from ...ops.elementwise import already_aligned
-from ...ops.leaves import make_input
 from ...ops.loop import FINAL, NEXT, pick
-from ..passes.simplify import ELEMENTWISE
-from ..passes.sweep import Loop, levels, same, sweep, users_of
+from ..passes.lift import lift, liftable
+from ..passes.sweep import Loop, build_in_order, levels, port, same, sweep
+from ..passes.totals import accumulated, parts_of_total, total
+
+STEPS = " of all steps"  # the end of the name of a value that was hoisted
 
 
 def hoist(graph: Graph) -> Graph:
@@ -44,66 +45,6 @@ def hoist(graph: Graph) -> Graph:
     return sweep(graph, rule)
 
 
-# --- the same operation over all steps at once ---------------------------------------------------
-
-STEPS = " of all steps"  # the end of the name of a value that was hoisted
-VIEWS = ("slice", "reshape", "transpose", "moveaxis")
-SHIFTED = {"sum": "axis", "mean": "axis", "max": "axis", "softmax": "axis", "log_softmax": "axis"}
-
-
-def liftable(node: Node, constant: list[bool]) -> bool:
-    """Whether `lift` can compute a node for all steps at once; `constant` says so of each operand."""
-    name, shapes = node.op.name, [o.shape for o in node.operands]
-    if name in ELEMENTWISE or name in SHIFTED or name in (*VIEWS, "broadcast", "one_hot"):
-        return True
-    if name == "concat":
-        return not any(constant)
-    if name == "matmul":
-        return (constant[1] and len(shapes[1]) == 2) or len(shapes[0]) == len(shapes[1])
-    if name == "gather":
-        return constant[0]
-    if name == "outer":
-        return len(shapes[0]) == 2
-    return name == "cross_entropy" and not any(constant)
-
-
-def lift(node: Node, operands: list[Node], constant: list[bool], time: str) -> Node:
-    """A node over all steps: operands that are not constant have a time axis in front."""
-    name, rank = node.op.name, len(node.shape)
-    if name in ELEMENTWISE:
-        padded = [
-            o if c or (len(inside.shape) in (0, rank) and rank == len(o.shape) - 1)
-            else apply("reshape", o, shape=(time, *(1,) * (rank - len(inside.shape)), *inside.shape))
-            for o, c, inside in zip(operands, constant, node.operands, strict=True)
-        ]  # fmt: skip
-        return _to_shape(apply(node.op, *padded, **node.attrs), (time, *node.shape))
-    x = operands[0]
-    if name in SHIFTED:
-        axis = node.attrs["axis"]
-        shifted = tuple(a + 1 for a in axis) if isinstance(axis, tuple) else axis + 1
-        return apply(node.op, x, **{**node.attrs, "axis": shifted})
-    if name == "reshape":
-        return apply("reshape", x, shape=(time, *node.shape))
-    if name == "broadcast":
-        inside = node.operands[0].shape
-        x = apply("reshape", x, shape=(time, *(1,) * (rank - len(inside)), *inside))
-        return apply("broadcast", x, shape=(time, *node.shape))
-    if name == "moveaxis":
-        return apply("moveaxis", x, **{key: axis + 1 for key, axis in node.attrs.items()})
-    if name in ("slice", "concat"):
-        return apply(node.op, *operands, **{**node.attrs, "axis": node.attrs["axis"] + 1})
-    if name == "outer":
-        return _to_shape(apply("matmul", apply("transpose", x), operands[1]), (time, *node.shape))
-    return apply(node.op, *operands, **node.attrs)
-
-
-def _to_shape(node: Node, shape: tuple[int | str, ...]) -> Node:
-    return node if node.shape == shape else apply("broadcast", node, shape=shape)
-
-
-# --- one loop ------------------------------------------------------------------------------------
-
-
 class _Hoisting:
     """A loop taken apart and put together again."""
 
@@ -112,7 +53,7 @@ class _Hoisting:
         self.body = loop.body
         self.inputs = self.body.fed("input")
         self.level = levels(loop)
-        self.sums = self.accumulated()
+        self.sums = accumulated(loop)
         self.wires = dict(loop.wires)
         self.states = [s for s in loop.states if s not in self.sums]
         self.inside = self.must_stay()
@@ -121,22 +62,6 @@ class _Hoisting:
         self.new_loop: Node | None = None
 
     # -- where each node belongs
-
-    def accumulated(self) -> dict[str, Node]:
-        """States that only add up: state → what is added at each step."""
-        if self.loop.every is not None:
-            return {}
-        users = users_of(self.body)
-        times_kept = Counter(self.body.outputs.values())
-        sums = {}
-        for state in self.loop.states:
-            old, new = self.inputs.get(state), self.body.outputs[NEXT + state]
-            if old is None or new.op.name != "add" or users[old] != [new] or old in times_kept:
-                continue
-            added = [o for o in new.operands if o is not old]
-            if len(added) == 1 and not users[new] and times_kept[new] == 1 and added[0].shape == new.shape == old.shape:
-                sums[state] = added[0]
-        return sums
 
     def is_constant(self, node: Node) -> bool:
         return self.level[node] == 0
@@ -176,39 +101,35 @@ class _Hoisting:
 
     def value(self, node: Node) -> Node:
         """The value of a body node outside of the loop, with what it needs."""
-        pending = [node]
-        while pending:
-            top = pending[-1]
-            if top in self.outside:
-                pending.pop()
-                continue
-            source = self.part_of.get(top, top)
-            if source is top and self.comes_from_loop(top):
-                assert self.new_loop is not None
-                self.outside[top] = pick(self.new_loop, self.kept[top])
-            elif top.op.name == "input":
-                self.outside[top] = self.wires[str(top.name)]
-            else:
-                todo = [o for o in source.operands if o not in self.outside]
-                if todo:
-                    pending.extend(todo)
-                    continue
-                operands = [self.outside[o] for o in source.operands]
-                constant = [self.is_constant(o) for o in source.operands]
-                with stamped(brick=top.brick, role=top.role):
-                    self.outside[top] = (
-                        rebuild(source, tuple(operands))
-                        if all(constant)
-                        else lift(source, operands, constant, self.loop.time)
-                    )
-            pending.pop()
+        build_in_order([node], self.needs_outside, self.outside_of, self.outside)
         return self.outside[node]
+
+    def needs_outside(self, node: Node) -> tuple[Node, ...]:
+        """What must stand outside of the loop before a node can."""
+        if node not in self.part_of and (node.op.name == "input" or self.comes_from_loop(node)):
+            return ()
+        return self.part_of.get(node, node).operands
+
+    def outside_of(self, node: Node) -> Node:
+        """What stands in the place of a body node outside: a loop's output, a wire, or the node over all steps."""
+        source = self.part_of.get(node, node)
+        if source is node and self.comes_from_loop(node):
+            assert self.new_loop is not None
+            return pick(self.new_loop, self.kept[node])
+        if node.op.name == "input":
+            return self.wires[str(node.name)]
+        operands = [self.outside[o] for o in source.operands]
+        constant = [self.is_constant(o) for o in source.operands]
+        with stamped(brick=node.brick, role=node.role):
+            if all(constant):
+                return rebuild(source, tuple(operands))
+            return lift(source, operands, constant, self.loop.time)
 
     def comes_from_loop(self, node: Node) -> bool:
         """Whether the loop must hand a value out; a part of one is cut from the whole outside."""
         if node.op.name == "input":
             return node.name in self.states
-        return node in self.inside and not (node.op.name in VIEWS and self.can_leave(node))
+        return node in self.inside and not (node.op.kind == "view" and self.can_leave(node))
 
     def asked_of_loop(self, nodes: list[Node]) -> list[Node]:
         """Which nodes inside, or states, some values outside are made from."""
@@ -254,7 +175,7 @@ class _Hoisting:
         for state in self.states:
             results[FINAL + state] = pick(self.new_loop, FINAL + state)  # type: ignore[arg-type]
         for state, added in self.sums.items():
-            results[FINAL + state] = apply("add", self.wires[state], self.total(added))
+            results[FINAL + state] = apply("add", self.wires[state], total(added, self.stacked))
         return results
 
     def stacked(self, node: Node) -> Node:
@@ -275,11 +196,11 @@ class _Hoisting:
             if node.op.name == "constant":
                 border[node] = node
                 continue
-            port = str(node.name) if node.op.name == "input" else self.fresh(node, ports)
-            border[node] = node if node.op.name == "input" else make_input(port, node.shape, node.dtype, role="input")
-            ports[port] = self.value(node)
+            name = str(node.name) if node.op.name == "input" else self.fresh(node, ports)
+            border[node] = node if node.op.name == "input" else port(name, node.shape, node.dtype)
+            ports[name] = self.value(node)
             if not self.is_constant(node):
-                sequences.append(port)
+                sequences.append(name)
         new: dict[Node, Node] = {n: n for n in self.inputs.values()} | border
         for node in self.body.order():
             if node in self.inside:
@@ -294,30 +215,4 @@ class _Hoisting:
 
     def fresh(self, node: Node, ports: dict[str, Node]) -> str:
         name = self.body.name_of(node) + ("" if self.is_constant(node) else STEPS)
-        while name in ports or name in self.inputs:
-            name += "'"
-        return name
-
-    def total(self, node: Node) -> Node:
-        """Σ over time of a node's value."""
-        if node.op.name in THROUGH_TOTAL:
-            return rebuild(node, (self.total(node.operands[0]),))
-        if node.op.name not in OVER_ALL_STEPS:
-            return apply("sum", self.stacked(node), axis=(0,), keepdims=False)
-        parts = [self.stacked(o) for o in node.operands]
-        if node.op.name != "sum":
-            return apply(node.op, *parts, **node.attrs)
-        axes = (0, *(a + 1 for a in node.attrs["axis"]))
-        total = apply("sum", parts[0], axis=axes, keepdims=False)
-        return total if total.shape == node.shape else apply("reshape", total, shape=node.shape)
-
-
-THROUGH_TOTAL = ("slice", "transpose", "negative", "reshape")  # the sum over time of f(x) is f of the sum
-OVER_ALL_STEPS = ("outer", "scatter", "sum")  # the sum over time of f(x) is f of all steps at once
-
-
-def parts_of_total(node: Node) -> list[Node]:
-    """The values whose steps the sum over time of a node is made from."""
-    while node.op.name in THROUGH_TOTAL:
-        node = node.operands[0]
-    return list(node.operands) if node.op.name in OVER_ALL_STEPS else [node]
+        return fresh_name(name, ports, self.inputs)

@@ -4,6 +4,9 @@
                 e = add(transpose(transpose(W)), 0.0)                       e = W
                 f = tanh(a); g = tanh(a)                                    f = g = tanh(a)
 
+Each holds for all numbers, infinite and denormal ones and NaN too (so 0 b stays what it is: it is NaN where b is
+infinite), but for the sign of a zero, which a + 0 → a does not keep.
+
 In loops also what no one asks for goes: outputs that are not picked, states that nothing depends on, and
 ports without a user.
 """
@@ -20,11 +23,6 @@ from ...interpret import Run, evaluate
 from ...ops.elementwise import already_aligned
 from ...ops.loop import FINAL, NEXT
 from ..passes.sweep import Loop, same, sweep
-
-ELEMENTWISE = {
-    "add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "negative", "exp", "log", "sqrt", "abs",
-    "sign", "sigm", "tanh", "relu", "softplus", "greater", "equal", "where", "stop_gradient", "cast",
-}  # fmt: skip
 
 
 def simplify(graph: Graph) -> Graph:
@@ -73,6 +71,12 @@ def scalar(node: Node) -> float | None:
     return None
 
 
+def same_number(a: Node, b: Node) -> bool:
+    """Whether two nodes are constants with one number in them, the same to the last bit: 0 is not -0."""
+    x, y = scalar(a), scalar(b)
+    return x is not None and y is not None and np.float64(x).tobytes() == np.float64(y).tobytes()
+
+
 def filled(value: float, node: Node) -> Node:
     """One number in the shape of a node."""
     number = apply("constant", value=np.float64(value))
@@ -98,7 +102,7 @@ def _better(node: Node, operands: tuple[Node, ...]) -> Node | None:
         return _better_slice(node, x)
     if name == "concat":
         return _better_concat(node, operands)
-    if name in ELEMENTWISE:
+    if node.op.kind == "elementwise":
         return _better_elementwise(node, operands)
     return None
 
@@ -174,8 +178,6 @@ def _better_elementwise(node: Node, operands: tuple[Node, ...]) -> Node | None:
         for holds, result in identities:
             if holds and result.shape == node.shape:
                 return result
-        if name == "multiply" and 0.0 in values:  # 0 b
-            return filled(0.0, node)
         if name == "subtract" and left == 0.0 and b.shape == node.shape:
             return apply("negative", b)
         if name == "add" and b.op.name == "negative":  # a + -b
@@ -224,12 +226,16 @@ def _simplify_loop(loop: Loop, picked: set[str]) -> Node:
     loop.body = simplify(loop.body)
     loop.stacked = tuple(n for n in loop.stacked if n in picked)
     alive = {s for s in loop.states if FINAL + s in picked}
-    while True:
-        wanted = loop.outputs_of([*loop.stacked, *(NEXT + s for s in alive)])
-        asked = Graph(wanted).fed("input") if wanted else {}
-        more = {s for s in loop.states if s in asked} - alive
-        if not more:
-            break
-        alive |= more
+    reached = set[Node]()
+    pending = [loop.body.outputs[n] for n in (*loop.stacked, *(NEXT + s for s in alive))]
+    while pending:  # what the outputs need; and what the next values of states need that they need
+        node = pending.pop()
+        if node in reached:
+            continue
+        reached.add(node)
+        pending.extend(node.operands)
+        if node.op.name == "input" and node.name in loop.states and node.name not in alive:
+            alive.add(node.name)
+            pending.append(loop.body.outputs[NEXT + node.name])
     loop.states = tuple(s for s in loop.states if s in alive)
     return loop.node(Graph(loop.outputs_of([*loop.stacked, *(NEXT + s for s in loop.states)])))

@@ -3,9 +3,11 @@
 - `Feed`, `Literal`, `Constant`: values from outside;
 - `Buffer`: an array that is made once per size and used again at every call, or, where a caller will hold
   it, made anew at each call (`fresh`);
-- `View`: a part or another shape of a place, which costs nothing;
+- `View`: what a view operation makes of a place, which costs nothing; `Part`, a range of one;
 - `Rows`: one place for each step of a loop, or for each block of steps; `Row`, inside the loop, is that of the
   step or block at hand.
+
+Each knows its geometry (see `geometry`): its numbers in the array that it is in, or in the row.
 """
 
 from __future__ import annotations
@@ -13,17 +15,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...graph import Node, Shape
+from .geometry import Geometry, whole
+from .labels import label_of
 
 
 class Place:
     """Where a value is."""
 
+    @property
+    def geometry(self) -> Geometry:
+        """Its numbers in the array that it is in, or in the row."""
+        raise NotImplementedError
+
 
 @dataclass(eq=False)
 class Feed(Place):
-    """An input or a weight, by name."""
+    """An input or a weight, by name; its numbers stand in order (a target may take others too)."""
 
     name: str
+    shape: Shape
+
+    @property
+    def geometry(self) -> Geometry:
+        return whole(self.shape)
 
 
 @dataclass(eq=False)
@@ -32,6 +46,10 @@ class Literal(Place):
 
     value: float
 
+    @property
+    def geometry(self) -> Geometry:
+        return whole(())
+
 
 @dataclass(eq=False)
 class Constant(Place):
@@ -39,17 +57,25 @@ class Constant(Place):
 
     node: Node
 
+    @property
+    def geometry(self) -> Geometry:
+        return whole(self.node.shape)
+
 
 @dataclass(eq=False)
 class Buffer(Place):
     """An array of our own. `extra` is 1 where the time axis has one row more, for the state before the
-    first step."""
+    first step; its geometry is that of all rows but the last."""
 
     label: str
     shape: Shape
     dtype: str
     fresh: bool = False
     extra: int = 0
+
+    @property
+    def geometry(self) -> Geometry:
+        return whole(self.shape)
 
 
 @dataclass(eq=False)
@@ -58,7 +84,11 @@ class View(Place):
 
     base: Place
     node: Node
-    rows: bool = False  # of each row
+    shown: Geometry
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.shown
 
 
 @dataclass(eq=False)
@@ -71,17 +101,39 @@ class Part(Place):
     stop: int
     label: str
 
+    def __post_init__(self) -> None:
+        self._geometry = self.base.geometry.part(self.axis, self.start, self.stop)
+
+    @property
+    def geometry(self) -> Geometry:
+        return self._geometry
+
 
 @dataclass(eq=False)
 class Rows(Place):
-    """A place for each step: of an array, from row `offset` on; or two buffers in turn. With `cut`, a place for
-    each block of steps."""
+    """A place for each step: of an array, from row `offset` on; or two buffers in turn. Where `block` is a
+    dimension, that of the steps of a block, there is a place for each block of steps."""
 
     label: str
     source: Place | tuple[Buffer, Buffer]
     time: str  # the dimension of the steps
     offset: int = 0  # 0 or 1, in a source with one row more
-    cut: bool = False
+    block: str | None = None
+
+    @property
+    def geometry(self) -> Geometry:
+        """As one array; two buffers are none."""
+        assert isinstance(self.source, Place)
+        g = self.source.geometry
+        return Geometry(g.shape, g.strides, g.offset + g.strides[0] * self.offset)
+
+    @property
+    def row(self) -> Geometry:
+        """The place of one step or block, counted from its own start."""
+        if not isinstance(self.source, Place):
+            return self.source[0].geometry
+        g = self.source.geometry
+        return g.row() if self.block is None else Geometry((self.block, *g.shape[1:]), g.strides)
 
 
 @dataclass(eq=False)
@@ -90,6 +142,10 @@ class Row(Place):
 
     rows: Rows
 
+    @property
+    def geometry(self) -> Geometry:
+        return self.rows.row
+
 
 @dataclass(eq=False)
 class Last(Place):
@@ -97,6 +153,10 @@ class Last(Place):
 
     rows: Rows
     reverse: bool
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.rows.row
 
 
 @dataclass
@@ -137,3 +197,21 @@ class Plan:
 
     instructions: list[Instruction] = field(default_factory=list)
     outputs: dict[str, Place] = field(default_factory=dict)
+
+
+def buffer_for(node: Node, fresh: bool = False) -> Buffer:
+    """A new buffer for the value of a node."""
+    return Buffer(label_of(node), node.shape, node.dtype, fresh)
+
+
+def array_of(place: Place) -> Place:
+    """The array that a place is in: a feed, a constant, a number or a buffer."""
+    while True:
+        if isinstance(place, View | Part):
+            place = place.base
+        elif isinstance(place, Row | Last):
+            place = place.rows
+        elif isinstance(place, Rows):
+            place = place.source if isinstance(place.source, Place) else place.source[0]
+        else:
+            return place

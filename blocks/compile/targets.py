@@ -1,0 +1,72 @@
+"""The targets: what graphs become, a row each.
+
+A target says which passes prepare a graph for it and what writes the graph down. Most passes are common to all; what
+is a choice of one target stands in its row: for NumPy, σ through one exponential for all gates and elementwise
+operations in blocks of steps that stay in cache.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..graph import Graph
+from .numpy import runtime
+from .numpy.source import write
+from .numpy.statements import in_place
+from .passes.arrange import arrange
+from .passes.block import block
+from .passes.fuse import fuse
+from .passes.hoist import hoist
+from .passes.logistic import logistic
+from .passes.simplify import simplify
+from .passes.sweep import Pass
+from .plan.plan import make_plan
+
+Passes = tuple[tuple[str, Pass], ...]
+Arrays = dict[str, np.ndarray]
+MODULE = "blocks.compiled"  # the name under which programs run
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """What a target makes of a graph: its source, and ``allocate(dims, dtype)``, which makes the buffers for some
+    sizes and returns ``run(feeds)``, the computation with them."""
+
+    source: str
+    allocate: Callable[[dict[str, int], np.dtype], Callable[[Arrays], Arrays]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A language that graphs become: the passes before it, and what makes source of a graph that went through them."""
+
+    name: str
+    passes: Passes
+    emit: Callable[[Graph], Emitted]
+
+
+COMMON: Passes = (
+    ("arrange", arrange),
+    ("fuse", fuse),
+    ("simplify again", simplify),
+    ("hoist", hoist),
+    ("simplify at last", simplify),
+)
+
+
+def emit_numpy(graph: Graph) -> Emitted:
+    """A graph as NumPy."""
+    written = write(make_plan(graph, in_place), graph)
+    name = f"<blocks program {id(written):x}>"
+    linecache.cache[name] = (len(written.source), None, written.source.splitlines(True), name)
+    space: dict[str, Any] = {"np": np, "rt": runtime, "__name__": MODULE}
+    exec(compile(written.source, name, "exec"), space)
+    return Emitted(written.source, lambda dims, dtype: space["allocate"](dims, dtype, written.constants))
+
+
+NUMPY = Target("numpy", (("simplify", simplify), ("logistic", logistic), *COMMON, ("block", block)), emit_numpy)

@@ -1,0 +1,1 @@
+"""What a figure shows, before anything has a place."""

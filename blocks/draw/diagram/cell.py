@@ -1,0 +1,169 @@
+"""What a cell's figure shows, before anything has a place: elements and the links between them.
+
+    graph of a cell ──▶ elements: bricks, operations, inputs, states, outputs, merges
+                        links: which value goes where
+                        conveyors: the ways of states from old to new through operations without weights
+
+The operations of a brick are one element for each call; steps that only change a type or a layout are left
+out; a number is written into its operation (``1−``). Wires that go to several bricks together are merged
+once, into a bus.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+
+from ...equations import equations
+from ...graph import Graph, Node, show_shape
+from ...notation import is_silent
+from ...ops.loop import NEXT
+from ..text import clip, line, value_at
+from .build import Builder, Scope
+from .elements import Diagram, Element, Link, calls, conveyors, owners
+from .merges import merge, ordered
+from .signs import label, one_number, scalar, symbol, symbol_with
+
+
+def diagram_of(
+    graph: Graph,
+    counts: bool = False,
+    fold: bool = True,
+    mark: str = "",
+    change: Callable[[dict[str, Element]], dict[str, Element]] | None = None,
+) -> Diagram:
+    """The diagram of a cell's one-step graph.
+
+    counts: write into each brick how many weights it has. fold: one element for each brick; else one for each
+    operation and each of the weights. mark: what stands before the names of values and bricks, ``∂``. change:
+    what is done to the elements before their wires are merged; `groups.fold` for one.
+    """
+    builder = _CellBuilder(graph, counts, fold, mark)
+    scope = Scope(graph)
+    builder.walk(scope)
+    builder.ends(scope)
+    if change:
+        builder.elements = change(builder.elements)
+    merge(builder.elements, lambda entries: builder.bar(scope, entries))
+    elements = ordered(builder.elements)
+    return Diagram(elements, conveyors(elements), graph)
+
+
+class _CellBuilder(Builder):
+    def __init__(self, graph: Graph, counts: bool, fold: bool, mark: str):
+        super().__init__()
+        self.counts, self.fold, self.mark = counts, fold, mark
+        self.made: Counter[str] = Counter()
+        self.calls = calls(graph) if fold else {}
+        self.owner = owners(graph)
+        self.operations: dict[tuple[object, ...], str] = {}  # what is computed twice is drawn once
+        called = {(last.brick, last) for last in self.calls.values()}
+        self.uses = Counter(brick for brick, _ in called)
+        self.formulas = {text.split(" = ", 1)[0]: text for text in equations(graph)}
+        prefixes = {str(n.brick).rpartition("/")[0] for n in graph.order() if n.brick}
+        self.prefix = prefixes.pop() + "/" if len(prefixes) == 1 and prefixes != {""} else ""
+
+    def key(self, kind: str) -> str:
+        self.made[kind] += 1
+        return f"{kind}{self.made[kind]}"
+
+    def short(self, name: str) -> str:
+        return clip(name.removeprefix(self.prefix))
+
+    def brick_of(self, scope: Scope, node: Node) -> Hashable | None:
+        return self.calls.get(node)
+
+    def passes(self, scope: Scope, node: Node) -> bool:
+        if node.op.name == "parameter":
+            return node in self.owner and self.fold
+        return (node.op.name == "constant" and node.shape == ()) or (is_silent(node.op) and bool(node.operands))
+
+    def loop(self, scope: Scope, node: Node, name: str) -> None:
+        raise AssertionError("one step of a cell has no loop")
+
+    def settle(self, scope: Scope, node: Node, name: str, element: Element, wires: Iterable[Node]) -> None:
+        super().settle(scope, node, name, element, wires)
+        element.names.add(name)
+        if node not in element.nodes or element.kind == "brick":
+            element.nodes.append(node)
+
+    def carry(self, scope: Scope, node: Node, name: str) -> None:
+        super().carry(scope, node, name)
+        self.elements[scope.home[node]].names.add(name)
+
+    def brick(self, scope: Scope, brick: Hashable) -> Element:
+        assert isinstance(brick, Node)  # the last node of its call
+        name = str(brick.brick)
+        weights = [node for node, owner in self.owner.items() if owner == name]
+        number = sum(math.prod(int(d) for d in w.shape if not isinstance(d, str)) for w in weights)
+        lines = [line(symbol(brick), 13), line(self.mark + self.short(name), 9)]
+        if self.counts:
+            lines.append(line(f"{number:,} weights", 8))
+        tooltip = f"{self.formulas.get(name, name)}; {show_shape(brick.shape)}; {number:,} weights"
+        element = self.add(scope, "brick", "box", name, lines, brick, tooltip)
+        element.shared = self.uses[name] > 1
+        element.nodes = [*weights]
+        element.names |= {scope.graph.name_of(w) for w in weights}
+        return element
+
+    def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Iterable[Node]]:
+        if node.op.name == "input":
+            state = node.role == "state"
+            text = value_at(self.short(name), "t−1" if state else "t", 14, self.mark)
+            kind = "state" if state and self.fold else "input"
+            return self.add(scope, kind, "text", name, (text,), node, _tip(name, node)), ()
+        if node.op.name == "parameter":
+            text = line(self.short(name), 10)
+            return self.add(scope, "parameter", "box", name, (text,), node, _tip(name, node)), ()
+        if node.op.name == "constant":
+            text = line(f"constant {show_shape(node.shape)}", 9)
+            return self.add(scope, "constant", "text", name, (text,), node), ()
+        wires = [o for o in node.operands if o in scope.home]
+        number = one_number(node)
+        same = (node.op.name, number, tuple(scope.home[o] for o in wires))
+        plain = not node.attrs and len(wires) + (number is not None) == len(node.operands)
+        if plain and same in self.operations:
+            return self.elements[self.operations[same]], ()
+        element = self.operation(scope, node, name, number)
+        self.operations[same] = element.key
+        return element, wires
+
+    def operation(self, scope: Scope, node: Node, name: str, number: float | None) -> Element:
+        form, text = label(symbol(node) if number is None else symbol_with(node, number))
+        values = [self.elements[scope.home[o]].name if o in scope.home else scalar(o) for o in node.operands]
+        wires = [v if isinstance(v, str) else f"{v:g}" for v in values if v is not None]
+        tip = f"{name}: {node.op.formula} of {', '.join(wires)}; {show_shape(node.shape)}"
+        return self.add(scope, "operation", form, name, (text,), node, tip)
+
+    def ends(self, scope: Scope) -> None:
+        """An element for the next value of each state, and for each output."""
+        outputs = scope.graph.outputs
+        after = {outputs[n]: n.removeprefix(NEXT) for n in outputs if n.startswith(NEXT)}
+        for name, node in outputs.items():
+            source = scope.home.get(node)
+            if source is None:  # the output is a number of its own
+                value = scalar(node)
+                said = node.op.name if value is None else f"{value:g}"
+                source = self.add(scope, "constant", "text", name, (line(said, 9),), node).key
+                scope.home[node] = source
+            state = name.removeprefix(NEXT) if name.startswith(NEXT) else None
+            shown = state or after.get(node, name)
+            text = value_at(self.short(shown), "t", 14, self.mark)
+            tip = f"{name}: {show_shape(node.shape)}"
+            kind = "output" if state is None else "next"
+            element = self.add(scope, kind, "text", shown, (text,), node, tip)
+            element.names |= {name, shown}
+            element.entries = [Link(source, node)]
+            self.elements[source].names |= {name, shown} if self.elements[source].kind == "operation" else set()
+
+    def bar(self, scope: Scope, entries: list[Link]) -> Element:
+        """A merge of some wires."""
+        both = " and ".join(dict.fromkeys(self.elements[link.source].name for link in entries))
+        bar = self.add(scope, "merge", "ring", both, (), entries[0].node, f"{both}, side by side")
+        bar.names, bar.entries = set(), entries
+        return bar
+
+
+def _tip(name: str, node: Node) -> str:
+    return f"{name}: {node.role}, {show_shape(node.shape)}"

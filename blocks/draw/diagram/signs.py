@@ -1,0 +1,44 @@
+"""How a figure writes the sign of an operation: as a formula does, but for a few that are drawn otherwise."""
+
+from __future__ import annotations
+
+from ...graph import Node
+from ...notation import BETWEEN, SUM, is_silent, sign_of
+from ..text import Line, Run, clip
+
+_DRAWN = {"⊙": "×", "/": "÷", "^": "xʸ", "ᵀ": "T", "|": "|x|"}
+
+
+def symbol(node: Node) -> str:
+    """The sign of a node's operation, as it stands in a circle or a box."""
+    sign = sign_of(node.op)
+    return _DRAWN.get(sign, sign)
+
+
+def symbol_with(node: Node, number: float) -> str:
+    """The same with a number that the operation takes, on its side: ``1−``, ``−1``, ``×0.5``."""
+    value, sign = f"{number:g}".replace("-", "−"), sign_of(node.op)
+    if sign != "^" and (sign not in BETWEEN or BETWEEN[sign][0] < SUM):
+        return f"{symbol(node)} {value}"
+    between = sign if sign == "^" else symbol(node)
+    return f"{value}{between}" if scalar(node.operands[0]) is not None else f"{between}{value}"
+
+
+def label(text: str) -> tuple[str, Line]:
+    """The form and the label of an operation: a circle for a sign, a pill for a word."""
+    return "circle" if len(text) <= 2 else "pill", Line((Run(clip(text, 16)),), 16 if len(text) == 1 else 11)
+
+
+def scalar(node: Node) -> float | None:
+    """The number that a node is, if it is one."""
+    while is_silent(node.op) and len(node.operands) == 1:
+        node = node.operands[0]
+    return float(node.attrs["value"]) if node.op.name == "constant" and node.shape == () else None
+
+
+def one_number(node: Node) -> float | None:
+    """The number in an operation on one wire and one number."""
+    if len(node.operands) != 2:
+        return None
+    numbers = [value for o in node.operands if (value := scalar(o)) is not None]
+    return numbers[0] if len(numbers) == 1 else None

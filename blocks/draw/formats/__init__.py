@@ -1,0 +1,1 @@
+"""From a scene to bytes, a format a file."""

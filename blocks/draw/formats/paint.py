@@ -1,0 +1,142 @@
+"""How a scene is painted: each thing with its colours and its pen, settled once for every format.
+
+A format writes down what stands here, each in its own language, and decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..scene import Frame, Point, Scene, Shape, Wire
+from ..text import LINE_HEIGHT, Line, extent
+from ..themes import Theme
+from .strokes import strokes
+
+LINE, FORK = 1.2, 4.4  # the width of a wire, the size of a fork
+_WIDTHS = {"conveyor": 2.2, "bus": 2.0}
+ROOM = 8.0  # around words that stand alone
+
+
+@dataclass(frozen=True)
+class Area:
+    """A filled form: of a shape with its label, of a frame, of a fork. x and y are its centre; `corners` its
+    lower left and upper right, for formats that want those."""
+
+    key: str
+    form: str
+    x: float
+    y: float
+    w: float
+    h: float
+    fill: str
+    edge: str
+    classes: str
+    tooltip: str
+    lines: tuple[Line, ...] = ()
+    ink: str = ""
+    bold: bool = False
+    corners: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Words:
+    """Lines of text that stand alone. x and y are their centre."""
+
+    key: str
+    lines: tuple[Line, ...]
+    x: float
+    y: float
+    w: float
+    h: float
+    ink: str
+    classes: str
+    tooltip: str
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line of the pen: a start, then two handles and an end for each piece."""
+
+    key: str
+    source: str
+    target: str
+    way: list[Point]
+    ink: str
+    width: float
+    classes: str
+    tooltip: str
+    arrow: bool
+    dashed: bool
+
+
+@dataclass(frozen=True)
+class Painting:
+    """Everything that is painted. Frames lie behind, each with its caption; labels of wires lie in front."""
+
+    title: str
+    width: float
+    height: float
+    ground: str
+    frames: list[tuple[Area, Words | None]]
+    strokes: list[Stroke]
+    forks: list[Area]
+    shapes: list[Area]
+    labels: list[Words]
+
+
+def paint(scene: Scene, theme: Theme) -> Painting:
+    """A scene in the colours of a theme."""
+    forks = []
+    for number, d in enumerate(scene.dots):
+        ink = theme.wire if d.lit else theme.faded_wire
+        forks.append(Area(f"fork{number}", "circle", d.x, d.y, FORK, FORK, ink, ink, "fork", "a fork"))
+    labelled = [(wire, wire.label, wire.label_at) for wire in scene.wires if wire.label and wire.label_at]
+    return Painting(
+        scene.title,
+        scene.width,
+        scene.height,
+        theme.background,
+        [_frame(frame, theme) for frame in scene.frames],
+        [_stroke(wire, way, theme) for wire, way in strokes(scene)],
+        forks,
+        [_shape(shape, theme) for shape in scene.shapes],
+        [_label(f"label{i}", wire, label, at, theme) for i, (wire, label, at) in enumerate(labelled)],
+    )
+
+
+def _frame(frame: Frame, theme: Theme) -> tuple[Area, Words | None]:
+    fill, edge = theme.frames[frame.kind]
+    x, y = frame.x + frame.w / 2, frame.y + frame.h / 2
+    corners = (frame.x, frame.y, frame.x + frame.w, frame.y + frame.h)
+    area = Area(frame.key, "box", x, y, frame.w, frame.h, fill, edge, "frame", frame.tooltip, corners=corners)
+    if not frame.lines:
+        return area, None
+    w, h = extent(frame.lines)
+    key = f"{frame.key}-label"
+    return area, Words(key, frame.lines, *frame.label_at, w + ROOM, h + ROOM, theme.text, "caption", frame.tooltip)
+
+
+def _shape(shape: Shape, theme: Theme) -> Area:
+    fill, edge, ink = theme.shapes[shape.kind] if shape.lit else theme.faded
+    classes = " ".join([shape.kind, *(["shared"] if shape.shared else []), *([] if shape.lit else ["faded"])])
+    bold = shape.shared and shape.form == "box"
+    return Area(
+        shape.key, shape.form, shape.x, shape.y, shape.w, shape.h, fill, edge, classes, shape.tooltip,
+        shape.lines, ink, bold, (shape.left, shape.bottom, shape.right, shape.top),
+    )  # fmt: skip
+
+
+def _stroke(wire: Wire, way: list[Point], theme: Theme) -> Stroke:
+    base = {"conveyor": theme.conveyor, "gradient": theme.gradient, "wrong": theme.wrong}.get(wire.kind, theme.wire)
+    ink = (wire.paint or base) if wire.lit else theme.faded_wire
+    classes = wire.kind if wire.lit else f"{wire.kind} faded"
+    width = _WIDTHS.get(wire.kind, LINE)
+    return Stroke(
+        wire.key, wire.source, wire.target, way, ink, width, classes, wire.tooltip, wire.arrow, wire.dashed
+    )  # fmt: skip
+
+
+def _label(key: str, wire: Wire, label: Line, at: Point, theme: Theme) -> Words:
+    ink = theme.text if wire.lit else theme.faded[2]
+    w, h = label.width + ROOM, label.size * LINE_HEIGHT + ROOM
+    return Words(key, (label,), *at, w, h, ink, "shape", wire.tooltip)

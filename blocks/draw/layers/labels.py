@@ -1,0 +1,94 @@
+"""Small labels on wires: shapes, or numbers. Each stands beside a straight piece of its wire, where nothing
+else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import pairwise
+
+from ..scene import Point, Scene, Wire
+from ..text import LINE_HEIGHT, Line, line
+
+SIZE, OFF = 7.5, 1.5
+Box = tuple[float, float, float, float]  # left, bottom, right, top
+
+
+def with_shapes(scene: Scene) -> Scene:
+    """The shape of each value on its wire, once for each value."""
+    return with_labels(scene, lambda wire: line(wire.shape, SIZE) if wire.shape and wire.kind != "bus" else None)
+
+
+def with_labels(scene: Scene, text: Callable[[Wire], Line | None]) -> Scene:
+    """The scene with a label for each value that has one. Where there is no room for it beside any piece of
+    its wires, it is left to the tooltip."""
+    taken = [(s.left, s.bottom, s.right, s.top) for s in scene.shapes]
+    lines = [_around(a, b) for w in scene.wires for a, b in zip(w.points, w.points[1:], strict=False)]
+    for f in scene.frames:
+        ends = (f.x, f.y), (f.x + f.w, f.y), (f.x + f.w, f.y + f.h), (f.x, f.y + f.h)
+        lines += [_around(a, b) for a, b in zip(ends, (*ends[1:], ends[0]), strict=True)]
+        taken += [_box(title, f.label_at) for title in f.lines[:1]]
+    labelled: set[str] = set()
+    out: list[Wire] = []
+    for wire in scene.wires:
+        label = text(wire) if wire.net not in labelled else None
+        at = _place(scene, wire, label, taken, lines) if label else None
+        if label and at:
+            labelled.add(wire.net)
+            taken.append(_box(label, at))
+            wire = replace(wire, label=label, label_at=at)
+        out.append(wire)
+    return replace(scene, wires=tuple(out))
+
+
+def _place(scene: Scene, wire: Wire, label: Line, taken: list[Box], lines: list[Box]) -> Point | None:
+    w, h = label.width, label.size * LINE_HEIGHT
+    pieces = sorted(zip(wire.points, wire.points[1:], strict=False), key=lambda p: (p[0][1] != p[1][1], -_length(*p)))
+    for a, b in pieces:
+        for t in (0.5, 0.35, 0.65, 0.2, 0.8):
+            x, y = a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
+            if a[1] == b[1]:
+                options = [(x, y + h / 2 + OFF), (x, y - h / 2 - OFF)]
+            else:
+                options = [(x + w / 2 + OFF + 1, y), (x - w / 2 - OFF - 1, y)]
+            for at in options:
+                box = _box(label, at)
+                inside = box[0] >= 0 and box[1] >= 0 and box[2] <= scene.width and box[3] <= scene.height
+                if inside and not any(_meet(box, other) for other in (*taken, *lines)):
+                    return at
+    return None
+
+
+def free_place(scene: Scene, label: Line, area: Box, others: Iterable[tuple[Line, Point]] = ()) -> Point | None:
+    """Where in an area a label lies on nothing, as far up and left as can be; None if nowhere."""
+    taken = [(s.left, s.bottom, s.right, s.top) for s in scene.shapes]
+    taken += [_around(a, b) for w in scene.wires for a, b in pairwise(w.points)]
+    taken += [_box(w.label, w.label_at) for w in scene.wires if w.label and w.label_at]
+    taken += [_box(other, at) for other, at in others]
+    w, h = label.width / 2, label.size * LINE_HEIGHT / 2
+    y = area[3] - h
+    while y - h >= area[1]:
+        x = area[0] + w
+        while x + w <= area[2]:
+            if not any(_meet(_box(label, (x, y)), other) for other in taken):
+                return x, y
+            x += 5
+        y -= 5
+    return None
+
+
+def _box(label: Line, at: Point) -> Box:
+    w, h = label.width, label.size * LINE_HEIGHT
+    return (at[0] - w / 2, at[1] - h / 2, at[0] + w / 2, at[1] + h / 2)
+
+
+def _around(a: Point, b: Point) -> Box:
+    return (min(a[0], b[0]) - 1, min(a[1], b[1]) - 1, max(a[0], b[0]) + 1, max(a[1], b[1]) + 1)
+
+
+def _meet(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _length(a: Point, b: Point) -> float:
+    return abs(a[0] - b[0]) + abs(a[1] - b[1])

@@ -1,0 +1,47 @@
+"""Several scenes in one figure, beside each other or one below the other, each with a caption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+from ..scene import Scene, Shape, fit
+from ..text import extent, line
+
+APART, CAPTION = 26.0, 12.0
+
+
+def panels(scenes: Sequence[Scene], captions: Sequence[str] = (), title: str = "", below: bool = False) -> Scene:
+    """One scene of several, from left to right (or from above downwards, with `below`); captions stand over
+    them."""
+    placed: list[Scene] = []
+    captioned: list[Shape] = []
+    tallest = max(s.height for s in scenes)
+    apart = len(scenes) > 1 or any(s.kind == "caption" for s in scenes[0].shapes)
+    start = 0.0
+    for number, scene in enumerate(scenes, 1):
+        dx, dy = (0.0, start - scene.height) if below else (start, (tallest - scene.height) / 2)
+        placed.append(scene.moved(dx, dy, f"panel{number}-" if apart else ""))
+        if number <= len(captions) and captions[number - 1]:
+            top = dy + scene.height if below else tallest
+            captioned.append(_caption(f"caption{number}", captions[number - 1], dx + scene.width / 2, top))
+        room = 2 * CAPTION if below and captions else 0
+        start += -(scene.height + APART + room) if below else scene.width + APART
+    return fit(
+        Scene(
+            0,
+            0,
+            (*captioned, *chain.from_iterable(p.shapes for p in placed)),
+            tuple(chain.from_iterable(p.wires for p in placed)),
+            tuple(chain.from_iterable(p.frames for p in placed)),
+            tuple(chain.from_iterable(p.dots for p in placed)),
+            title or scenes[0].title,
+            ". ".join(p.description or p.title for p in placed),
+        )
+    )
+
+
+def _caption(key: str, text: str, middle: float, bottom: float) -> Shape:
+    lines = (line(text, CAPTION),)
+    w, h = extent(lines)
+    return Shape(key, "caption", "text", text, middle, bottom + h / 2 + 2, w + 6, h + 2, lines)

@@ -1,0 +1,1 @@
+"""From a diagram to a scene: where everything stands, and how its wires run."""

@@ -1,0 +1,174 @@
+"""The layout of a cell: its diagram gets places, its wires ways, and both become lengths.
+
+    graph ─▶ diagram ─▶ places (columns, rows) ─▶ routes (tracks) ─▶ scene (points)
+
+Tracks that no wire uses vanish; columns and rows are as wide as what stands in them. So nothing overlaps, and
+no wire passes through a shape: both follow from the grid.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+from ...graph import Node, show_shape
+from ..diagram.elements import Diagram, Element
+from ..scene import Dot, Frame, Point, Scene, Shape, Wire, fit
+from ..text import extent
+from .place import INPUTS, LEFT, OUTPUTS, RIGHT, place
+from .route import Net, Routes, Vertex, route
+
+CIRCLE, RING = 24.0, 9.0
+WIDE, BESIDE, TRACK = 22.0, 14.0, 10.0  # column to column, column to track, track to track
+OUTSIDE, INSIDE = 16.0, 12.0  # from the labels of the states to the frame, and from the frame on
+
+
+def layout(
+    diagram: Diagram,
+    room: float = 0.0,
+    title: str = "cell",
+    pins: Mapping[str, float] | None = None,
+    lanes: Mapping[str, float] | None = None,
+    frame: str = "cell",
+) -> Scene:
+    """The scene of a cell.
+
+    room: points more between any two wires, for labels. pins, lanes: as for `place.place`. frame: its kind.
+    Raises `route.Unroutable` where a wire finds no way.
+    """
+    places = place(diagram, pins, lanes)
+    routes = route(diagram, places)
+    sizes = {key: _size(e) for key, e in diagram.elements.items()}
+    x = _coordinates(routes.xs, routes, 0, {key: w for key, (w, _) in sizes.items()}, room)
+    y = _coordinates(routes.ys, routes, 1, {key: h for key, (_, h) in sizes.items()}, room)
+    drawn: dict[str, Shape] = {}
+    for key, element in diagram.elements.items():
+        i, j = routes.at[key]
+        drawn[key] = _shape(element, diagram, x[i], y[j], *sizes[key])
+    on_lanes = {pair for way in diagram.conveyors.values() for pair in itertools.pairwise(way)}
+    crossings = routes.crossings()
+    wires = []
+    for target in diagram.elements.values():
+        for number, link in enumerate(target.entries):
+            way = routes.ways[target.key, number]
+            turns = _turns(way)
+            points = [(x[i], y[j]) for i, j in turns]
+            points[0] = _border(drawn[link.source], turns[0], turns[1])
+            points[-1] = _border(drawn[target.key], turns[-1], turns[-2])
+            source = diagram.elements[link.source]
+            first = all(earlier.source != link.source for earlier in target.entries[:number])
+            straight = first and (source.key, target.key) in on_lanes
+            kind = "conveyor" if straight else "bus" if source.kind == "merge" else "wire"
+            wires.append(
+                Wire(
+                    key=f"{source.key}-{target.key}-{number}",
+                    kind=kind,
+                    source=source.key,
+                    target=target.key,
+                    net=source.key,
+                    points=tuple(points),
+                    arrow=target.kind != "merge",
+                    hops=tuple((x[i], y[j]) for i, j in _upright(way, crossings)),
+                    tooltip=_wire_tip(diagram, source, target, link.node),
+                    shape=show_shape(link.node.shape),
+                )
+            )
+    dots = [Dot(x[i], y[j], net.source) for net in routes.nets.values() for i, j in _forks(net, routes)]
+    ground = Frame("cell", frame, *_frame(x, y, routes, sizes), tooltip=title)
+    scene = fit(Scene(0, 0, tuple(drawn.values()), tuple(wires), (ground,), tuple(dots), title))
+    return scene
+
+
+def _wire_tip(diagram: Diagram, source: Element, target: Element, node: Node) -> str:
+    return f"{source.name or 'merged wires'} to {target.name or 'merged wires'}: {show_shape(node.shape)}"
+
+
+def _size(element: Element) -> tuple[float, float]:
+    w, h = extent(element.lines)
+    if element.form == "ring":
+        return RING, RING
+    if element.form == "circle":
+        return CIRCLE, CIRCLE
+    if element.form == "pill":
+        return max(w + 16, CIRCLE), CIRCLE - 2
+    if element.form == "text":
+        return w + 6, h + 2
+    return max(w + 16, 46.0), max(h + 8, 30.0)
+
+
+def _shape(element: Element, diagram: Diagram, x: float, y: float, w: float, h: float) -> Shape:
+    known = set() if element.kind == "merge" else set(diagram.graph.order())
+    names = tuple(diagram.graph.name_of(n) for n in dict.fromkeys(element.nodes) if n in known)
+    return Shape(
+        element.key, element.kind, element.form, element.name, x, y, w, h, element.lines, element.tooltip,
+        names, shared=element.shared,
+    )  # fmt: skip
+
+
+def _coordinates(
+    lines: list[tuple[str, float, int]], routes: Routes, axis: int, sizes: dict[str, float], more: float
+) -> list[float]:
+    """Where each line of the grid is. Lines that no wire runs along take no room."""
+    half = [0.0] * len(lines)
+    for key, vertex in routes.at.items():
+        half[vertex[axis]] = max(half[vertex[axis]], sizes[key] / 2)
+    used = [kind == "column" for kind, _, _ in lines]
+    for way in routes.ways.values():
+        for a, b in itertools.pairwise(way):
+            if a[axis] == b[axis]:
+                used[a[axis]] = True
+    first, last = (LEFT, RIGHT) if axis == 0 else (INPUTS, OUTPUTS)
+    out: list[float] = []
+    position, before = 0.0, -1
+    for i, (kind, value, _) in enumerate(lines):
+        if not used[i]:
+            out.append(position)
+            continue
+        if before >= 0:
+            kinds = {kind, lines[before][0]}
+            gap = WIDE if kinds == {"column"} else TRACK if kinds == {"track"} else BESIDE
+            if (lines[before][0] == "column" and lines[before][1] == first) or (kind == "column" and value == last):
+                gap = OUTSIDE + INSIDE
+            position += half[before] + half[i] + gap + more
+        out.append(position)
+        before = i
+    return out
+
+
+def _border(shape: Shape, centre: Vertex, toward: Vertex) -> Point:
+    (i, j), (k, m) = centre, toward
+    if k != i:
+        return (shape.right if k > i else shape.left, shape.y)
+    return (shape.x, shape.top if m > j else shape.bottom)
+
+
+def _turns(way: list[Vertex]) -> list[Vertex]:
+    """The first and last point of a way, and those where it turns."""
+    triples = zip(way, way[1:], way[2:], strict=False)
+    inner = [b for a, b, c in triples if (b[0] - a[0], b[1] - a[1]) != (c[0] - b[0], c[1] - b[1])]
+    return [way[0], *inner, way[-1]]
+
+
+def _upright(way: list[Vertex], crossings: set[Vertex]) -> list[Vertex]:
+    """The crossings that a wire passes upwards or downwards: there it hops."""
+    triples = zip(way, way[1:], way[2:], strict=False)
+    return [b for a, b, c in triples if b in crossings and a[0] == b[0] == c[0]]
+
+
+def _forks(net: Net, routes: Routes) -> list[Vertex]:
+    elements = set(routes.at.values())
+    return [v for v, ways in net.branches.items() if ways > 1 and v not in elements]
+
+
+def _frame(
+    x: list[float], y: list[float], routes: Routes, sizes: dict[str, tuple[float, float]]
+) -> tuple[float, float, float, float]:
+    def ends(line_count: int, axis: int) -> tuple[float, float]:
+        first = max((sizes[k][axis] / 2 for k, v in routes.at.items() if v[axis] == 0), default=0.0)
+        last = max((sizes[k][axis] / 2 for k, v in routes.at.items() if v[axis] == line_count - 1), default=0.0)
+        return first, last
+
+    (left, right), (low, high) = ends(len(x), 0), ends(len(y), 1)
+    x0, x1 = x[0] + left + OUTSIDE, x[-1] - right - OUTSIDE
+    y0, y1 = y[0] + low + OUTSIDE, y[-1] - high - OUTSIDE
+    return x0, y0, x1 - x0, y1 - y0

@@ -1,0 +1,309 @@
+"""Where the elements of a cell stand: a column and a row for each, not yet a length.
+
+    outputs       ·  ·  ·  ·  ·  y
+    lanes      C ─×─────+──────────── C     one for each conveyor, its operations on it
+    operations    │     ×    tanh           rows 2 to 8, placed by search
+    bricks       [f] [i] [~] [o]            a row of their own, in the order in which they were made
+    bus        h ─┴───┴───┴───┴─            merges, and the states without a conveyor
+    inputs        x
+
+Operations are put, one after the other, where their wires are short and straight, and then moved as long as
+that makes the whole better. The search is a few sweeps over a handful of candidates, the same every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..diagram.elements import Diagram, Element
+
+Place = tuple[float, float]
+Piece = tuple[Place, Place]
+
+INPUTS, BUS, UNDER, BRICKS, FIRST, LAST, LANES, OUTPUTS = -100.0, 0.0, 0.5, 1.0, 2, 8, 100.0, 1000.0
+LEFT, RIGHT = -1000.0, 1000.0
+BEND, BLOCKED, BACKWARDS, DOWNWARDS, COLUMN, CROSSING = 2.0, 4.0, 6.0, 0.8, 1.5, 1.0
+SWEEPS = 3
+
+
+def place(
+    diagram: Diagram, pins: Mapping[str, float] | None = None, lanes: Mapping[str, float] | None = None
+) -> dict[str, Place]:
+    """Element → (column, row).
+
+    pins: element → its column, where bricks without one stand in the columns 1, 2, …. lanes: state → the
+    number of its lane, 1 at the top; by default in the order in which the cell uses the states.
+    """
+    return _Search(diagram, pins or {}, lanes or {}).run()
+
+
+class _Search:
+    def __init__(self, diagram: Diagram, pins: Mapping[str, float], lanes: Mapping[str, float]):
+        self.diagram, self.pins = diagram, dict(pins)
+        self.elements = diagram.elements
+        self.users = {k: list(dict.fromkeys(v)) for k, v in diagram.users().items()}
+        self.sources = {k: list(dict.fromkeys(link.source for link in e.entries)) for k, e in self.elements.items()}
+        self.at: dict[str, Place] = {}
+        self.others: list[tuple[str, str]] = []  # the wires that what is being placed has no part in
+        self.taken: dict[Place, str] = {}
+        self.columns: dict[float, dict[float, str]] = {}
+        self.rows: dict[float, dict[float, str]] = {}
+        self.lane_of: dict[str, tuple[float, list[str]]] = {}
+        order = {state: lanes.get(state, number) for number, state in enumerate(diagram.conveyors, 1)}
+        for i, state in enumerate(sorted(order, key=order.__getitem__, reverse=True)):
+            for key in diagram.conveyors[state]:
+                self.lane_of[key] = (LANES + i, diagram.conveyors[state])
+
+    def put(self, key: str, place: Place) -> None:
+        if key in self.at:
+            old = self.at.pop(key)
+            del self.taken[old], self.columns[old[0]][old[1]], self.rows[old[1]][old[0]]
+            if not self.columns[old[0]]:
+                del self.columns[old[0]]
+        self.at[key] = place
+        self.taken[place] = key
+        self.columns.setdefault(place[0], {})[place[1]] = key
+        self.rows.setdefault(place[1], {})[place[0]] = key
+
+    def run(self) -> dict[str, Place]:
+        self.fixed()
+        movable = [key for key, e in self.elements.items() if key not in self.at and e.kind not in ("output", "input")]
+        for key in movable:
+            self.put(key, self.best(key))
+        for _ in range(SWEEPS):
+            changed = False
+            for key in movable:
+                place = self.best(key)
+                if place != self.at[key]:
+                    self.put(key, place)
+                    changed = True
+            if not changed:
+                break
+        self.inputs()
+        self.outputs()
+        return self.at
+
+    def fixed(self) -> None:
+        """Bricks, the ends of states, and the bus that only inputs and states come in on."""
+        for column, element in enumerate((e for e in self.by_age() if e.kind == "brick"), 1):
+            self.put(element.key, self.free(self.pins.get(element.key, float(column)), BRICKS))
+        rows: dict[str, float] = {}
+        for element in self.by_age():
+            if element.kind in ("state", "next"):
+                lane = self.lane_of.get(element.key)
+                if lane is None and element.name not in rows:
+                    rows[element.name] = BUS - 0.1 * len(rows)
+                row = lane[0] if lane else rows[element.name]
+                self.put(element.key, (LEFT if element.kind == "state" else RIGHT, row))
+        buses = 0
+        for element in self.by_age():
+            buses = self.bus(element, buses)
+
+    def bus(self, element: Element, buses: int) -> int:
+        """Place what is part of the bus: a merge for one brick under it, what many need to the left. Returns how
+        many parts the bus has then."""
+        before = {self.elements[s].kind for s in self.sources[element.key]}
+        after = {self.elements[u].kind for u in self.users[element.key]}
+        merge, users = element.kind == "merge", self.users[element.key]
+        if merge and len(users) == 1 and after == {"brick"}:
+            row = BUS if before <= {"input", "state"} and not buses else UNDER
+            below = (self.at[users[0]][0], row)
+            self.put(element.key, below if below not in self.taken else (below[0] - 0.2, row))
+            return buses + (row == BUS)
+        early = before and before <= {"input", "state", "merge"} and element.key not in self.lane_of
+        joins = len(users) != 1 if merge else element.kind == "operation" and after <= {"brick", "merge"}
+        if early and joins:
+            self.put(element.key, (0.3 * buses, BUS + 0.05 * buses))
+            return buses + 1
+        return buses
+
+    def by_age(self) -> list[Element]:
+        return sorted(self.elements.values(), key=lambda e: e.nodes[0].serial if e.kind != "merge" else 0)
+
+    def inputs(self) -> None:
+        """Inputs come from below, each under what takes it first."""
+        for element in self.by_age():
+            if element.kind == "input" and element.key not in self.at:
+                known = [self.at[u] for u in self.users[element.key] if u in self.at]
+                column = min(known, key=lambda p: (p[1] != BUS, p[0]))[0] if known else 0.0
+                column = self.pins.get(element.key, 0.0 if abs(column) >= RIGHT else column)
+                self.put(element.key, self.free(column, INPUTS))
+
+    def outputs(self) -> None:
+        """Outputs leave upwards, to the right of everything."""
+        last = max((c for c in self.columns if c < RIGHT), default=0.0)
+        for element in self.elements.values():
+            if element.kind == "output" and element.key not in self.at:
+                last += 1.0
+                self.put(element.key, self.free(self.pins.get(element.key, last), OUTPUTS))
+
+    def free(self, column: float, row: float) -> Place:
+        """That place, or the next one to its left where it is taken."""
+        while (column, row) in self.taken:
+            column -= 0.01
+        return column, row
+
+    # --- the search ------------------------------------------------------------------------------
+
+    def best(self, key: str) -> Place:
+        """The place with the lowest cost. Crossings are counted for the few best only."""
+        here = self.at.get(key)
+        self.others = [wire for wire in self.wires() if key not in wire]
+        ranked = sorted((self.cost(key, p) + (0 if p == here else 1e-6), p) for p in self.candidates(key))
+        if not ranked:  # a pin that its lane does not allow
+            del self.pins[key]
+            return self.best(key)
+        pieces = [p for a, b in self.others for p in self.guess(a, self.at[a], b, self.at[b])[1]]
+        finalists = [(cost + CROSSING * self.crossings(key, p, pieces), p) for cost, p in ranked[:6]]
+        return min(finalists)[1]
+
+    def candidates(self, key: str) -> Iterator[Place]:
+        """Free places that are worth trying: near what it is linked to, in columns that are there and between
+        two of them."""
+        lane = self.lane_of.get(key)
+        bounds = self.bounds(key, lane[1]) if lane else (LEFT, RIGHT)
+        columns = {self.pins[key]} if key in self.pins else self.columns_for(key, bounds, bool(lane))
+        for x in columns:
+            if bounds[0] < x < bounds[1] or not lane:
+                for y in self.rows_for(self.elements[key], lane):
+                    if self.taken.get((x, y), key) == key:
+                        yield x, y
+
+    def columns_for(self, key: str, bounds: tuple[float, float], on_lane: bool) -> set[float]:
+        """The columns to try for an element: those near what it is linked to, and halfway to the next ones."""
+        own = self.at.get(key)
+        alone = own[0] if own and len(self.columns[own[0]]) == 1 else None
+        used = sorted(c for c in self.columns if _inside(c) and c != alone) or [0.0]
+        near = {self.at[n][0] for n in (*self.sources[key], *self.users[key]) if n in self.at}
+        near = set(filter(_inside, near)) or {used[0]}
+        found = {own[0]} if own else set()
+        if on_lane:
+            near |= {bounds[0] if _inside(bounds[0]) else used[0], used[-1]}
+            found |= _beside(bounds, used)
+        edges = [used[0] - 2, *used, used[-1] + 2]
+        for c in near:
+            found |= {c, (c + _after(edges, c)) / 2, (_before(edges, c) + c) / 2}
+            found |= {u for u in used if abs(u - c) <= 2}
+        return found
+
+    def bounds(self, key: str, way: list[str]) -> tuple[float, float]:
+        """The columns on a lane that an operation must stay between."""
+        i = way.index(key)
+        before = max((self.at[k][0] for k in way[:i] if k in self.at), default=LEFT)
+        after = min((self.at[k][0] for k in way[i + 1 :] if k in self.at), default=RIGHT)
+        return before, after
+
+    def rows_for(self, element: Element, lane: tuple[float, list[str]] | None) -> list[float]:
+        if lane:
+            return [lane[0]]
+        if element.kind == "merge":
+            return [UNDER] if len(self.users[element.key]) == 1 else [UNDER, BUS - 0.05]
+        return [float(r) for r in range(FIRST, LAST)]
+
+    def cost(self, key: str, place: Place) -> float:
+        total = 0.0 if place[0] in self.columns and set(self.columns[place[0]].values()) - {key} else COLUMN
+        total += 0.05 * min(place[1], LAST)
+        for source in self.sources[key]:
+            if source in self.at and self.elements[source].kind != "input":
+                total += self.guess(source, self.at[source], key, place)[0]
+        for user in self.users[key]:
+            if user in self.at:
+                total += self.guess(key, place, user, self.at[user])[0]
+        return total + BLOCKED * sum(self.passes(source, target, place) for source, target in self.others)
+
+    def wires(self) -> Iterator[tuple[str, str]]:
+        for key, sources in self.sources.items():
+            if key in self.at:
+                for source in sources:
+                    if source in self.at and self.at[source][0] > LEFT:
+                        yield source, key
+
+    def passes(self, source: str, target: str, place: Place) -> bool:
+        """Whether a straight wire between two others would be interrupted by something at this place."""
+        (a, b), (c, d) = self.at[source], self.at[target]
+        x, y = place
+        return (a == c == x and min(b, d) < y < max(b, d)) or (b == d == y and min(a, c) < x < max(a, c))
+
+    def guess(self, source: str, start: Place, target: str, end: Place) -> tuple[float, list[Piece]]:
+        """What a wire will cost, and its likely pieces."""
+        (a, b), (c, d) = start, end
+        skip = {source, target}
+        if start[0] == LEFT:  # the states' own ends: a fork off the lane comes down in the target's column
+            if b < LANES:
+                return 0.1 * abs(c), []
+            return 0.1 * max(c, 0) + BLOCKED * self.between(c, b, d, skip), [((c, b), (c, d))]
+        if end[0] == RIGHT:
+            on_lane = d == b
+            return 0.0 if on_lane else BEND / 2 + 0.5 * BLOCKED * self.along(b, a, RIGHT, skip), []
+        upright = ((a, b), (a, d)), ((a, d), (c, d))
+        flat = ((a, b), (c, b)), ((c, b), (c, d))
+        length = 0.4 * abs(a - c) + 0.2 * min(abs(b - d), LAST)
+        length += BACKWARDS + 2 * (a - c) if c < a else 0
+        length += DOWNWARDS if d < b and self.elements[source].kind == "operation" else 0
+        brick = self.elements[source].kind == "brick"
+        into = self.elements[target].kind in ("brick", "merge")
+        lane = source in self.lane_of
+        if into:  # from above, round the side, and in from below
+            return length + (2 * BEND if c > a else 3 * BEND), []
+        if lane and target in self.lane_of and b == d:
+            return 0.02 * abs(a - c), []
+        if a == c:
+            worse = BEND * 2 if lane or (brick and d < b) else 0
+            return length + worse + BLOCKED * self.between(a, b, d, skip), [(start, end)]
+        if b == d and not brick:
+            return length + BLOCKED * self.along(b, a, c, skip), [(start, end)]
+        up = BLOCKED * (self.between(a, b, d, skip) + self.along(d, a, c, skip)) + (BEND * 2 if lane else 0)
+        over = BLOCKED * (self.along(b, a, c, skip) + self.between(c, b, d, skip)) + (BEND * 2 if brick else 0)
+        return length + BEND + min(up, over), list(upright if up <= over else flat)
+
+    def between(self, column: float, b: float, d: float, skip: set[str]) -> int:
+        low, high = min(b, d), max(b, d)
+        return sum(low <= r <= high and k not in skip for r, k in self.columns.get(column, {}).items())
+
+    def along(self, row: float, a: float, c: float, skip: set[str]) -> int:
+        low, high = min(a, c), max(a, c)
+        return sum(low < x <= high and x < RIGHT and k not in skip for x, k in self.rows.get(row, {}).items())
+
+    def crossings(self, key: str, place: Place, pieces: list[Piece]) -> int:
+        """How many pieces of other wires the wires of this one would cross."""
+        own: list[Piece] = []
+        for source in self.sources[key]:
+            if source in self.at:
+                own += self.guess(source, self.at[source], key, place)[1]
+        for user in self.users[key]:
+            if user in self.at:
+                own += self.guess(key, place, user, self.at[user])[1]
+        return sum(_cross(p, q) for p in own for q in pieces)
+
+
+def _inside(column: float) -> bool:
+    """Whether a column lies between those of the states' ends."""
+    return LEFT < column < RIGHT
+
+
+def _beside(bounds: tuple[float, float], used: list[float]) -> set[float]:
+    """The columns to the right of the bounds on a lane, and the one in their middle."""
+    inner = [b for b in bounds if _inside(b)]
+    edges = [*used, used[-1] + 2]
+    found = {(b + next((e for e in edges if e > b), b + 2)) / 2 for b in inner}
+    return found | ({(inner[0] + inner[1]) / 2} if len(inner) == 2 else set())
+
+
+def _after(columns: list[float], c: float) -> float:
+    """The next column to the right."""
+    return next(e for e in columns if e > c)
+
+
+def _before(columns: list[float], c: float) -> float:
+    """The next column to the left."""
+    return next(e for e in reversed(columns) if e < c)
+
+
+def _cross(p: Piece, q: Piece) -> bool:
+    (ax, ay), (bx, by) = p
+    (cx, cy), (dx, dy) = q
+    if ax == bx and cy == dy:
+        return min(cx, dx) < ax < max(cx, dx) and min(ay, by) < cy < max(ay, by)
+    if ay == by and cx == dx:
+        return min(ax, bx) < cx < max(ax, bx) and min(cy, dy) < ay < max(cy, dy)
+    return False

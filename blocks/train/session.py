@@ -1,0 +1,264 @@
+"""One run of training: updates from windows of batches, and where it stands between two of them.
+
+Everything that decides what comes next stands in `Position`, so that a file saved after any update is
+enough to go on from there to the same bits. The order of the data is drawn from the seed and the epoch,
+so no generator has a state to save.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import BlocksError
+from ..graph import Graph
+from .data import Arrays, Data
+from .files import ModelFileError, read_model
+from .history import History
+from .masks import all_masked
+from .optimizers import Optimizer, clip_by_norm, plain
+from .terms import Terms, Totals, check_causal
+from .truncated import WINDOW, Window, carried_states, parse_tbptt, slice_time, windows
+
+
+class Trainable(Protocol):
+    """What training asks of a model."""
+
+    graph: Graph
+    info: dict[str, Any]
+    weights: Arrays
+    history: History
+    seed: int
+    dtype: np.dtype
+
+    def graph_for(self, purpose: str) -> Graph:
+        """The graph of one purpose, "train" say."""
+
+    def execute(self, purpose: str, feeds: Mapping[str, Any], step: int | None = None) -> Arrays:
+        """Run it."""
+
+    def time(self) -> str:
+        """The name of the time dimension."""
+
+    def terms(self, time: str | None = None) -> Terms:
+        """What the loss counts."""
+
+    def loss_over(self, terms: Terms, totals: Totals, data: Data) -> float:
+        """The loss, given its terms."""
+
+    def evaluate(self, data: Mapping[str, Any], batch_size: int, chunk: int | None) -> float:
+        """The loss of some data."""
+
+    def write(self, path: str | os.PathLike[str], arrays: Arrays, meta: Mapping[str, Any]) -> None:
+        """Write the model to a file, with more arrays and JSON values along."""
+
+
+@dataclass
+class Position:
+    """Where training stands, between two updates."""
+
+    epoch: int = 0
+    batch: int = 0  # in the epoch
+    window: int = 0  # in the batch
+    step: int = 0  # updates so far
+    best: float | None = None  # the best validation loss so far
+    waited: int = 0  # epochs since then
+    stopped: bool = False  # by early stopping
+
+
+class Session:
+    """One call of `fit`."""
+
+    def __init__(
+        self,
+        model: Trainable,
+        data: Data,
+        validation: Mapping[str, Any] | None,
+        optimizer: Optimizer,
+        settings: dict[str, Any],
+    ):
+        self.model, self.data, self.validation, self.optimizer = model, data, validation, optimizer
+        self.settings = settings
+        self.tbptt = parse_tbptt(settings["tbptt"])
+        self.at = Position()
+        self.slots = optimizer.slots(model.weights)
+        self.carried: dict[int, Arrays] = {}  # step in the sequences → the states before it
+        self.best_weights: Arrays = {}
+        self.purpose = "train"
+        self.time = ""
+        if self.tbptt:
+            self.time = model.time()
+            carried_states(model.graph_for("loss"), strict=True)  # an error, if they cannot be
+            check_causal(model.graph_for("loss"), self.time)
+            self.purpose = "windowed" if self.tbptt[1] > self.tbptt[0] else "train"
+        self.graph = model.graph_for(self.purpose)
+        self.terms = Terms(self.graph.outputs["loss"])
+        self.totals = Totals(self.terms.joins)  # of this epoch's updates
+
+    # -- one update -------------------------------------------------------------------------------
+
+    def windows_of(self, index: np.ndarray) -> list[Window | None]:
+        """What the updates of a batch see; None: everything."""
+        if not self.tbptt:
+            return [None]
+        return list(windows(self.data.steps_of(index, self.time), *self.tbptt))
+
+    def update(self, feeds: Arrays, window: Window | None) -> float | None:
+        """One update; returns the loss, or None where the mask leaves nothing to learn from."""
+        if window:
+            counted = slice_time(self.graph, feeds, self.time, window.counts, window.stop)
+            if all_masked(self.graph, counted):
+                return None
+            states = self.states_before(window.start, feeds)
+            feeds = {**slice_time(self.graph, feeds, self.time, window.start, window.stop), **states}
+            if self.purpose == "windowed":
+                counts = np.arange(window.start, window.stop) >= window.counts
+                feeds[WINDOW] = counts.astype(self.model.dtype)
+        results = self.model.execute(self.purpose, feeds, self.at.step)
+        if window:
+            self.carried = {t: s for t, s in self.carried.items() if t >= window.start}
+            self.carried[window.stop] = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
+        if not any(np.any(v) for k, v in results.items() if k.startswith("count/")) and self.terms.nodes:
+            return None
+        self.totals.add(results)
+        gradients = {name: results[f"grad/{name}"] for name in self.model.weights if f"grad/{name}" in results}
+        idle = {name: np.zeros_like(w) for name, w in self.model.weights.items() if name not in gradients}
+        gradients, norm = clip_by_norm({**gradients, **idle}, self.settings["clip"])
+        weights, slots = self.optimizer.update(self.model.weights, gradients, self.slots, self.at.step)
+        self.model.weights, self.slots = weights, slots
+        loss = float(results["loss"])
+        lr = self.optimizer.rate(self.at.step)
+        record = {"step": self.at.step, "epoch": self.at.epoch, "loss": loss, "norm": norm, "lr": lr}
+        self.model.history.steps.append(record)
+        self.at.step += 1
+        return loss
+
+    def states_before(self, start: int, feeds: Arrays) -> Arrays:
+        """The states before step `start`: as carried over, or run up to there from the last ones known."""
+        if start == 0:
+            return {}
+        if start not in self.carried:
+            known = max((t for t in self.carried if t <= start), default=0)
+            graph = self.model.graph_for("advance")
+            part = slice_time(graph, feeds, self.time, known, start)
+            states = self.carried.get(known, {})
+            if not all_masked(graph, part):
+                results = self.model.execute("advance", {**part, **states})
+                states = {k[6:]: v for k, v in results.items()}
+            self.carried[start] = states
+        return self.carried[start]
+
+    # -- epochs -----------------------------------------------------------------------------------
+
+    def order(self) -> np.ndarray:
+        """The order of the samples in this epoch."""
+        if not self.settings["shuffle"]:
+            return np.arange(self.data.samples)
+        return np.random.default_rng([self.model.seed, self.at.epoch]).permutation(self.data.samples)
+
+    def updates_per_epoch(self) -> int:
+        """How many updates an epoch has (exactly, where sequences have one length)."""
+        size = self.settings["batch_size"]
+        order = self.order()
+        groups = [order[i : i + size] for i in range(0, len(order), size)]
+        return sum(len(self.windows_of(g)) for g in groups)
+
+    def run_epoch(self) -> Iterator[float | None]:
+        """The rest of the epoch, from where training stands; yields after each update."""
+        size, order = self.settings["batch_size"], self.order()
+        while self.at.batch * size < len(order):
+            index = order[self.at.batch * size : (self.at.batch + 1) * size]
+            feeds, todo = self.data.batch(index), self.windows_of(index)
+            while self.at.window < len(todo):
+                loss = self.update(feeds, todo[self.at.window])
+                self.at.window += 1
+                if self.at.window == len(todo):
+                    self.at.batch, self.at.window, self.carried = self.at.batch + 1, 0, {}
+                    yield loss
+                    break
+                yield loss
+
+    def end_epoch(self) -> None:
+        """Note the epoch's losses; decide on early stopping."""
+        history = self.model.history
+        losses = [s["loss"] for s in history.steps if s["epoch"] == self.at.epoch]
+        record: dict[str, float] = {"epoch": self.at.epoch}
+        if losses:
+            cut = None not in self.terms.joins
+            mean = self.model.loss_over(self.terms, self.totals, self.data) if cut else float(np.mean(losses))
+            record["loss"] = mean
+        self.totals = Totals(self.terms.joins)
+        if self.validation is not None:
+            chunk = self.tbptt[0] if self.tbptt else None
+            record["validation"] = self.model.evaluate(self.validation, self.settings["batch_size"], chunk)
+            if self.at.best is None or record["validation"] < self.at.best:
+                self.at.best, self.at.waited = record["validation"], 0
+                self.best_weights = dict(self.model.weights)
+            else:
+                self.at.waited += 1
+                self.at.stopped = self.settings["patience"] is not None and self.at.waited >= self.settings["patience"]
+        history.epochs.append(record)
+        self.at.epoch, self.at.batch, self.at.window = self.at.epoch + 1, 0, 0
+
+    # -- checkpoints ------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, slots, carried states and position to one file, whole or not at all."""
+        arrays = {f"//slot/{k}": v for k, v in self.slots.items()}
+        arrays |= {f"//best/{k}": v for k, v in self.best_weights.items()}
+        arrays |= {f"//state/{t}/{k}": v for t, states in self.carried.items() for k, v in states.items()}
+        arrays |= self.totals.arrays("//epoch/")
+        history = self.model.history
+        training = {"position": asdict(self.at), "settings": self.fingerprint(), "carried": list(self.carried)}
+        self.model.write(path, arrays, {"training": {**training, "steps": history.steps, "epochs": history.epochs}})
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What must be the same for a run to be resumed."""
+        settings = {k: plain(v) for k, v in self.optimizer.__dict__.items()}
+        tbptt = list(self.tbptt) if self.tbptt else None
+        same = {k: self.settings[k] for k in ("batch_size", "clip", "shuffle")}
+        same["optimizer"] = type(self.optimizer).__name__
+        return {**same, "tbptt": tbptt, "samples": self.data.samples, **settings, "data": self.data.digest()}
+
+    def resume(self, path: str | os.PathLike[str]) -> None:
+        """Take weights, slots and position from a checkpoint.
+
+        Raises ModelFileError if the file is no checkpoint of this model and these settings.
+        """
+        graph, arrays, meta = read_model(path)
+        name, training = os.fspath(path), meta.get("training")
+        if not isinstance(training, dict):
+            raise ModelFileError(f"{name}: this is a model, but no checkpoint: it does not say where training stood")
+        if graph.params != self.model.graph.params or meta.get("seed") != self.model.seed:
+            raise ModelFileError(f"{name}: this is a checkpoint of another model")
+        if str(meta.get("dtype")) != str(self.model.dtype):
+            raise ModelFileError(f"{name}: this checkpoint is {meta.get('dtype')}, the model {self.model.dtype}")
+        try:
+            then, now = dict(training["settings"]), self.fingerprint()
+            for key in {**now, **then}:
+                if then.get(key) != now.get(key) and key == "data":
+                    raise ModelFileError(f"{name}: the data is another than when this file was written")
+                if then.get(key) != now.get(key):
+                    raise ModelFileError(f"{name}: {key} was {then.get(key)!r}, now it is {now.get(key)!r}")
+            at = Position(**{f.name: training["position"][f.name] for f in fields(Position)})
+            slots = {k: arrays[f"//slot/{k}"] for k in self.slots}
+            best = {k[7:]: v for k, v in arrays.items() if k.startswith("//best/")}
+            carried = {
+                int(t): {k[len(f"//state/{t}/") :]: v for k, v in arrays.items() if k.startswith(f"//state/{t}/")}
+                for t in training["carried"]
+            }
+            totals = Totals(self.terms.joins)
+            totals.restore(arrays, "//epoch/")
+            history = History(list(training["steps"]), list(training["epochs"]))
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, BlocksError):
+                raise
+            raise ModelFileError(f"{name}: this checkpoint is broken ({error})") from None
+        self.at, self.slots, self.best_weights, self.carried = at, slots, best, carried
+        self.totals = totals
+        self.model.weights = {k: arrays[k] for k in self.model.weights}
+        self.model.history = history

@@ -1,0 +1,216 @@
+"""What a loss counts: a loss is an expression over *terms*, each a mean, sum or maximum over named dimensions.
+
+        loss = cross_entropy(y, target, mask) + 0.1 * mean(h * h) + 0.01 * sum(W * W)
+               ╰──── Σ w x / Σ w ───────────╯         ╰─ Σ x / n ╯   no term: it counts no data
+
+The loss of data that comes in pieces (batches, chunks of steps) is the same expression over the terms of
+all pieces together: every piece gives each term's value and its count, those are added up, and the rest of
+the expression is computed once, at the end. So it does not depend on how the data was cut.
+
+Data is cut along two dimensions. A term takes the *batch* away. Where a sequence is cut into chunks too, a
+term that takes the batch and the steps away at once (a mean over all steps) is added up over the chunks;
+what takes only the steps away (a last state) is added up over the chunks of a sequence, and the term is
+computed at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import BlocksError, made
+from ..graph import Graph, Node, Op, topological
+from ..ops.leaves import make_input
+from ..ops.linear import matmul, outer
+from ..ops.loop import FINAL, loop_op, pick_op
+from ..ops.loss import weighted_mean
+from ..ops.shape import broadcast, log_softmax, max_, mean, size, slice_, softmax, sum_
+
+BATCH = "batch"
+Arrays = dict[str, np.ndarray]
+
+# How the values of pieces become one: each takes the term so far (None at first), its count, and the same of a piece.
+Joint = tuple[Any, float]
+
+
+def _add(a: Joint, b: Joint) -> Joint:
+    return a[0] + b[0], a[1] + b[1]
+
+
+def _average(a: Joint, b: Joint) -> Joint:
+    count = a[1] + b[1]
+    if a[1] == 0 or b[1] == 0:  # the value of a piece in which nothing counts says nothing
+        return (b if a[1] == 0 else a)[0], count
+    return (a[0] * a[1] + b[0] * b[1]) / count, count
+
+
+JOIN: dict[str, Callable[[Joint, Joint], Joint]] = {
+    "average": _average,
+    "add": _add,
+    "largest": lambda a, b: (np.maximum(a[0], b[0]), a[1] + b[1]),
+    "first": lambda a, b: a,
+    "last": lambda a, b: b,
+}
+
+
+def _ends(node: Node) -> str | None:
+    start, stop = node.attrs["start"], node.attrs["stop"]
+    return "first" if (start, stop) == (0, 1) else "last" if (start, stop) == (-1, None) else None
+
+
+# What takes a dimension away → how the values of its pieces are joined. Whatever stands in no row cannot be cut.
+RULES: dict[Op, Callable[[Node], str | None]] = {
+    mean: lambda node: "average",
+    weighted_mean: lambda node: "average",
+    sum_: lambda node: "add",
+    outer: lambda node: "add",
+    matmul: lambda node: "add",
+    max_: lambda node: "largest",
+    pick_op: lambda node: "last" if node.attrs["output"].startswith(FINAL) else None,
+    slice_: _ends,
+}
+
+
+def count_of(node: Node) -> Node:
+    """What a term counts, as a wire: the sum of its weights, or the number of values that it is a mean of."""
+    x = node.operands[0]
+    if node.op is weighted_mean:
+        return sum_(broadcast(node.operands[1], shape=x.shape))
+    return size(tuple(x.shape[i] for i in node.attrs["axis"])) if node.op is mean else size(())
+
+
+def extent(order: Iterable[Node], dim: str) -> set[Node]:
+    """The nodes that have a dimension; a loop has those of its operands."""
+    found: set[Node] = set()
+    for node in order:
+        if dim in node.shape or (node.dtype == "loop" and any(o in found for o in node.operands)):
+            found.add(node)
+    return found
+
+
+def terms_of(outputs: Mapping[str, Node], dim: str) -> list[Node]:
+    """The nodes that take a dimension away, on the way to the outputs; none stands behind another."""
+    inside = extent(topological(outputs.values()), dim)
+
+    def is_term(node: Node) -> bool:
+        return node not in inside and any(o in inside for o in node.operands)
+
+    return [n for n in topological(outputs.values(), stop=is_term) if is_term(n)]
+
+
+def check_causal(graph: Graph, time: str) -> None:
+    """Raises BlocksError, naming the node, where a step needs what comes after it: such a graph cannot run in
+    chunks of steps."""
+    inside = extent(graph.order(), time)
+    behind: set[Node] = set()  # needs whole sequences
+    for node in graph.order():
+        after = any(o in behind for o in node.operands)
+        along = node.op in (softmax, log_softmax) and node.shape[node.attrs["axis"]] == time
+        if node in inside and (after or along):
+            raise BlocksError(f"{made(node)} needs whole sequences over {time!r}; it cannot run in chunks of steps")
+        if after or (node not in inside and any(o in inside for o in node.operands)):
+            behind.add(node)
+
+
+def looks_back_only(graph: Graph) -> bool:
+    """Whether each output has a value for each step that no later step has a part in."""
+    times = {d for shape in graph.inputs.values() for d in shape if isinstance(d, str) and d != BATCH}
+    if len(times) != 1 or any(n.op is loop_op and n.attrs["reverse"] for n in graph.order()):
+        return False
+    (time,) = times
+    try:
+        check_causal(graph, time)
+    except BlocksError:
+        return False
+    return all(time in n.shape for k, n in graph.outputs.items() if not k.startswith(FINAL))
+
+
+class Terms:
+    """The terms of a loss, and the graphs that give them.
+
+    `pieces` is run on every piece of data: ``value/<i>`` and ``count/<i>`` of each term, and the parts of
+    those that need a sequence's end. `ends`, where there are such terms, is run at the end of the chunks of
+    a batch. `rest` is the loss over the terms ``term/<i>``. `time` is the dimension that is cut into
+    chunks, or None.
+
+    Raises BlocksError, naming the node, for a loss that cannot be cut.
+    """
+
+    def __init__(self, loss: Node, time: str | None = None):
+        terms = terms_of({"": loss}, BATCH)
+        self.joins = [_join(term, BATCH) for term in terms]
+        at_end = [t for t in terms if time is not None and not any(time in o.shape for o in t.operands)]
+        pieces = {f"{k}/{i}": n for i, t in enumerate(terms) if t not in at_end for k, n in _given(t)}
+        self.parts: list[str | None] = []
+        self.ends: Graph | None = None
+        if at_end and time is not None:
+            outputs = {f"{k}/{i}": n for i, t in enumerate(terms) if t in at_end for k, n in _given(t)}
+            parts = terms_of(outputs, time)
+            self.parts = [_join(part, time) for part in parts]
+            pieces |= {f"part/{k}/{i}": n for i, t in enumerate(parts) for k, n in _given(t)}
+            fed = {t: make_input(f"part/{i}", t.shape, t.dtype, role="input") for i, t in enumerate(parts)}
+            self.ends = Graph(outputs).substitute(fed)
+        self.pieces = pieces
+        fed = {t: make_input(f"term/{i}", t.shape, t.dtype, role="input") for i, t in enumerate(terms)}
+        self.rest = Graph({"loss": loss}).substitute(fed)
+        self.nodes = terms
+        if time is not None and any(time in n.shape for n in self.rest.order()):
+            raise BlocksError(f"this loss needs whole sequences over {time!r}; it cannot be taken in chunks of steps")
+
+    def pieces_fit(self, several: bool) -> None:
+        """Raises BlocksError, naming the node, if a term cannot be put together from several batches."""
+        for node, join in zip(self.nodes, self.joins, strict=True):
+            if several and join is None:
+                raise BlocksError(f"{made(node)} takes the batch away in one piece: evaluate with one batch")
+
+
+def _given(term: Node) -> list[tuple[str, Node]]:
+    return [("value", term), ("count", count_of(term))]
+
+
+def _join(term: Node, dim: str) -> str | None:
+    how = RULES[term.op](term) if term.op in RULES and (dim != BATCH or term.op is not pick_op) else None
+    if how is None and dim != BATCH:
+        raise BlocksError(f"{made(term)} needs whole sequences over {dim!r}; it cannot be taken in chunks of steps")
+    return how
+
+
+class Totals:
+    """The terms of all pieces so far, joined; in double precision."""
+
+    def __init__(self, joins: list[str | None], prefix: str = ""):
+        self.joins, self.prefix = joins, prefix
+        self.known: dict[int, Joint] = {}
+
+    def add(self, results: Mapping[str, Any]) -> None:
+        """One piece more: its ``value/<i>`` and ``count/<i>``; terms that it does not have stay."""
+        for i, join in enumerate(self.joins):
+            if f"{self.prefix}value/{i}" not in results:
+                continue
+            value = np.asarray(results[f"{self.prefix}value/{i}"])
+            value = value.astype(np.float64) if value.dtype.kind == "f" else value.copy()
+            if i in self.known and self.known[i][0].shape != value.shape:
+                raise BlocksError("this loss takes means at each step; evaluate sequences of one length, or one batch")
+            piece = (value, float(results[f"{self.prefix}count/{i}"]))
+            self.known[i] = piece if i not in self.known else JOIN[join or "last"](self.known[i], piece)
+
+    def nothing(self) -> bool:
+        """Whether all that there is to count was masked."""
+        return bool(self.known) and all(count == 0 for _, count in self.known.values())
+
+    def arrays(self, name: str) -> Arrays:
+        """All that is known, to be kept in a file; see `restore`."""
+        pairs = {f"{name}value/{i}": np.asarray(v) for i, (v, _) in self.known.items()}
+        return pairs | {f"{name}count/{i}": np.asarray(c, np.float64) for i, (_, c) in self.known.items()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray], name: str) -> None:
+        """What `arrays` gave."""
+        for key in (k for k in arrays if k.startswith(name + "value/")):
+            i = int(key[len(name) + 6 :])
+            self.known[i] = (arrays[key], float(arrays[f"{name}count/{i}"]))
+
+    def feeds(self, name: str) -> Arrays:
+        """The joined values, as ``<name>/<i>``."""
+        return {f"{name}/{i}": value for i, (value, _) in self.known.items()}

@@ -1,0 +1,104 @@
+"""Every operation of the table is a full citizen, and so is one that a user defines in two lines."""
+
+import numpy as np
+import pytest
+
+import blocks as bk
+from blocks.compile.passes.lift import REFUSALS, RULES
+from blocks.graph import KINDS, OPS, Op
+from blocks.notation import is_silent, write_text
+
+from .test_ops import LOOPS, TABLE
+
+
+@pytest.fixture
+def sine():
+    """sin and cos, as a user defines them; they leave the table after the test."""
+    made = {}
+    made["sin"] = bk.elementwise("sin", "sin x", np.sin, lambda g, y, x: (g * made["cos"](x),))
+    made["cos"] = bk.elementwise("cos", "cos x", np.cos, lambda g, y, x: (-g * made["sin"](x),))
+    yield made["sin"]
+    for name in made:
+        del OPS[name]
+
+
+def rules_broken(op: Op) -> list[str]:
+    """What an operation lacks."""
+    broken = []
+    if op.kind not in KINDS:
+        broken.append("kind")
+    if op.kind not in ("leaf", "loop", "elementwise") and (op.name in RULES) == (op.name in REFUSALS):
+        broken.append("lift rule or a named refusal")
+    if not op.formula or "Shapes:" not in str(op.__doc__):
+        broken.append("documentation")
+    if op.kind in ("elementwise", "product", "reduction") and not (is_silent(op) or op.sign or op.name.isidentifier()):
+        broken.append("notation")
+    return broken
+
+
+@pytest.mark.parametrize("op", list(OPS.values()), ids=lambda o: o.name)
+def test_every_operation_keeps_the_rules(op) -> None:
+    assert rules_broken(op) == []
+
+
+@pytest.mark.parametrize("name", sorted(set(OPS) - LOOPS))
+def test_every_operation_is_written_and_emitted(name) -> None:
+    wire, feeds, _ = TABLE[name]
+    graph = bk.Graph({"y": wire})
+    seen = False
+    for node in graph.order():
+        text, strength = write_text(node, [(f"a{i}", 9) for i in range(len(node.operands))])
+        assert text and strength >= 0
+        for key, value in node.attrs.items():  # what an option says is written
+            if node.op.kind == "reduction" and key == "axis" and len(value) < len(node.operands[0].shape):
+                assert any(str(node.operands[0].shape[a]) in text or "_" in text for a in value), text
+        seen = seen or node.op.name == name
+    assert seen
+    want, got = bk.run(graph, feeds)["y"], bk.compile(graph)(feeds)["y"]
+    np.testing.assert_allclose(got, want, atol=1e-12)
+
+
+def test_what_lacks_a_kind_a_rule_or_a_notation_is_found() -> None:
+    with pytest.raises(TypeError, match="kind"):
+        Op("odd", "odd", lambda x: (x.shape, "float"), np.abs)
+    with pytest.raises(bk.BlocksError, match="its kind is one of elementwise, view"):
+        Op("odd", "odd", lambda x: (x.shape, "float"), np.abs, kind="odd")
+    try:
+        odd = Op("odd", "odd x", lambda x: (x.shape, "float"), np.abs, kind="other")
+        assert rules_broken(odd) == ["lift rule or a named refusal", "documentation"]
+    finally:
+        OPS.pop("odd", None)
+
+
+def test_a_sine_of_two_lines_is_a_full_citizen(sine) -> None:
+    x, h = bk.input("x", 3), bk.state("h", 5)
+    wave = bk.Cell(states={h: sine(bk.ADD(5, name="net")(x, h))}, outputs={"y": h})
+    ys = bk.scan(wave, bk.sequence("x", 3))
+    graph = bk.Graph({"loss": bk.mean(ys * ys), "y": ys})
+    rng = np.random.default_rng(0)
+    feeds = {**graph.init(1, "float64"), "x": rng.standard_normal((4, 2, 3))}
+    for order in (1, 2):
+        bk.check_grads(graph, feeds, order=order, tolerance=1e-5)
+    gradient = bk.grad(graph)
+    program = bk.compile(gradient)
+    for name, value in bk.run(gradient, feeds).items():
+        np.testing.assert_allclose(program(feeds)[name], value, atol=1e-12)
+    lines = [line.strip() for line in bk.compile(graph).source.splitlines()]
+    statements = [line for line in lines if line.startswith("sin(")]
+    assert len(statements) == 1 and ", out=" in statements[0], statements  # one statement, in place, in the step
+    assert any("sin(" in line for line in bk.equations.equations(wave.graph))
+    assert "sin" in wave.draw()._repr_svg_()
+    assert bk.from_json(bk.to_json(gradient)).dump() == gradient.dump()
+    assert "It has a gradient" in str(sine.__doc__)
+
+
+def test_an_operation_without_a_ufunc_is_called(sine) -> None:
+    twice = bk.elementwise("twice", "2 x", lambda x: x + x, lambda g, y, x: (g * 2.0,))
+    try:
+        x = bk.input("x", 3)
+        graph = bk.Graph({"y": twice(sine(x)) * x})
+        feeds = {"x": np.random.default_rng(0).standard_normal((2, 3))}
+        np.testing.assert_allclose(bk.compile(graph)(feeds)["y"], 2 * np.sin(feeds["x"]) * feeds["x"])
+        assert "rt.call('twice'" in bk.compile(graph).source
+    finally:
+        del OPS["twice"]
