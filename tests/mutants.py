@@ -23,7 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("blocks", "tests", "pyproject.toml", "README.md", "examples")
 SECONDS = 600  # for the tests of one fault; a fault that makes them hang is noticed too
 RANDOM, COMPILE, OPS, CELLS, TRAIN = (f"tests/test_{n}.py" for n in ("random", "compile", "ops", "cells", "train"))
-RECORDED = "tests/test_recorded.py"
+RECORDED, TIES, MASKS, COUNTS, PASSES, PROGRAM = (
+    f"tests/test_{n}.py" for n in ("recorded", "ties", "masks", "counts", "passes", "program")
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ MUTANTS = (
     Mutant("tanh without the 1", "blocks/ops/elementwise.py", "(g * (1.0 - y * y),)", "(g * (2.0 - y * y),)", (OPS,)),
     Mutant("σ without its second factor", "blocks/ops/elementwise.py", "(g * y * (1.0 - y),)", "(g * y,)", (OPS,)),
     Mutant("quotient without its sign", "blocks/ops/elementwise.py", "(g / b, -g * y / b)", "(g / b, g * y / b)", (OPS,)),
-    Mutant("a tie goes to one side", "blocks/ops/elementwise.py", "return 0.5 + 0.5 * sign(a - b)", "return cast(greater(a, b))", (OPS,)),
+    Mutant("a tie goes to one side", "blocks/ops/elementwise.py", "return 0.5 + 0.5 * sign(a - b)", "return cast(greater(a, b))", (TIES,)),
     Mutant("softmax without the mean", "blocks/ops/shape.py", 'y * (g - sum_(g * y, axis=y.attrs["axis"], keepdims=True))', "y * g", (OPS,)),
     Mutant("moveaxis not turned back", "blocks/ops/shape.py", 'source=y.attrs["destination"], destination=y.attrs["source"]', 'source=y.attrs["source"], destination=y.attrs["destination"]', (OPS, RANDOM)),
     Mutant("mean's gradient is a sum's", "blocks/ops/shape.py", "spread(g / size(tuple(x.shape[i] for i in axes)), x, axes)", "spread(g, x, axes)", (OPS, RANDOM)),
@@ -59,20 +61,23 @@ MUTANTS = (
     Mutant("LSTM: gates swapped", "blocks/cells/lstm.py", "C1 = f * C + i * candidate", "C1 = i * C + f * candidate", (RECORDED,)),
     Mutant("GRU: update the wrong way", "blocks/cells/gru.py", "    candidate = TANH(units, name=\"candidate\", init={\"W_2\": \"orthogonal\"})(x, r * h)\n    h1 = z * h + (1 - z) * candidate", "    candidate = TANH(units, name=\"candidate\", init={\"W_2\": \"orthogonal\"})(x, r * h)\n    h1 = (1 - z) * h + z * candidate", (RECORDED,)),
     Mutant("a mask does not hold states", "blocks/cell.py", "outputs[NEXT + s] = where(valid, outputs[NEXT + s], before)", "pass", (RECORDED, CELLS)),
-    Mutant("a mask does not weigh the loss", "blocks/ops/loss.py", "return (x * w).sum() / w.sum()", "return (x * w).mean()", (OPS, TRAIN)),
+    Mutant("a mask does not weigh the loss", "blocks/ops/loss.py", "return (x * w).sum() / total", "return (x * w).mean()", (OPS, COUNTS)),
+    Mutant("masked steps keep their padding", "blocks/cell.py", "sequences = {k: hold(v, admitted) if v.shape[:2] == mask.shape else v for k, v in sequences.items()}", "pass", (MASKS,)),
     Mutant("targets have no gradient", "blocks/ops/loss.py", 'rows * -apply("log_softmax", logits)', "None", (OPS,)),
     # --- the compiler
-    Mutant("accumulated keeps no count", "blocks/compile/passes/totals.py", "times_kept[new] == 1", "True", (RANDOM, COMPILE)),
-    Mutant("a sum that is read is taken out", "blocks/compile/passes/totals.py", "or old in times_kept", "", (RANDOM, COMPILE)),
-    Mutant("rank of outers ignored", "blocks/compile/passes/groups.py", "self.rank[node] = highest + (node.op.name in SUMMING)", "self.rank[node] = highest", (COMPILE, RANDOM)),
-    Mutant("groups of any depth", "blocks/compile/passes/groups.py", "return self.rank[node], self.depth[node]", "return self.rank[node], 0", (COMPILE, RANDOM)),
+    Mutant("accumulated keeps no count", "blocks/compile/passes/totals.py", "times_kept[new] == 1", "True", (PASSES, RANDOM, COMPILE)),
+    Mutant("a sum that is read is taken out", "blocks/compile/passes/totals.py", "or old in times_kept", "", (PASSES, RANDOM, COMPILE)),
+    Mutant("rank of outers ignored", "blocks/compile/passes/groups.py", "self.rank[node] = highest + (node.op.name in SUMMING)", "self.rank[node] = highest", (PASSES, COMPILE, RANDOM)),
+    Mutant("groups of any depth", "blocks/compile/passes/groups.py", "return self.rank[node], self.depth[node]", "return self.rank[node], 0", (PASSES, COMPILE, RANDOM)),
     Mutant("views of a part keep their axis", "blocks/compile/passes/lift.py", "else axis + 1 for key", "else axis for key", (RANDOM, COMPILE)),
     Mutant("lifted without padding", "blocks/compile/passes/lift.py", "operands = [padded(*o) for o in zip(s.operands, s.constant, s.node.operands, strict=True)]", "operands = s.operands", (RANDOM, COMPILE)),
     Mutant("concat of constants is lifted", "blocks/compile/passes/lift.py", '"concat": Rule(_next_axis, _none_constant)', '"concat": Rule(_next_axis)', (RANDOM, COMPILE)),
     Mutant("a total forgets the first value", "blocks/compile/passes/hoist.py", 'apply("add", self.wires[state], total(added, self.stacked))', "total(added, self.stacked)", (RANDOM, COMPILE)),
     Mutant("blocks start with the wrong state", "blocks/compile/passes/checkpoint.py", "starts = {START + s: ports.inputs[s] for s in loop.states}", "starts = {START + s: pick(inner, FINAL + s) for s in loop.states}", (RANDOM, COMPILE)),
     Mutant("joined weights in another order", "blocks/compile/passes/join.py", "*(new[t.operands[1]] for t in products), axis=0", "*(new[t.operands[1]] for t in products[::-1]), axis=0", (COMPILE, RANDOM)),
-    Mutant("blas_for never restores", "blocks/compile/numpy/runtime.py", "pool.set_num_threads(threads)", "pass", (COMPILE,)),
+    Mutant("blas_for never restores", "blocks/compile/numpy/runtime.py", "pool.set_num_threads(threads)", "pass", (PROGRAM,)),
+    Mutant("a copy is taken for a view", "blocks/compile/plan/geometry.py", "                return None\n            last = axes", "                pass\n            last = axes", ("tests/test_plan.py", RANDOM)),
+    Mutant("a part without its offset", "blocks/compile/plan/geometry.py", "self.strides, self.offset + self.strides[axis] * first)", "self.strides, self.offset)", ("tests/test_plan.py", RANDOM)),
     # --- training
     Mutant("Adam without its correction", "blocks/train/optimizers.py", "v / (1 - self.beta2**t)", "v", (TRAIN,)),
     Mutant("momentum is not kept", "blocks/train/optimizers.py", "v = self.momentum * slots[0] + g", "v = g", (TRAIN,)),

@@ -112,6 +112,20 @@ def masked(p: Place, m: Tensor) -> Tensor:
     return m.to(torch.float64)
 
 
+def held(p: Place, x: Tensor, m: Tensor) -> Tensor:
+    """Masked steps with the value of the last admitted one before, else of the first, without a gradient."""
+    admitted, other = m != 0, x.detach().clone()
+    whole = [b for b in range(m.shape[1]) if bool(admitted[:, b].any())]
+    for b in whole:
+        known = [t for t in range(m.shape[0]) if bool(admitted[t, b])]
+        for t in range(m.shape[0]):
+            other[t, b] = x.detach()[max([k for k in known if k <= t], default=known[0]), b]
+    for b in range(m.shape[1]):
+        if whole and b not in whole:
+            other[:, b] = other[:, whole[0]]
+    return torch.where(admitted.reshape(*m.shape, *(1 for _ in x.shape[2:])), x, other)
+
+
 def loop(p: Place, *operands: Tensor) -> dict[str, Tensor]:
     """Step by step; stacked outputs in the order of time."""
     a = p.node.attrs
@@ -181,6 +195,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "one_hot": lambda p, ids: F.one_hot(ids, p.classes).to(torch.float64),
     # losses and loops
     "mask": masked,
+    "hold": held,
     "cross_entropy": cross_entropy,
     "loop": loop,
     "pick": lambda p, values: values[p.output],

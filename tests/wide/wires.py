@@ -53,8 +53,11 @@ class Pool:
         self.classes: dict[Node, int] = {}  # an integer wire → how many ids there are
 
     def add(self, node: Node, bound: float) -> Node | None:
-        """A wire more; squashed where its numbers could be large, left out where they are too many."""
+        """A wire more; squashed where its numbers could be large, left out where they are too many or of no use."""
+        named = [d for d in node.shape if isinstance(d, str)]
         if math.prod(d for d in node.shape if isinstance(d, int)) > FEATURES or len(node.shape) > RANK:
+            return None
+        if len(set(named)) < len(named):  # (batch, batch): it meets nothing by name
             return None
         if node.dtype != "float":
             self.whole.append(node)
