@@ -275,7 +275,7 @@ def test_random_networks_that_move_numbers(seed) -> None:
         judge(graph, bk.compile(graph), rng)
         gradient = bk.grad(graph, wrt=[*graph.params, "x"])
         judge(gradient, bk.compile(gradient), rng)
-        judge(gradient, bk.compile(gradient, checkpoint=[1, 2, "sqrt"][seed % 3]), rng, ((5, 2), (4, 3)))
+        judge(gradient, bk.compile(gradient), rng, ((5, 2), (4, 3)))
     except TimeoutError:
         reject()  # whether compilation ends is asked of the passes
     finally:
