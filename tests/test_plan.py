@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import blocks as bk
@@ -257,6 +257,14 @@ def test_a_state_is_written_over_only_where_nothing_needs_it() -> None:
     assert not Lives(bk.Graph({"next": both})).ends_with(h, both)
 
 
+def test_nothing_is_written_over_what_another_operand_shows() -> None:
+    """NumPy would make a copy where they overlap; another target would read what it has just written."""
+    y = bk.tanh(bk.input("x", 3, 3))
+    for operands, over in (((y, bk.transpose(y)), False), ((y, y), True), ((y, bk.input("z", 3, 3)), True)):
+        first, second, _ = compute_steps(make_plan(bk.Graph({"y": bk.exp(bk.add(*operands))}), in_place).instructions)
+        assert (second.out is first.out) == over
+
+
 # --- the values of programs whose numbers move ---------------------------------------------------
 
 
@@ -275,9 +283,7 @@ def test_random_networks_that_move_numbers(seed) -> None:
         judge(graph, bk.compile(graph), rng)
         gradient = bk.grad(graph, wrt=[*graph.params, "x"])
         judge(gradient, bk.compile(gradient), rng)
-        judge(gradient, bk.compile(gradient), rng, ((5, 2), (4, 3)))
-    except TimeoutError:
-        reject()  # whether compilation ends is asked of the passes
+        judge(gradient, bk.compile(gradient, checkpoint=[1, 2, "sqrt"][seed % 3]), rng, ((5, 2), (4, 3)))
     finally:
         signal.alarm(0)
 
@@ -310,25 +316,41 @@ def test_reshapes_of_what_is_not_contiguous() -> None:
         judge(gradient, bk.compile(gradient), rng)
 
 
+@pytest.mark.parametrize("every", [1, 2, "sqrt"])
+def test_what_asks_for_sizes_in_blocks_of_steps(every) -> None:
+    """The gradient of a slice, padded, and a repeat, over the steps of blocks of which the last is shorter."""
+    h, u = bk.state("h", 4), bk.input("u", 2, 3)
+    few = bk.tanh(bk.slice(bk.tanh(u), start=0, stop=1, axis=2))
+    wide = bk.reshape(bk.broadcast(few, shape=("batch", 2, 2)), shape=("batch", 4))
+    cell = bk.Cell(states={h: bk.TANH(4, name="a")(wide, h)}, outputs=h)
+    hs = bk.scan(cell, bk.sequence("s", 2, 3))
+    graph = bk.grad(bk.Graph({"loss": bk.mean(hs * hs)}), wrt=["s", "a.W_h"])
+    judge(graph, bk.compile(graph, checkpoint=every), np.random.default_rng(3), ((5, 2), (1, 1), (7, 3)))
+
+
 def test_products_into_parts() -> None:
     """A product of three axes into one half of the rows of a concatenation, which no reshape of it would reach."""
     h, u = bk.state("h", 3), bk.input("u", 2, 3)
-    rows = bk.matmul(u, bk.parameter("W", 3, 4))
+    rows = bk.matmul(u * bk.reshape(h, shape=("batch", 1, 3)), bk.parameter("W", 3, 4))
     cell = bk.Cell(
         states={h: bk.tanh(h + bk.sum(rows, axis=1) @ bk.parameter("V", 4, 3))},
         outputs={"a": rows, "b": bk.tanh(rows * bk.sum(h))},
     )
     out = bk.scan(cell, bk.sequence("s", 2, 3))
-    graph = bk.Graph({"y": bk.concat(out["a"], out["b"], axis=3), "z": bk.concat(out["b"], out["b"], axis=2)})
-    judge(graph, bk.compile(graph), np.random.default_rng(1))
+    for axis in (2, 3):
+        graph = bk.Graph({"y": bk.concat(out["a"], bk.tanh(out["b"]), axis=axis)})
+        program = bk.compile(graph)
+        assert "np.matmul(" in program.source
+        judge(graph, program, np.random.default_rng(1))
 
 
 def test_outputs_are_the_callers_alone() -> None:
     x, c = bk.sequence("x", 4), bk.constant(value=np.arange(4.0))
     hs, last = bk.scan(bk.cells.srn(4, 4), x, final=True)
     y = bk.tanh(x)
+    wide = bk.broadcast(bk.tanh(bk.sum(y, axis=2, keepdims=True)), shape=("time", "batch", 2))
     graph = bk.Graph({
-        "a part": bk.slice(y, start=1, stop=3), "y": y, "again": y, "reshaped": bk.reshape(y, shape=("time", "batch", 2, 2)),
+        "one of two": bk.slice(wide, start=1, stop=2), "a part": bk.slice(y, start=1, stop=3), "y": y, "again": y, "reshaped": bk.reshape(y, shape=("time", "batch", 2, 2)),
         "other part": bk.slice(y, start=2, stop=4), "fed": x, "turned": bk.transpose(x), "cut": bk.slice(x, start=0, stop=2),
         "repeated": bk.broadcast(bk.sum(y), shape=("time", "batch")), "constant": c, "number": bk.zeros((3,)),
         "states": hs, "last": last["h"], "once": bk.broadcast(bk.tanh(y), shape=(1, "time", "batch", 4)),

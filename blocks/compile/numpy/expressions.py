@@ -98,6 +98,13 @@ class Expressions:
             return repr(option)
         return self.constant(option)
 
+    def sizes(self, node: Node) -> str:
+        """What an operation may ask for sizes: those of the run, and where its options name one of blocks, that too."""
+        asked = {d for option in node.attrs.values() if isinstance(option, tuple) for d in option}
+        inside = [body.block.dim for body in self.body.around() if body.block] + list(self.counts)
+        more = [f"{d!r}: {self.dim(d, running=True)}" for d in inside if d in asked]
+        return f"rt.Run({{**dims, {', '.join(more)}}}, dtype)" if more and node.op.dynamic else "sizes"
+
     # -- places
 
     def write(self, place: Place) -> str:

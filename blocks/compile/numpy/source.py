@@ -115,7 +115,8 @@ class Writer:
             out, a = self.places.write(step.out), [self.places.write(p) for p in step.operands]
             start = start if lines else len(body.lines)
             lines.append(Line(step.node, a, out, self.is_named(step.node)))
-            body.say(statement(step, a, out, self.places.word, self.places.value))
+            sizes = self.places.sizes(step.node)
+            body.say(statement(step, a, out, self.places.word, self.places.value, sizes))
         comments = above(stage.label, lines, self.places.other_name)
         body.lines[start:start] = ["    " * body.depth + text for text in comments]
 

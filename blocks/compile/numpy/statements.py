@@ -38,8 +38,8 @@ def in_place(op: Op) -> bool:
     return ufunc(op) is not None
 
 
-def statement(step: Compute, a: list[str], out: str, word: Word, value: Value) -> str:
-    """The line that computes a node into `out`, over the expressions of its operands."""
+def statement(step: Compute, a: list[str], out: str, word: Word, value: Value, sizes: str) -> str:
+    """The line that computes a node into `out`, over the expressions of its operands; `sizes` is what knows sizes."""
     node = step.node
     if row := node.op.rows.get("numpy"):
         return _from_row(node.op, row, a, out, word)
@@ -48,7 +48,7 @@ def statement(step: Compute, a: list[str], out: str, word: Word, value: Value) -
     if write := STATEMENTS.get(node.op.name):
         return write(node, a, out, step.out.geometry)
     extra = "".join(f", {key}={value(option)}" for key, option in node.attrs.items())
-    tail = ", run=sizes" if node.op.dynamic else ""
+    tail = f", run={sizes}" if node.op.dynamic else ""
     return f"rt.call({node.op.name!r}, {', '.join(a)}{', ' if a else ''}out={out}{tail}{extra})"
 
 

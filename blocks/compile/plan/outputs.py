@@ -21,7 +21,7 @@ def hand_out(values: dict[str, tuple[Node, Place]], instructions: list[Instructi
     for name in sorted(values, key=lambda name: len(_way(values[name][1]))):  # a whole before its parts
         node, place = values[name]
         array, *way = _way(place)
-        own = isinstance(array, Buffer) and array.fresh and not place.geometry.repeats
+        own = isinstance(array, Buffer) and array.fresh and not any(p.geometry.repeats for p in way)
         if own and given.setdefault(array, _Given()).take(way):
             places[name] = place
         else:
