@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import BlocksError
+from .errors import BlocksError, made
 from .grad import grad
 from .graph import Graph, Node, rebuild
 from .interpret import Run, bind, execute
-from .ops.leaves import make_input
+from .ops.elementwise import stop_gradient
+from .ops.leaves import constant, make_input
 from .ops.shape import sum_
 
 ASIDE = 1e-2  # so far from a kink is far enough
@@ -52,10 +53,13 @@ def check_grads(
     arrays, context = bind(graph, exact)
     leaves = graph.fed("input") | graph.fed("parameter")
     names = [n for n, leaf in leaves.items() if leaf.dtype == "float"] if wrt is None else list(wrt)
-    fault = _fault(graph, arrays, context, names, order, tolerance, seed)
+    with np.errstate(all="ignore"):  # NaN and infinity are compared, not warned of
+        fault = _fault(graph, arrays, context, names, order, tolerance, seed)
+        wrong = _find_wrong_node(graph, arrays, context, tolerance, seed) if fault else None
     if fault:
-        wrong = _find_wrong_node(graph, arrays, context, tolerance, seed)
-        raise GradientError(wrong or f"the gradient with respect to {fault}; every operation alone is right")
+        stops = [n for n in graph.order() if n.op is stop_gradient]
+        hint = f"; what flows through {made(stops[0])} counts as given" if stops else ""
+        raise GradientError(wrong or f"the gradient with respect to {fault}; every operation alone is right{hint}")
 
 
 def _float64(value: Any) -> np.ndarray:
@@ -178,12 +182,13 @@ def _find_wrong_node(
     for node, value in list(values.items()):
         if node.op.vjp is None or not isinstance(value, np.ndarray | np.generic):
             continue
-        leaves = [make_input(f"operand {i}", o.shape, o.dtype, role="input") for i, o in enumerate(node.operands)]
-        alone = Graph({"y": rebuild(node, tuple(leaves))})
-        fed = {f"operand {i}": values[o] for i, o in enumerate(node.operands)}
-        floats = [str(leaf.name) for leaf in leaves if leaf.dtype == "float"]
+        varied = {i: o for i, o in enumerate(node.operands) if o.op is not constant}
+        leaves = {i: make_input(f"operand {i}", o.shape, o.dtype, role="input") for i, o in varied.items()}
+        alone = Graph({"y": rebuild(node, tuple(leaves.get(i, o) for i, o in enumerate(node.operands)))})
+        fed = {f"operand {i}": values[o] for i, o in varied.items()}
+        floats = [str(leaf.name) for leaf in leaves.values() if leaf.dtype == "float"]
         fault = None if not floats else _fault(alone, fed, context, floats, 1, tolerance, seed)
         if fault:
-            made = f", made at {node.where}" if node.where else ""
-            return f"the gradient of {node.describe()} ({node.op.name}{made}) is wrong: with respect to {fault}"
+            where = f", made at {node.where}" if node.where else ""
+            return f"the gradient of {node.describe()} ({node.op.name}{where}) is wrong: with respect to {fault}"
     return None

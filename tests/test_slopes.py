@@ -98,3 +98,12 @@ def test_a_leaf_is_meant_before_an_output_of_its_name() -> None:
     graph = bk.Graph({"loss": bk.sum(x * x), "x": bk.tanh(x)})
     got = bk.run(bk.grad(graph, wrt=["x"]), {"x": X[:, :2]})
     np.testing.assert_allclose(got["grad/x"], 2 * X[:, :2])
+
+
+def test_a_stopped_gradient_is_named_and_no_operation_is_blamed() -> None:
+    x = bk.input("x", 4)
+    graph = bk.Graph({"y": bk.sum(bk.stop_gradient(x) ** np.array([1.0, 2.0, 3.0, 2.0]) + x)})
+    with pytest.raises(
+        bk.GradientError, match="every operation alone is right; what flows through stop_gradient .* made at"
+    ):
+        bk.check_grads(graph, {"x": X})
