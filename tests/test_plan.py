@@ -328,6 +328,20 @@ def test_what_asks_for_sizes_in_blocks_of_steps(every) -> None:
     judge(graph, bk.compile(graph, checkpoint=every), np.random.default_rng(3), ((5, 2), (1, 1), (7, 3)))
 
 
+def test_single_numbers_are_views_too() -> None:
+    """NumPy gives one number of an array as a copy: a view that lasts would show what stood there at first."""
+    xs, k, g = bk.sequence("x", 2), bk.input("k", shape=()), bk.state("g", 3)
+    sums = bk.reshape(bk.sum(bk.tanh(xs), axis=("batch", -1), keepdims=True), shape=("time",))
+    ys = bk.scan(bk.Cell(states={g: bk.tanh(g + k)}, outputs=g), {"k": sums})  # a loop over numbers of our own
+    last = bk.reshape(bk.slice(sums, start=-1, axis=0), shape=())
+    graph = bk.Graph({"y": ys, "last": last, "twice": last * 2.0, "loss": bk.sum(ys * ys) + last})
+    rng = np.random.default_rng(0)
+    judge(graph, bk.compile(graph), rng)
+    gradient = bk.grad(graph, wrt=["x", "g"])
+    for every in (None, 2, "sqrt"):
+        judge(gradient, bk.compile(gradient, checkpoint=every), rng, ((5, 2), (4, 3)))
+
+
 def test_products_into_parts() -> None:
     """A product of three axes into one half of the rows of a concatenation, which no reshape of it would reach."""
     h, u = bk.state("h", 3), bk.input("u", 2, 3)

@@ -231,7 +231,7 @@ class Expressions:
         base = self.variable(rows.source)
         array = self.use(base)
         value = f"rt.blocks({array}, {block.most})" if block else f"list({array})"
-        if not block and isinstance(rows.source, Buffer) and len(rows.source.shape) == 1:  # rows to write into
+        if not block and len(rows.source.geometry.shape) == 1:  # one number of an array would be a copy, no row of it
             value = f"[{array}[t, ...] for t in range(len({array}))]"
         return base.body.define(key, self.names.fresh(name), value)
 

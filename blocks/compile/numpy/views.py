@@ -16,7 +16,8 @@ def cut(axis: int, start: int, stop: int | None) -> str:
 def view(node: Node, base: str, shape: Callable[[Shape], str]) -> str:
     """The view that a node is of `base`; `shape` writes one."""
     if (axis := only_part(node)) is not None:
-        return base + "[" + ":, " * axis + f"{node.operands[0].attrs['start']}]"
+        whole = "" if node.shape else ", ..."  # one number of an array would be a copy, no view
+        return base + "[" + ":, " * axis + f"{node.operands[0].attrs['start']}{whole}]"
     return VIEWS[node.op.name](node, base, shape)
 
 
