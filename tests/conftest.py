@@ -8,5 +8,6 @@ from hypothesis import HealthCheck, Phase, settings
 
 every = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": list(HealthCheck)}
 settings.register_profile("quick", max_examples=20, phases=[Phase.explicit, Phase.generate], **every)
+settings.register_profile("some", settings.get_profile("quick"), max_examples=100)  # for mutants
 settings.register_profile("deep", max_examples=3000, print_blob=True, **every)
 settings.load_profile("quick")
