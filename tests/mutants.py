@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("blocks", "tests", "pyproject.toml", "README.md", "examples")
+COPIED = ("blocks", "tests", "benchmarks", "pyproject.toml", "README.md", "examples")
 SECONDS = 600  # for the tests of one fault; a fault that makes them hang is noticed too
 RANDOM, OPS, CELLS, TRAIN, PLAN = (f"tests/test_{n}.py" for n in ("random", "ops", "cells", "train", "plan"))
 RECORDED, TIES, MASKS, COUNTS, PASSES, PROGRAM = (
