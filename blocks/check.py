@@ -8,6 +8,7 @@ differ, every operation of the graph is checked alone, at the values it had, to 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from .ops.leaves import constant, make_input
 from .ops.shape import sum_
 
 ASIDE = 1e-2  # so far from a kink is far enough
+Arrays = Mapping[str, np.ndarray]
 STEP = 1e-4  # five-point differences: the error of the formula is of order STEP⁴
 
 
@@ -54,8 +56,8 @@ def check_grads(
     leaves = graph.fed("input") | graph.fed("parameter")
     names = [n for n, leaf in leaves.items() if leaf.dtype == "float"] if wrt is None else list(wrt)
     with np.errstate(all="ignore"):  # NaN and infinity are compared, not warned of
-        fault = _fault(graph, arrays, context, names, order, tolerance, seed)
-        wrong = _find_wrong_node(graph, arrays, context, tolerance, seed) if fault else None
+        fault = _Check(context, order, tolerance, seed).fault(graph, arrays, names)
+        wrong = _find_wrong_node(graph, arrays, _Check(context, 1, tolerance, seed)) if fault else None
     if fault:
         stops = [n for n in graph.order() if n.op is stop_gradient]
         hint = f"; what flows through {made(stops[0])} counts as given" if stops else ""
@@ -67,25 +69,6 @@ def _float64(value: Any) -> np.ndarray:
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
-def _fault(
-    graph: Graph,
-    arrays: Mapping[str, np.ndarray],
-    context: Run,
-    names: list[str],
-    order: int,
-    tolerance: float,
-    seed: int,
-) -> str | None:
-    """What `_compare` finds; at a kink, what it finds beside it."""
-    fault = _compare(graph, arrays, context, names, order, tolerance, seed)
-    if fault is None or not fault.kink:
-        return fault and fault.text
-    rng = np.random.default_rng(seed)
-    aside = {n: a + ASIDE * rng.standard_normal(a.shape) if a.dtype.kind == "f" else a for n, a in arrays.items()}
-    beside = _compare(graph, aside, context, names, order, tolerance, seed)
-    return beside and f"{beside.text}, beside a kink"
-
-
 class _Fault(NamedTuple):
     """A derivative that differs; `kink`, if it is a slope all the same, of one side or between both."""
 
@@ -93,41 +76,53 @@ class _Fault(NamedTuple):
     kink: bool
 
 
-def _compare(
-    graph: Graph,
-    arrays: Mapping[str, np.ndarray],
-    context: Run,
-    names: list[str],
-    order: int,
-    tolerance: float,
-    seed: int,
-) -> _Fault | None:
-    """None, or which derivative differs, and by how much."""
-    rng = np.random.default_rng(seed)
-    scalar, probes = _one_number(graph.outputs, "probe", context, rng)
-    arrays = {**arrays, **probes}
-    for _ in range(order - 1):
-        gradients = grad(Graph({"number": scalar}), of="number", wrt=_present(scalar, names))
-        outputs = {k: v for k, v in gradients.outputs.items() if k != "number"}
-        scalar, probes = _one_number(outputs, "second probe", context, rng)
-        arrays |= probes
-    target = Graph({"number": scalar})
-    names = _present(scalar, names)
-    results = execute(grad(target, of="number", wrt=names), arrays, context)
-    for name in names:
-        direction = rng.standard_normal(arrays[name].shape)
+@dataclass(frozen=True)
+class _Check:
+    """How gradients are compared: in which run, of which order, how closely, and with which random directions."""
 
-        def along(step: float, name: str = name, direction: np.ndarray = direction) -> float:
-            moved = {**arrays, name: arrays[name] + step * direction}
-            return float(execute(target, moved, context)["number"])
+    context: Run
+    order: int
+    tolerance: float
+    seed: int
 
-        numeric = (8 * (along(STEP) - along(-STEP)) - (along(2 * STEP) - along(-2 * STEP))) / (12 * STEP)
-        symbolic = float((results[f"grad/{name}"] * direction).sum())
-        if not abs(numeric - symbolic) <= tolerance * max(1.0, abs(numeric), abs(symbolic)):
-            text = f"{name!r} is {symbolic:.9g} by the graph and {numeric:.9g} by finite differences"
-            value = lambda moved, name=name: float(execute(target, {**arrays, name: moved}, context)["number"])
-            return _Fault(text, _is_slope(value, arrays[name], results[f"grad/{name}"]))
-    return None
+    def fault(self, graph: Graph, arrays: Arrays, names: list[str]) -> str | None:
+        """What `compare` finds; at a kink, what it finds beside it."""
+        fault = self.compare(graph, arrays, names)
+        if fault is None or not fault.kink:
+            return fault and fault.text
+        rng = np.random.default_rng(self.seed)
+        floats = {n: a for n, a in arrays.items() if a.dtype.kind == "f"}
+        aside = {n: a + ASIDE * rng.standard_normal(a.shape) for n, a in floats.items()}
+        beside = self.compare(graph, {**arrays, **aside}, names)
+        return beside and f"{beside.text}, beside a kink"
+
+    def compare(self, graph: Graph, arrays: Arrays, names: list[str]) -> _Fault | None:
+        """None, or which derivative differs, and by how much."""
+        rng = np.random.default_rng(self.seed)
+        scalar, probes = _one_number(graph.outputs, "probe", self.context, rng)
+        arrays = {**arrays, **probes}
+        for _ in range(self.order - 1):
+            gradients = grad(Graph({"number": scalar}), of="number", wrt=_present(scalar, names))
+            outputs = {k: v for k, v in gradients.outputs.items() if k != "number"}
+            scalar, probes = _one_number(outputs, "second probe", self.context, rng)
+            arrays |= probes
+        target = Graph({"number": scalar})
+        names = _present(scalar, names)
+        results = execute(grad(target, of="number", wrt=names), arrays, self.context)
+        for name in names:
+            direction = rng.standard_normal(arrays[name].shape)
+
+            def along(step: float, name: str = name, direction: np.ndarray = direction) -> float:
+                moved = {**arrays, name: arrays[name] + step * direction}
+                return float(execute(target, moved, self.context)["number"])
+
+            numeric = (8 * (along(STEP) - along(-STEP)) - (along(2 * STEP) - along(-2 * STEP))) / (12 * STEP)
+            symbolic = float((results[f"grad/{name}"] * direction).sum())
+            if not abs(numeric - symbolic) <= self.tolerance * max(1.0, abs(numeric), abs(symbolic)):
+                text = f"{name!r} is {symbolic:.9g} by the graph and {numeric:.9g} by finite differences"
+                value = lambda moved, name=name: float(execute(target, {**arrays, name: moved}, self.context)["number"])
+                return _Fault(text, _is_slope(value, arrays[name], results[f"grad/{name}"]))
+        return None
 
 
 def _is_slope(value: Callable[[np.ndarray], float], at: np.ndarray, gradient: np.ndarray) -> bool:
@@ -173,11 +168,9 @@ def _one_number(
     return total, probes
 
 
-def _find_wrong_node(
-    graph: Graph, arrays: Mapping[str, np.ndarray], context: Run, tolerance: float, seed: int
-) -> str | None:
+def _find_wrong_node(graph: Graph, arrays: Arrays, check: _Check) -> str | None:
     values: dict[Node, Any] = {}
-    watching = Run(context.dims, context.dtype, lambda node, value, steps: values.__setitem__(node, value))
+    watching = Run(check.context.dims, check.context.dtype, lambda node, value, steps: values.__setitem__(node, value))
     execute(graph, arrays, watching)
     for node, value in list(values.items()):
         if node.op.vjp is None or not isinstance(value, np.ndarray | np.generic):
@@ -187,7 +180,7 @@ def _find_wrong_node(
         alone = Graph({"y": rebuild(node, tuple(leaves.get(i, o) for i, o in enumerate(node.operands)))})
         fed = {f"operand {i}": values[o] for i, o in varied.items()}
         floats = [str(leaf.name) for leaf in leaves.values() if leaf.dtype == "float"]
-        fault = None if not floats else _fault(alone, fed, context, floats, 1, tolerance, seed)
+        fault = None if not floats else check.fault(alone, fed, floats)
         if fault:
             where = f", made at {node.where}" if node.where else ""
             return f"the gradient of {node.describe()} ({node.op.name}{where}) is wrong: with respect to {fault}"

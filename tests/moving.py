@@ -4,7 +4,6 @@ And a judge of programs: each is called several times, with other feeds and size
 must give what the interpreter gives, in arrays that are the caller's alone.
 """
 
-import contextlib
 import itertools
 import math
 
@@ -12,6 +11,9 @@ import numpy as np
 
 import blocks as bk
 from blocks.ops.elementwise import split_named
+
+from .helpers import poisoned
+from .strategies import random_feeds
 
 
 class Moving:
@@ -175,41 +177,11 @@ def scanned(moving, layer, source):
     return cell, constant and "c" in cell.inputs
 
 
-def feeds_for(graph, rng, sizes):
-    """Values for all that a graph is fed; initial states are left out half of the time."""
-    feeds = {}
-    for name, shape in {**graph.inputs, **graph.params}.items():
-        size = tuple(sizes.get(d, d) for d in shape)
-        if name == "mask":
-            feeds[name] = (rng.random(size) < 0.7).astype(float)
-            feeds[name][0] = 1.0
-        elif name in graph.params or graph.fed("input")[name].attrs["default"] is None or rng.random() < 0.5:
-            feeds[name] = rng.standard_normal(size) * 0.8
-    return feeds
-
-
-@contextlib.contextmanager
-def poisoned():
-    """Arrays that are not filled yet are NaN, or the least integer."""
-    empty = np.empty
-
-    def poison(*args, **options):
-        array = empty(*args, **options)
-        array[...] = np.nan if array.dtype.kind == "f" else array.dtype.kind == "b" or np.iinfo(array.dtype).min
-        return array
-
-    np.empty = poison
-    try:
-        yield
-    finally:
-        np.empty = empty
-
-
 def judge(graph, program, rng, sizes=((3, 2), (1, 1), (4, 3), (3, 2)), tolerance=1e-9):
     """Raises AssertionError where a program and the interpreter differ, or outputs are not the caller's alone."""
     held = []
     for time, batch in sizes:
-        feeds = feeds_for(graph, rng, {"time": time, "batch": batch})
+        feeds = random_feeds(graph, rng, {"time": time, "batch": batch})
         before = {name: value.copy() for name, value in feeds.items()}
         want = bk.run(graph, feeds)
         with poisoned():

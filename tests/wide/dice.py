@@ -8,6 +8,7 @@
 """
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,14 +17,15 @@ import numpy as np
 MANY = 2**20  # a choice is a number below
 
 
-class Choices:
+class Choices(ABC):
     """What all have in common; `next()` gives a number, 0 to MANY - 1. What was said is kept in `said`."""
 
     def __init__(self) -> None:
         self.said: list[int] = []
 
+    @abstractmethod
     def next(self) -> int:
-        raise NotImplementedError
+        """The next number."""
 
     def choice(self) -> int:
         self.said.append(self.next())

@@ -85,7 +85,6 @@ def _computes(node: Node) -> bool:
 
 def _keeps_time(view: Node) -> bool:
     """Whether a view of some steps is a view of all, cut to those steps."""
-    a = view.attrs
     x, a = view.operands[0], view.attrs
     if view.op.name == "broadcast":  # it stays outside: elementwise operations repeat by themselves
         return False

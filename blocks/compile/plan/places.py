@@ -12,6 +12,7 @@ Each knows its geometry (see `geometry`): its numbers in the array that it is in
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from ...graph import Node, Shape
@@ -19,13 +20,13 @@ from .geometry import Geometry, whole
 from .labels import label_of
 
 
-class Place:
+class Place(ABC):
     """Where a value is."""
 
     @property
+    @abstractmethod
     def geometry(self) -> Geometry:
         """Its numbers in the array that it is in, or in the row."""
-        raise NotImplementedError
 
 
 @dataclass(eq=False)
