@@ -121,8 +121,8 @@ def compile(graph: Graph, passes: bool = False, checkpoint: int | str | None = N
     keeps nothing, and has nothing to gain.
 
     Numbers below about 1e-38 in float32 (1e-308 in float64), *denormals*, are computed many times slower by most
-    processors, here as elsewhere in NumPy. Gradients that vanish over hundreds of steps become such: a simple
-    recurrent network over 400 steps with its loss at the last one takes 7 times as long as with a loss at each.
+    processors, here as elsewhere in NumPy. Gradients that vanish over hundreds of steps become such: a network whose
+    loss is at the last step alone may then take several times as long as one with a loss at each.
 
     Raises BlocksError if the graph is none, or k no positive number.
     """
