@@ -48,6 +48,7 @@ from .ops.elementwise import (
 )
 from .ops.leaves import constant, first_weights
 from .ops.linear import matmul, matvec, outer, transpose
+from .ops.random import bernoulli, dropout, noise, normal, uniform
 from .ops.shape import broadcast, concat, gather, log_softmax, mean, moveaxis, one_hot, reshape, softmax, stack, zeros
 from .ops.shape import max_ as max
 from .ops.shape import slice_ as slice
@@ -56,6 +57,7 @@ from .show import dump, to_networkx
 from .train import schedules
 from .train.model import Model
 from .train.optimizers import SGD, Adam, AdamW, RMSprop
+from .wrappers import zoneout
 
 __version__ = "0.1.0"
 
@@ -87,6 +89,7 @@ __all__ = [
     "WiringError",
     "abs",
     "add",
+    "bernoulli",
     "broadcast",
     "cast",
     "cells",
@@ -95,6 +98,7 @@ __all__ = [
     "concat",
     "constant",
     "divide",
+    "dropout",
     "elementwise",
     "equal",
     "exp",
@@ -116,6 +120,8 @@ __all__ = [
     "minimum",
     "multiply",
     "negative",
+    "noise",
+    "normal",
     "one_hot",
     "outer",
     "parameter",
@@ -140,7 +146,9 @@ __all__ = [
     "tanh",
     "to_json",
     "transpose",
+    "uniform",
     "unroll",
     "where",
     "zeros",
+    "zoneout",
 ]

@@ -17,6 +17,7 @@ from .ops.elementwise import where
 from .ops.leaves import check_name, check_shape, input_op, make_input, make_parameter, parameter_op
 from .ops.loop import FINAL, NEXT, loop, pick
 from .ops.loss import as_mask, hold
+from .ops.random import draw_op, renamed, stepped
 from .ops.shape import ZERO, broadcast, zeros
 
 
@@ -69,6 +70,9 @@ class Cell:
     Attributes: graph, the one-step `Graph`, with the outputs and ``next/<state>``; states, inputs and
     outputs, their names (an only output is called "y").
 
+    Random numbers in a cell (`bernoulli`, `dropout`) are drawn anew at each step; those that are handed to it as an
+    input are the same at each.
+
     Raises WiringError for a state that is never given a next value or belongs to another cell, for a wire
     that has a time dimension, and for names used twice.
     """
@@ -92,6 +96,7 @@ class Cell:
         self._shapes = {f"{prefix}{b.name}": (b.shape, b.dtype) for b in pairs}
         self.inputs: tuple[str, ...] = tuple(n for n, node in fed.items() if node.role != "state")
         self._initial: dict[str, Node] = {}
+        self._drawn: dict[tuple[str, str], Node] = {}
 
     def __call__(self, *wires: Wire, **named: Wire) -> Any:
         """The cell as a brick inside another cell: its output for these inputs, at this step.
@@ -127,6 +132,8 @@ class Cell:
                     (node,),
                 )
             mapping[fed[name]] = node
+        if label is not None:
+            mapping |= {n: renamed(n, f"{n.name}({label})", step=label) for n in self.graph.fed("draw").values()}
         missing = [n for n in fed if fed[n] not in mapping]
         if missing:
             raise WiringError(f"{self}: nothing is wired to {', '.join(map(repr, missing))}", "cell")
@@ -239,7 +246,7 @@ def _starting_at_zero(outputs: Mapping[str, Node]) -> dict[str, Node]:
 
 
 def _in_scope(outputs: Mapping[str, Node], name: str) -> dict[str, Node]:
-    """Parameters, states and bricks under the name of their cell: ``layer1/forget.W_x``."""
+    """Parameters, states, draws and bricks under the name of their cell: ``layer1/forget.W_x``."""
     mapping: dict[Node, Node] = {}
     for node in topological(outputs.values()):
         if node.op is parameter_op:
@@ -248,6 +255,8 @@ def _in_scope(outputs: Mapping[str, Node], name: str) -> dict[str, Node]:
                 object.__setattr__(again, "origin", node)
                 _scoped[node] = again
             mapping[node] = _scoped[node]
+        elif node.op is draw_op:
+            mapping[node] = renamed(node, f"{name}/{node.name}")
         elif node.op is input_op and node.role == "state":
             mapping[node] = rebuild(node, name=f"{name}/{node.name}")
     return substitute(outputs, mapping, lambda node: {"brick": _within(name, node.brick)} if node.brick else {})
@@ -298,6 +307,9 @@ def scan(
         with stamped(brick=node.brick):
             mapping[node] = make_input(name, node.shape, "float", role="parameter")
         constants[name] = node
+    for name, node in cell.graph.fed("draw").items():
+        with stamped(brick=node.brick):
+            mapping[node] = make_input(name, node.shape, "float", role="draw")
     outputs = substitute(cell.graph.outputs, mapping)
     if mask is not None:
         port, outputs = _masked(cell, outputs, mask, time)
@@ -306,10 +318,21 @@ def scan(
         # division by a padded zero is.
         sequences = {k: hold(v, admitted) if v.shape[:2] == mask.shape else v for k, v in sequences.items()}
         sequences[port] = admitted
+    sequences |= _draws_of_all_steps(cell, time)
     node = loop(Graph(outputs), constants, _initial_wires(cell, initial), sequences, cell.outputs, time, bool(reverse))
     stacked = {name: pick(node, name) for name in cell.outputs}
     result = stacked[cell.outputs[0]] if len(stacked) == 1 else stacked
     return (result, {s: pick(node, FINAL + s) for s in cell.states}) if final else result
+
+
+def _draws_of_all_steps(cell: Cell, time: str) -> dict[str, Node]:
+    """The draws of a cell's step by name, as sequences; those that the user named are the same in each scan."""
+    draws: dict[str, Node] = {}
+    for name, node in cell.graph.fed("draw").items():
+        known = cell._drawn.get((name, time)) if node.attrs["named"] else None
+        with stamped(brick=node.brick):
+            draws[name] = cell._drawn[name, time] = stepped(node, time) if known is None else known
+    return draws
 
 
 def _sequences_and_constants(cell: Cell, wires: Mapping[str, Wire]) -> tuple[dict[str, Node], dict[str, Node]]:
@@ -349,7 +372,7 @@ def _masked(cell: Cell, outputs: Mapping[str, Node], mask: Node, time: str) -> t
     if mask.shape != (time, "batch"):
         raise WiringError(f"{cell}: a mask for these sequences is ({time}, batch), not {made(mask)}", "scan")
     fed, outputs = cell.graph.fed("input"), dict(outputs)
-    port = fresh_name("mask", fed)
+    port = fresh_name("mask", cell.graph.nodes)
     valid = make_input(port, ("batch",), "float", role="input")
     for name in cell.outputs:
         outputs[name] = where(valid, outputs[name], ZERO[outputs[name].dtype])

@@ -19,6 +19,7 @@ from .graph import Graph, Node, rebuild
 from .interpret import Run, bind, execute
 from .ops.elementwise import stop_gradient
 from .ops.leaves import constant, make_input
+from .ops.random import Draw
 from .ops.shape import sum_
 
 ASIDE = 1e-2  # so far from a kink is far enough
@@ -37,10 +38,11 @@ def check_grads(
     wrt: Iterable[str] | None = None,
     tolerance: float = 1e-6,
     seed: int = 0,
+    draw: Draw = None,
 ) -> None:
     """Compare the gradients of a graph with finite differences, in float64.
 
-    `feeds` as for `run`; `wrt` are names of feeds, by default every floating-point one. With ``order=2``
+    `feeds` and `draw` as for `run`; `wrt` are names of feeds, by default every floating-point one. With ``order=2``
     the gradient of the gradient is compared. The tolerance is relative to the larger of 1 and the
     derivative.
 
@@ -52,7 +54,7 @@ def check_grads(
     if order not in (1, 2):
         raise BlocksError(f"the order of a gradient check is 1 or 2, not {order!r}")
     exact = {name: _float64(value) for name, value in feeds.items()}
-    arrays, context = bind(graph, exact)
+    arrays, context = bind(graph, exact, draw)
     leaves = graph.fed("input") | graph.fed("parameter")
     names = [n for n, leaf in leaves.items() if leaf.dtype == "float"] if wrt is None else list(wrt)
     with np.errstate(all="ignore"):  # NaN and infinity are compared, not warned of

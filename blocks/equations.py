@@ -3,7 +3,8 @@
     forget = σ(x W_x + h' W_h + b)
     C = forget ⊙ C' + input ⊙ candidate
 
-A line for each brick, for each value that is used more than once, and for each output; h' is the state of
+A line for each brick, for each value that is used more than once, for each output, and for each draw, ``keep ∼
+bernoulli(0.9)``; h' is the state of
 the step before. A brick's weights are written without its name. How a line is written: see `notation`.
 """
 
@@ -32,11 +33,13 @@ def equation_runs(graph: Graph) -> list[tuple[Run, ...]]:
     formulas: dict[Node, Formula] = {}
     lines: dict[str, tuple[Run, ...]] = {}
 
-    def say(label: str, formula: Formula) -> None:
-        lines[label] = (*name(label).runs, Run(" = "), *formula.runs)
+    def say(label: str, formula: Formula, sign: str = "=") -> None:
+        lines[label] = (*name(label).runs, Run(f" {sign} "), *formula.runs)
 
     for node in graph.order():
         formulas[node] = _leaf(node) or write(node, [formulas[o] for o in node.operands])
+        if node.op.name == "draw":
+            say(str(node.name), write(node, ()), "∼")
         shared = users[node] > 1 and formulas[node].strength < ATOM
         if node.op.name in FED or not (node in named or node in bricks or shared):
             continue
@@ -85,7 +88,7 @@ def _leaf(node: Node) -> Formula | None:
     """The name of what is fed: of weights without their brick's, of a state with a prime."""
     if node.op.name == "parameter":
         return name(str(node.name).removeprefix(f"{node.brick}." if node.brick else ""))
-    if node.op.name == "input":
+    if node.op.name in ("input", "draw"):
         return name(str(node.name), before=node.role == "state")
     return None
 

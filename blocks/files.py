@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .errors import BlocksError
-from .graph import OPS, Graph, Node, Stamp, apply
+from .graph import FED, OPS, Graph, Node, Stamp, apply
 from .ops.elementwise import already_aligned
 from .ops.leaves import check_name
 
@@ -140,7 +140,7 @@ def _decode_node(entry: Any, nodes: list[Node], depth: int, budget: list[int]) -
     step = entry.get("step")
     if step is not None and (not isinstance(step, int) or isinstance(step, bool)):
         raise ModelFileError(f"its step is {step!r:.40}")
-    if op.name in ("input", "parameter") and labels["name"] is None:
+    if op.name in FED and labels["name"] is None:
         raise ModelFileError("it has no name")
     with already_aligned():
         node = apply(op, *operands, **attrs)

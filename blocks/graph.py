@@ -20,6 +20,7 @@ from __future__ import annotations
 import builtins
 import inspect
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -190,7 +191,7 @@ class Node:
     shape: Shape
     dtype: str
     stamp: Stamp
-    origin: Node | None  # the parameter of which this one is a renamed copy
+    origin: Node | None  # the parameter or draw of which this one is a renamed copy
     serial: int  # nodes are numbered as they are made
     next: Node | None  # the next value of a state that a cell inside a cell brought along
 
@@ -368,7 +369,7 @@ def substitute(
 
 # --- the graph -----------------------------------------------------------------------------------
 
-FED = ("input", "parameter")  # the operations whose value comes from the feeds
+FED = ("input", "parameter", "draw")  # the operations whose value is there before a run
 
 
 @dataclass(frozen=True, eq=False)
@@ -390,8 +391,13 @@ class Graph:
                 raise BlocksError(f"an output is a name and a wire, not {name!r}: {type(node).__name__}")
         if not outputs:
             raise BlocksError("a graph needs at least one output")
+        order = tuple(topological(outputs.values()))
+        numbered = _numbered(order)
+        if numbered:
+            outputs = substitute(outputs, numbered)
+            order = tuple(topological(outputs.values()))
         object.__setattr__(self, "outputs", MappingProxyType(outputs))
-        object.__setattr__(self, "_order", tuple(topological(outputs.values())))
+        object.__setattr__(self, "_order", order)
         object.__setattr__(self, "_names", MappingProxyType(_unique_names(self._order)))
 
     def __copy__(self) -> Graph:
@@ -414,7 +420,7 @@ class Graph:
         return {name: node for node, name in self._names.items()}
 
     def fed(self, op: str) -> dict[str, Node]:
-        """Name → node of the leaves of one kind, "input" or "parameter"."""
+        """Name → node of the leaves of one kind, "input", "parameter" or "draw"."""
         return {node.name: node for node in self._order if node.op.name == op}
 
     @property
@@ -427,6 +433,11 @@ class Graph:
     def params(self) -> dict[str, Shape]:
         """Name → shape of all weights."""
         return {name: node.shape for name, node in self.fed("parameter").items()}
+
+    @property
+    def draws(self) -> dict[str, Shape]:
+        """Name → shape of all random numbers; see `ops.random`."""
+        return {name: node.shape for name, node in self.fed("draw").items()}
 
     def verify(self) -> Graph:
         """Check every invariant again, loop bodies included; returns the graph itself.
@@ -490,6 +501,32 @@ class Graph:
 def subgraphs(node: Node) -> dict[str, Graph]:
     """The graphs that a node carries in its attributes: the body of a loop."""
     return {key: value for key, value in node.attrs.items() if isinstance(value, Graph)}
+
+
+def _numbered(order: tuple[Node, ...]) -> dict[Node, Node]:
+    """Draws that nobody named and that are called like another leaf → themselves with a number, ``keep_2``.
+
+    The number is that in the order of this graph, and parts of the graph keep it: so it does not depend on what else
+    was made in this process. Copies of one draw that come from several graphs become one again.
+    """
+    leaves = [node for node in order if node.op.name in FED]
+    free = [node for node in leaves if node.attrs.get("named") is False]
+    taken = {node.name for node in leaves if node not in free}
+    copies: dict[Node, list[Node]] = {}
+    for node in free:
+        copies.setdefault(node if node.origin is None else node.origin, []).append(node)
+    changed: dict[Node, Node] = {}
+    for origin in sorted(copies, key=lambda node: node.serial):
+        one = copies[origin][-1]  # a copy, if there is any
+        stem, name, numbers = re.sub(r"_\d+$", "", str(one.name)), one.name, itertools.count(2)
+        while name in taken:
+            name = f"{stem}_{builtins.next(numbers)}"
+        taken.add(name)
+        if name != one.name:
+            one = rebuild(one, name=name)
+            object.__setattr__(one, "origin", origin)
+        changed |= {node: one for node in copies[origin] if node is not one}
+    return changed
 
 
 def _unique_names(order: tuple[Node, ...]) -> dict[Node, str]:

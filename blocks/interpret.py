@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from .errors import BlocksError, FeedError, nearest
-from .graph import Graph, Node, Shape, show_shape
+from .graph import FED, Graph, Node, Shape, show_shape
+from .ops.random import Draw, check_draw, draw_array
 
 Feeds = Mapping[str, Any]
 Watch = Callable[[Node, Any, tuple[int, ...]], None]  # node, its value, the steps of the loops around it
@@ -41,16 +42,18 @@ class Run:
         return execute(body, feeds, Run(known, self.dtype, self.watch, (*self.steps, t)))
 
 
-def run(graph: Graph, feeds: Feeds, watch: Watch | None = None) -> dict[str, np.ndarray]:
+def run(graph: Graph, feeds: Feeds, watch: Watch | None = None, draw: Draw = None) -> dict[str, np.ndarray]:
     """The outputs of a graph, name → array.
 
     `feeds` is one flat dict of parameters, inputs and initial states (zero, if not given); arrays have
     the shapes that the graph says, with time first. The floating-point type is that of the weights.
-    `watch(node, value, steps)` sees every value as it is computed.
+    `watch(node, value, steps)` sees every value as it is computed. With ``draw=(seed, update)`` random numbers are
+    drawn from both, as in that update of a `Model` with that seed; else they are their expectation, or what is fed
+    under their names.
 
     Raises FeedError naming a feed that is missing, unknown or does not fit.
     """
-    arrays, context = bind(graph, feeds)
+    arrays, context = bind(graph, feeds, draw)
     context.watch = watch
     with np.errstate(all="ignore"):  # NaN and infinity are found by name, not by warning
         return execute(graph, arrays, context)
@@ -60,7 +63,7 @@ def execute(graph: Graph, feeds: Feeds, context: Run) -> dict[str, Any]:
     """Run a graph on feeds that are known to fit."""
     values: dict[Node, Any] = {}
     for node in graph.order():
-        if node.op.name in ("input", "parameter"):
+        if node.op.name in FED:
             values[node] = feeds[str(node.name)]
         else:
             values[node] = evaluate(node, [values[o] for o in node.operands], context)
@@ -82,12 +85,12 @@ def evaluate(node: Node, operands: list[Any], context: Run) -> Any:
         raise FeedError(f"{node.op.name} of {', '.join(o.describe() for o in node.operands)}: {error}{made}") from None
 
 
-def bind(graph: Graph, feeds: Feeds) -> tuple[dict[str, np.ndarray], Run]:
-    """The feeds as arrays that fit the graph, and the sizes of the named dimensions.
+def bind(graph: Graph, feeds: Feeds, draw: Draw = None) -> tuple[dict[str, np.ndarray], Run]:
+    """The feeds as arrays that fit the graph, random numbers among them, and the sizes of the named dimensions.
 
     Raises FeedError naming a feed that is missing, unknown or does not fit.
     """
-    leaves = graph.fed("input") | graph.fed("parameter")
+    leaves = graph.fed("input") | graph.fed("parameter") | graph.fed("draw")
     for name in feeds:
         if name not in leaves:
             raise FeedError(f"the graph has no input {name!r}{nearest(str(name), leaves)}; it has {', '.join(leaves)}")
@@ -98,7 +101,7 @@ def bind(graph: Graph, feeds: Feeds) -> tuple[dict[str, np.ndarray], Run]:
     for name, array in arrays.items():
         _bind_dims(leaves[name], array, context.dims, origin)
     for name, node in leaves.items():
-        if name not in arrays:
+        if name not in arrays and node.op.name != "draw":
             if node.op.name == "parameter" or node.attrs["default"] is None:
                 raise FeedError(
                     f"{name!r} {show_shape(node.shape)} is not fed{nearest(name, feeds)}; the feeds are "
@@ -106,9 +109,22 @@ def bind(graph: Graph, feeds: Feeds) -> tuple[dict[str, np.ndarray], Run]:
                 )
             kind: Any = {"float": dtype, "int": np.int64, "bool": np.bool_}[node.dtype]
             arrays[name] = np.zeros(context.shape(node.shape), kind)
-        elif node.dtype == "float":
+        elif name in arrays and node.dtype == "float":
             arrays[name] = arrays[name].astype(dtype, copy=False)
-    return arrays, context
+    return arrays | drawn(graph.fed("draw"), arrays, draw, context), context
+
+
+def drawn(draws: Mapping[str, Node], feeds: Feeds, draw: Draw, context: Run) -> dict[str, np.ndarray]:
+    """The numbers of those draws that are not fed, name → array.
+
+    Raises FeedError for one whose size is not known, and BlocksError for a `draw` that is no pair."""
+    draw = check_draw(draw)
+    out: dict[str, np.ndarray] = {}
+    for name, node in draws.items():
+        if name not in feeds:
+            context.shape(node.shape)
+            out[name] = draw_array(node, draw, context.dims).astype(context.dtype, copy=False)
+    return out
 
 
 def _array(node: Node, value: Any) -> np.ndarray:

@@ -101,6 +101,10 @@ def write(node: Node, operands: Sequence[Formula], dots: bool = False) -> Formul
     if "value" in node.attrs and not operands:
         value = node.attrs["value"]
         return Formula((Run(f"{float(value):g}" if value.ndim == 0 else f"constant{list(value.shape)}"),))
+    if "law" in node.attrs:
+        return Formula(
+            (Run(f"{node.attrs['law']}({', '.join(f'{v:g}' for v in node.attrs['of'])})".replace("-", "−")),)
+        )
     if node.op.kind == "product" and len(operands) == 2:
         return _product(node, operands[0], operands[1], dots)
     if sign in BETWEEN and len(operands) == 2:

@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("blocks", "tests", "benchmarks", "pyproject.toml", "README.md", "examples")
 SECONDS = 600  # for the tests of one fault; a fault that makes them hang is noticed too
 RANDOM, OPS, CELLS, TRAIN, PLAN = (f"tests/test_{n}.py" for n in ("random", "ops", "cells", "train", "plan"))
-RECORDED, TIES, MASKS, COUNTS, PASSES, PROGRAM = (
-    f"tests/test_{n}.py" for n in ("recorded", "ties", "masks", "counts", "passes", "program")
+RECORDED, TIES, MASKS, COUNTS, PASSES, PROGRAM, DRAWS = (
+    f"tests/test_{n}.py" for n in ("recorded", "ties", "masks", "counts", "passes", "program", "draws")
 )
 
 
@@ -78,6 +78,12 @@ MUTANTS = (
     Mutant("blas_for never restores", "blocks/compile/numpy/runtime.py", "pool.set_num_threads(threads)", "pass", (PROGRAM,)),
     Mutant("a copy is taken for a view", "blocks/compile/plan/geometry.py", "                return None\n            last = axes", "                pass\n            last = axes", (PLAN, RANDOM)),
     Mutant("a part without its offset", "blocks/compile/plan/geometry.py", "self.strides, self.offset + self.strides[axis] * first)", "self.strides, self.offset)", (PLAN, RANDOM)),
+    # --- random numbers
+    Mutant("each update draws the same", "blocks/ops/random.py", "default_rng([seed, update, name])", "default_rng([seed, name])", (DRAWS,)),
+    Mutant("trials draw the same", "blocks/ops/random.py", "numbers(seed + r, each)", "numbers(seed, each)", (DRAWS,)),
+    Mutant("zoneout the wrong way", "blocks/wrappers.py", "keep * old + (1.0 - keep) * new", "keep * new + (1.0 - keep) * old", (DRAWS,)),
+    Mutant("a second dropout is the first", "blocks/compile/passes/simplify.py", "if node.op.name in FED:", 'if node.op.name in ("input", "parameter"):', (DRAWS, RANDOM)),
+    Mutant("predict draws", "blocks/train/model.py", "None if step is None else (self.seed, step)", "(self.seed, step or 0)", (DRAWS,)),
     # --- training
     Mutant("Adam without its correction", "blocks/train/optimizers.py", "v / (1 - self.beta2**t)", "v", (TRAIN,)),
     Mutant("momentum is not kept", "blocks/train/optimizers.py", "v = self.momentum * slots[0] + g", "v = g", (TRAIN,)),

@@ -78,6 +78,7 @@ TABLE = {
     "hold": (bk.where(keep, bk.graph.apply("hold", a, keep), 0.0) ** 2, {"a": A, "keep": KEEP}, lambda: np.where(KEEP, A, 0) ** 2),
     "weighted_mean": (bk.graph.apply("weighted_mean", a * a, wire("v", "batch", 1)), {"a": A, "v": positive(3, 1)}, None),
     "constant": (a * np.arange(4.0) + 2, {"a": A}, lambda: A * np.arange(4.0) + 2),
+    "draw": (bk.noise(bk.dropout(a, 0.3), 0.1) * bk.uniform(4, low=1.0, high=3.0), {"a": A}, lambda: A * 2.0),
     "input": (a * a, {"a": A}, lambda: A * A),
     "parameter": (a * bk.parameter("q", 4), {"a": A, "q": C}, lambda: A * C),
 }  # fmt: skip

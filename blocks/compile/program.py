@@ -11,9 +11,10 @@ import numpy as np
 
 from ..errors import BlocksError, FeedError, nearest
 from ..graph import Graph
-from ..interpret import Feeds, Run, bind
+from ..interpret import Feeds, Run, bind, drawn
 from ..interpret import run as interpret
 from ..ops.loop import Every
+from ..ops.random import Draw
 from .passes.checkpoint import checkpointing
 from .targets import NUMPY, Arrays, Target
 
@@ -44,19 +45,20 @@ class Program:
             if passes:
                 self.passes[name] = lowered
         self.lowered = lowered
+        self._draws = graph.fed("draw")
         self._emitted = target.emit(lowered)
         self.source = self._emitted.source
         self._lock = threading.Lock()
         self._runs: OrderedDict[Any, list[Any]] = OrderedDict()  # sizes → runs, each with its buffers, that are idle
         self._bound: dict[Any, tuple[Any, Arrays, Run]] = {}  # the kinds of some feeds → what `bind` made of them
 
-    def __call__(self, feeds: Feeds) -> Arrays:
-        """The outputs for some feeds.
+    def __call__(self, feeds: Feeds, draw: Draw = None) -> Arrays:
+        """The outputs for some feeds; `draw` as for `run`.
 
         Raises FeedError naming a feed that does not fit, or the operation that refuses a value (an id out of range, a
         mask that masks everything) and where it was made, as `run` does.
         """
-        key, arrays, context = self._bind(feeds)
+        key, arrays, context = self._bind(feeds, draw)
         with self._lock:
             idle = self._runs.get(key)
             run = idle.pop() if idle else None
@@ -65,7 +67,7 @@ class Program:
         try:
             return run(arrays)
         except BlocksError as error:
-            raise self._named(feeds, error) from None
+            raise self._named(feeds, draw, error) from None
         finally:
             with self._lock:
                 self._runs.setdefault(key, []).append(run)
@@ -73,28 +75,30 @@ class Program:
                 while len(self._runs) > SIZES_KEPT:
                     self._runs.popitem(last=False)
 
-    def _named(self, feeds: Feeds, error: BlocksError) -> BlocksError:
+    def _named(self, feeds: Feeds, draw: Draw, error: BlocksError) -> BlocksError:
         """An error of a run with the node and the user's line in it, which the interpreter knows."""
         try:
-            interpret(self.graph, feeds)
+            interpret(self.graph, feeds, draw=draw)
         except BlocksError as named:
             return named
         return FeedError(str(error))
 
-    def _bind(self, feeds: Feeds) -> tuple[Any, Arrays, Run]:
-        """What `interpret.bind` makes of feeds; feeds of known kinds are not looked at again."""
+    def _bind(self, feeds: Feeds, draw: Draw) -> tuple[Any, Arrays, Run]:
+        """What `interpret.bind` makes of feeds; feeds of known kinds are not looked at again, but draws are made."""
         kinds = known = None
         if all([type(a) is np.ndarray for a in feeds.values()]):  # noqa: C419 (faster); others are converted each time
-            kinds = tuple([(name, a.shape, a.dtype) for name, a in feeds.items()])
+            kinds = (draw is None, *[(name, a.shape, a.dtype) for name, a in feeds.items()])
             known = self._bound.get(kinds)
         if known is not None:
-            return known[0], {**feeds, **known[1]}, known[2]
-        arrays, context = bind(self.graph, feeds)
+            random = {} if draw is None else drawn(self._draws, feeds, draw, known[2])
+            return known[0], {**feeds, **known[1], **random}, known[2]
+        arrays, context = bind(self.graph, feeds, draw)
         key = (tuple(context.dims.items()), context.dtype)
         if kinds is not None and all(arrays[name] is feeds[name] for name in feeds):
             if len(self._bound) >= KINDS_KEPT:
                 self._bound.clear()
-            zeros = {name: a for name, a in arrays.items() if name not in feeds}
+            anew = feeds if draw is None else {**feeds, **self._draws}
+            zeros = {name: a for name, a in arrays.items() if name not in anew}
             self._bound[kinds] = (key, zeros, context)
         return key, arrays, context
 

@@ -1,5 +1,5 @@
 """The primitives: everything that a graph can compute, a row each (see `graph.Op`)."""
 
-from . import elementwise, leaves, linear, loop, loss, shape
+from . import elementwise, leaves, linear, loop, loss, random, shape
 
-__all__ = ["elementwise", "leaves", "linear", "loop", "loss", "shape"]
+__all__ = ["elementwise", "leaves", "linear", "loop", "loss", "random", "shape"]

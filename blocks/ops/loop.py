@@ -80,6 +80,8 @@ def _infer_loop(
         raise misfit(f"a loop with the ports {', '.join(ports)} cannot take {len(operands)} wires")
     if body.params:
         raise misfit(f"the body of a loop has weights of its own: {', '.join(body.params)}; they must be ports")
+    if body.draws:
+        raise misfit(f"the body of a loop draws {', '.join(body.draws)}; draws must be ports")
     loose = [name for name in inputs if name not in wires]
     if loose:
         raise misfit(f"the body of the loop asks for {', '.join(map(repr, loose))}, which nothing is wired to")

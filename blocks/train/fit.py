@@ -62,6 +62,9 @@ def fit(
         progress: a progress bar; by default where there is a terminal or a notebook to show it.
         callback: called after each update with its record; if it returns True, training stops.
 
+    Random numbers (`bernoulli`, `dropout`) are drawn anew for each update, from the model's seed and the number of the
+    update; so for each chunk of `tbptt`. Losses over the validation data are without them, with their expectation.
+
     A batch in which the mask leaves nothing teaches nothing, and is passed over.
 
     Returns the model's `History`.

@@ -21,6 +21,7 @@ from ..errors import BlocksError, FeedError, WiringError, nearest
 from ..files import ModelFileError
 from ..graph import Graph, Node, Shape, show_shape
 from ..interpret import run
+from ..ops.random import Draw
 from .data import Arrays, Data, is_whole
 from .files import json_value, read_model, write_model
 from .fit import fit
@@ -41,7 +42,7 @@ class Model:
     Args:
         loss: a wire with one number, from `losses` or made by hand; None for a model that only predicts.
         outputs: a wire, or a dict of them by name.
-        seed: of the first weights and of the order of the data.
+        seed: of the first weights, of the order of the data, and of what is drawn in training (`dropout`, say).
         dtype: "float32" or "float64".
         compiled: run through `compile`; False for the interpreter, the same numbers but for rounding.
         checkpoint: keep every k-th state, or "sqrt", to save memory in training; see `compile`.
@@ -115,7 +116,8 @@ class Model:
         return times.pop()
 
     def execute(self, purpose: str, feeds: Mapping[str, Any], step: int | None = None) -> Arrays:
-        """Run one of the model's graphs on feeds with time first.
+        """Run one of the model's graphs on feeds with time first. With `step`, the number of an update, random numbers
+        are drawn from the model's seed and that; without, they are their expectation.
 
         Raises NonFiniteError, naming the first node with NaN or infinity, if the loss or a gradient is not
         finite.
@@ -124,13 +126,14 @@ class Model:
         known = graph.fed("input")
         fed = {**self.weights, **{k: v for k, v in feeds.items() if k in known}}
         fed = {k: v for k, v in fed.items() if k in known or k in graph.fed("parameter")}
-        results = self.program_for(purpose)(fed) if self.compiled else run(graph, fed)
+        draw = None if step is None else (self.seed, step)
+        results = self.program_for(purpose)(fed, draw) if self.compiled else run(graph, fed, draw=draw)
         counts = [v for k, v in results.items() if k.startswith("count/")]
         if counts and not any(np.any(c) for c in counts):
             return results  # the mask leaves nothing: what comes out says nothing
         watched = [k for k in results if k == LOSS or k.startswith(("grad/", "value/"))]
         if not all(np.isfinite(results[k]).all() for k in watched):
-            where = first_not_finite(graph, fed)
+            where = first_not_finite(graph, fed, draw)
             at = "" if step is None else f" at update {step}"
             kind = "gradient" if LOSS in results and np.isfinite(results[LOSS]) else "loss"
             raise NonFiniteError(f"the {kind} is not finite{at}: {where}")
@@ -321,7 +324,7 @@ def _user_first(batches: list[list[np.ndarray]], shape: Shape, time: str, data: 
     return np.ascontiguousarray(_joined(whole, 0))
 
 
-def first_not_finite(graph: Graph, feeds: Mapping[str, Any]) -> str:
+def first_not_finite(graph: Graph, feeds: Mapping[str, Any], draw: Draw) -> str:
     """Which node of a run is the first whose value is not finite."""
     found: list[str] = []
 
@@ -337,7 +340,7 @@ def first_not_finite(graph: Graph, feeds: Mapping[str, Any]) -> str:
             raise Found
 
     try:
-        run(graph, feeds, watch)
+        run(graph, feeds, watch, draw)
     except Found:
         return found[0]
     return "it came and went: no value of a second run is"

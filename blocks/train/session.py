@@ -147,7 +147,7 @@ class Session:
             part = slice_time(graph, feeds, self.time, known, start)
             states = self.carried.get(known, {})
             if not all_masked(graph, part):
-                results = self.model.execute("advance", {**part, **states})
+                results = self.model.execute("advance", {**part, **states}, self.at.step)
                 states = {k[6:]: v for k, v in results.items()}
             self.carried[start] = states
         return self.carried[start]

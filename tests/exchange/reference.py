@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from blocks.errors import BlocksError
-from blocks.graph import Graph, Node
+from blocks.graph import FED, Graph, Node
 from blocks.interpret import bind
 
 Tensor = torch.Tensor
@@ -29,7 +29,7 @@ def tensor(value: Any, dtype: str) -> Tensor:
 def evaluate(graph: Graph, feeds: Mapping[str, Any], wrt: list[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The outputs of a graph, name → tensor; and the leaves of `wrt`, whose gradients autograd keeps."""
     arrays, context = bind(graph, feeds)
-    leaves = graph.fed("input") | graph.fed("parameter")
+    leaves = graph.fed("input") | graph.fed("parameter") | graph.fed("draw")
     values = {name: tensor(arrays[name], node.dtype) for name, node in leaves.items()}
     for name in wrt:
         values[name].requires_grad_()
@@ -53,7 +53,7 @@ def run(graph: Graph, values: Mapping[str, Tensor], dims: Mapping[str, int]) -> 
     known: dict[Node, Any] = {}
     for node in graph.order():
         name = node.op.name
-        if name in ("input", "parameter"):
+        if name in FED:
             known[node] = values[str(node.name)]
             continue
         if name not in ROWS:

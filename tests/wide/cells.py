@@ -75,7 +75,11 @@ def cell(world: World, inputs: int, depth: int = 0) -> Made:
     nexts = {s: next_value(pool, s, states) for s in states}
     outputs = some_outputs(pool, nexts)
     name = world.fresh("cell") if dice.chance(40) else None
-    return Made(bk.Cell(states=nexts, outputs=outputs, name=name), classes, contexts)
+    made = bk.Cell(states=nexts, outputs=outputs, name=name)
+    mixed = [s for s in made.states if made.graph.outputs[f"next/{s}"].dtype == "float"]
+    if mixed and dice.chance(20):
+        made = bk.zoneout(made, {s: dice.pick([0.3, 0.8, 0.0]) for s in mixed})
+    return Made(made, classes, contexts)
 
 
 def another_input(pool: Pool, classes: dict[str, int], contexts: set[str]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 import blocks as bk
 from blocks.graph import Node, Shape
+from blocks.ops.random import draw_array
 
 from .cells import STATE, Made, cell, gallery
 from .dice import Choices, Dice
@@ -87,7 +88,7 @@ def network(dice: Choices, kinks: bool = True) -> Case:
     graph = bk.Graph(outputs)
     if not all(known(node.shape, graph) for node in graph.order()):  # repeated over steps that nothing has
         graph = bk.Graph({**outputs, "loss": loss + bk.mean(xs[0])})
-    leaves = graph.fed("input") | graph.fed("parameter")
+    leaves = graph.fed("input") | graph.fed("parameter") | graph.fed("draw")
     wrt = [n for n, leaf in leaves.items() if leaf.dtype == "float" and n not in world.masks]
     return Case(graph, feeds(world, graph), wrt, list(dice.said))
 
@@ -239,9 +240,12 @@ def against_target(pool: Pool, y: Node) -> Node:
 
 
 def feeds(world: World, graph: bk.Graph) -> dict[str, np.ndarray]:
-    """Values for all inputs and weights; states and initial states are left out half of the time."""
+    """Values for all inputs, weights and draws; states, initial states and draws are left out half of the time."""
     out: dict[str, Any] = {}
     rng = world.rng
+    for name, node in graph.fed("draw").items():
+        if rng.random() < 0.5 or not known(node.shape, graph):
+            out[name] = draw_array(node, (3, 1), world.dims)
     for name, node in {**graph.fed("input"), **graph.fed("parameter")}.items():
         size = tuple(sizes(world, node.shape))
         if (

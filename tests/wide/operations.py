@@ -438,7 +438,28 @@ def attention(pool: Pool) -> None:
     pool.add(bk.sum(share * x, axis=0), pool.bound(x))
 
 
-MOVES = (unary, binary, brick, unary, binary, brick, reduction, cut, other_shape, turned, repeated, joined, along, normalised, product, product, constant_array, constant_array, by_whole_numbers, infinite, attention)  # fmt: skip
+def chances(pool: Pool) -> None:
+    """Random numbers: of a shape of their own, dropped from a wire or added to it; named or not."""
+    dice, x = pool.dice, pool.any()
+    name = pool.world.fresh("draw") if dice.chance(40) else None
+    kind = dice.pick(["dropout", "noise", "bernoulli", "uniform", "normal", "the same at each step"])
+    if kind == "dropout":
+        rate = dice.pick([0.5, 0.1, 0.0, 0.3])
+        pool.add(bk.dropout(x, rate, name=name), pool.bound(x) / (1.0 - rate))
+    elif kind == "the same at each step" and x.shape[:1] == ("time",):
+        pool.add(bk.dropout(x, 0.4, name=name, shape=x.shape[1:]), pool.bound(x) / 0.6)
+    elif kind == "noise":
+        pool.add(bk.noise(x, 0.2, name=name), pool.bound(x) + 1.0)
+    elif kind == "bernoulli":
+        pool.add(bk.bernoulli(dice.integer(1, 5), p=0.7, name=name), 1.0)
+    else:
+        low = odd(pool)
+        both = {"uniform": lambda s: bk.uniform(low=low, high=low + 1.3, name=name, shape=s),
+                "normal": lambda s: bk.normal(mean=low, std=0.4, name=name, shape=s)}  # fmt: skip
+        pool.add(both.get(kind, both["normal"])(x.shape), FED)
+
+
+MOVES = (chances, unary, binary, brick, unary, binary, brick, reduction, cut, other_shape, turned, repeated, joined, along, normalised, product, product, constant_array, constant_array, by_whole_numbers, infinite, attention)  # fmt: skip
 
 
 def move(pool: Pool, what: Callable[[Pool], None] | None = None) -> None:

@@ -138,6 +138,7 @@ REFUSALS: dict[str, str] = {
     "hold": "it looks along the steps of one sequence, and its mask has no axis in front",
     "input": "what feeds it is known outside already",
     "parameter": "a body has no weights of its own: they are ports",
+    "draw": "a body draws nothing: its draws are ports",
     "constant": "it does not depend on the step",
     "size": "it does not depend on the step",
     "loop": "an inner loop begins anew at each step, from values of that step",

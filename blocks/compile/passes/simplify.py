@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ...graph import Graph, Node, apply
+from ...graph import FED, Graph, Node, apply
 from ...interpret import Run, evaluate
 from ...ops.elementwise import already_aligned
 from ...ops.loop import FINAL, NEXT
@@ -47,7 +47,7 @@ def simplify(graph: Graph) -> Graph:
 
 def _key(node: Node, operands: tuple[Node, ...]) -> Any:
     """What makes two nodes the same value; None for those that are never merged."""
-    if node.op.name in ("input", "parameter"):
+    if node.op.name in FED:
         return node.serial
     parts = []
     for name, value in sorted(node.attrs.items()):

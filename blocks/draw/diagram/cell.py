@@ -23,7 +23,7 @@ from ..text import clip, line, value_at
 from .build import Builder, Scope
 from .elements import Diagram, Element, Link, calls, conveyors, owners
 from .merges import merge, ordered
-from .signs import label, one_number, scalar, symbol, symbol_with
+from .signs import draw_lines, label, one_number, scalar, symbol, symbol_with
 
 
 def diagram_of(
@@ -116,6 +116,8 @@ class _CellBuilder(Builder):
         if node.op.name == "parameter":
             text = line(self.short(name), 10)
             return self.add(scope, "parameter", "box", name, (text,), node, _tip(name, node)), ()
+        if node.op.name == "draw":
+            return self.add(scope, "draw", "box", name, draw_lines(self.short(name), node), node, _tip(name, node)), ()
         if node.op.name == "constant":
             text = line(f"constant {show_shape(node.shape)}", 9)
             return self.add(scope, "constant", "text", name, (text,), node), ()

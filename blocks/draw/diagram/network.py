@@ -16,7 +16,7 @@ from ...ops.loop import FINAL, NEXT
 from ..text import Line, clip, line, value_at
 from .build import Builder, Scope
 from .elements import Box, Element, Link, Network
-from .signs import label, symbol
+from .signs import draw_lines, label, symbol
 
 
 def network_of(graph: Graph, bricks: bool = True) -> Network:
@@ -114,12 +114,16 @@ class _NetworkBuilder(Builder):
             text = line(f"{float(node.attrs['value']):g}".replace("-", "−"), 10)
             return self.add(scope, "constant", "text", name, (text,), node), ()
         if node.op.name == "input":
+            if node.role == "draw":  # of one step, inside of a loop
+                return self.add(scope, "draw", "box", name, (line(clip(name), 10),), node), ()
             kind = node.role if node.role in ("state", "gradient") else "input"
             before = kind == "state" and node.step is None and "(" not in name
             text = value_at(clip(name), "t−1", 13) if before else line(clip(name), 12)
             return self.add(scope, kind, "box" if gradient else "text", name, (text,), node), ()
         if node.op.name == "parameter":
             return self.add(scope, "parameter", "box", name, (line(clip(name), 10),), node), ()
+        if node.op.name == "draw":
+            return self.add(scope, "draw", "box", name, draw_lines(name, node), node), ()
         form, text = label(clip(symbol(node), 16))
         return self.add(scope, "gradient" if gradient else "operation", form, name, (text,), node), node.operands
 

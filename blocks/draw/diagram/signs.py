@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...graph import Node
-from ...notation import BETWEEN, SUM, is_silent, sign_of
-from ..text import Line, Run, clip
+from ...notation import BETWEEN, SUM, is_silent, sign_of, write
+from ..text import Line, Run, clip, line
 
 _DRAWN = {"⊙": "×", "/": "÷", "^": "xʸ", "ᵀ": "T", "|": "|x|"}
 
@@ -27,6 +27,11 @@ def symbol_with(node: Node, number: float) -> str:
 def label(text: str) -> tuple[str, Line]:
     """The form and the label of an operation: a circle for a sign, a pill for a word."""
     return "circle" if len(text) <= 2 else "pill", Line((Run(clip(text, 16)),), 16 if len(text) == 1 else 11)
+
+
+def draw_lines(name: str, node: Node) -> tuple[Line, Line]:
+    """The label of a draw: its name, and how it is distributed."""
+    return line(clip(name), 10), line(f"∼ {write(node, ()).plain}", 8)
 
 
 def scalar(node: Node) -> float | None:

@@ -26,11 +26,12 @@ FEW = 4  # numbers that are written out
 
 
 def computed(graph: Graph, feeds: Mapping[str, Any]) -> dict[Node, np.ndarray]:
-    """Node → value for all that can be computed from some feeds. States that are not fed are zero.
+    """Node → value for all that can be computed from some feeds. States that are not fed are zero, draws their
+    expectation.
 
     Raises BlocksError for a name that the graph does not ask for, and FeedError for an array that does not fit.
     """
-    asked = {**graph.inputs, **graph.params}
+    asked = {**graph.inputs, **graph.params, **graph.draws}
     for name in feeds:
         if name not in asked:
             raise BlocksError(
@@ -39,14 +40,14 @@ def computed(graph: Graph, feeds: Mapping[str, Any]) -> dict[Node, np.ndarray]:
     known: dict[str, Node] = {}
     found: set[Node] = set()
     for name, node in graph.nodes.items():
-        fed = node.name in feeds or node.attrs.get("default") == "zeros"
+        fed = node.name in feeds or node.attrs.get("default") == "zeros" or node.op.name == "draw"
         if fed if node.op.name in FED else all(o in found for o in node.operands):
             found.add(node)
             known[name] = node
     if not feeds or not known:
         return {}
     part = Graph(known)
-    needed = {**part.inputs, **part.params}
+    needed = {**part.inputs, **part.params, **part.draws}
     results = run(part, {name: value for name, value in feeds.items() if name in needed})
     return {node: np.asarray(results[name]) for name, node in known.items()}
 
@@ -69,7 +70,7 @@ def gradient_values(graph: Graph, feeds: Mapping[str, Any]) -> dict[Node, np.nda
                 hint = nearest(name, known)
                 raise BlocksError(f"no gradient comes in at {name!r}{hint}; it does at {', '.join(known)}")
             seeds[node] = seeds[node] + value if node in seeds else value
-    asked = {**back.inputs, **back.params}
+    asked = {**back.inputs, **back.params, **back.draws}
     seeded = {_seed_name(graph, node): value for node, value in seeds.items()}
     values = computed(back, {name: v for name, v in {**given, **seeded}.items() if name in asked})
     return {node: values[g] for node, g in found.items() if g in values}

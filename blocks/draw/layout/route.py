@@ -36,6 +36,7 @@ LEAVE: dict[str, dict[int, float]] = {
     "merge": {EAST: 0, NORTH: 2, SOUTH: 8, WEST: 30},
     "operation": {EAST: 0, NORTH: 0, SOUTH: 3, WEST: 25},
     "parameter": {NORTH: 0, EAST: 0, SOUTH: 2, WEST: 10},
+    "draw": {NORTH: 0, EAST: 0, SOUTH: 2, WEST: 10},
     "constant": {NORTH: 0, EAST: 0, SOUTH: 2, WEST: 10},
 }
 ENTER: dict[str, dict[int, float]] = {
