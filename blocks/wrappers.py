@@ -13,7 +13,7 @@ from .ops.random import check_rate, make_draw
 
 def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
     """The cell, whose states keep their old value with a probability, drawn for each number at each step (Krueger et
-    al. 2017, "Zoneout", eq. 5 and 6):
+    al. 2017, "Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations", section 3):
 
         h = d ⊙ h' + (1 − d) ⊙ (what the cell makes of it),   d ∼ bernoulli(rate)
 
@@ -40,7 +40,7 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
         s: fed[s] if s in fed else make_input(s, *cell._shapes[s], role="state", default="zeros") for s in cell.states
     }
     outputs, after = cell.step({name: fed[name] for name in cell.inputs}, states)
-    mixed = {s: _mixed(cell, s, states[s], after[s], r) for s, r in checked.items() if r}
+    mixed = {s: _mixed(cell, s, states[s], after[s], checked[s]) for s in cell.states if checked.get(s)}
     following = {states[s]: mixed.get(s, after[s]) for s in cell.states}
     kept = {after[s]: node for s, node in reversed(mixed.items()) if after[s].operands}  # no old value, no number
     return Cell(states=following, outputs=substitute(outputs, kept))

@@ -5,6 +5,8 @@ update and that name; or they are its expectation, where the run draws nothing. 
 resumed run and each of several trials see the same bits, and none of them knows of randomness. A gradient takes the
 numbers as given.
 
+Dropout and noise keep the name of their wire: what meets it has the same weights' names with and without.
+
 A draw in a cell is drawn anew at each step: `scan` takes it out of the loop, as a sequence. One that is made outside
 and handed to the cell as an input is the same at each.
 """
@@ -138,8 +140,8 @@ def _drawn(law: str, of: tuple[Any, ...], features: tuple[int, ...], name: str |
 
 
 def dropout(x: Wire, rate: float, name: str | None = None, shape: Shape | None = None) -> Node:
-    """x, of which each number is 0 with probability `rate`, and else divided by 1 − rate (Srivastava et al. 2014,
-    scaled as by Hinton): ``x ⊙ keep / (1 − rate)`` with a draw ``keep``. Where nothing is drawn it is x exactly.
+    """x, of which each number is 0 with probability `rate`, and else divided by 1 − rate (Srivastava et al. 2014):
+    ``x ⊙ keep / (1 − rate)`` with a draw ``keep``. Where nothing is drawn (`predict`, `evaluate`) it is x, to the bit.
 
     The draw has the shape of x; or `shape`, repeated along the other dimensions of x: ``dropout(xs, 0.5,
     shape=("batch", 8))`` drops the same features of a sequence at every step. `name` is that of the draw.
@@ -151,7 +153,7 @@ def dropout(x: Wire, rate: float, name: str | None = None, shape: Shape | None =
         return x
     sizes: Any = x.shape if shape is None else shape
     mask = make_draw("keep" if name is None else name, "bernoulli", (keep,), sizes, name is not None)
-    out = x * (mask / keep)
+    out = apply("multiply", x, mask / keep, name=x.name or x.brick)
     if out.shape != x.shape:
         raise WiringError(f"dropout: {x.describe()} has no dimensions {show_shape(sizes)} [{user_line()}]", "dropout")
     return out
@@ -161,7 +163,8 @@ def noise(x: Wire, std: float, name: str | None = None) -> Node:
     """x + normal noise with the standard deviation `std`, drawn for each number of x; x itself where nothing is drawn.
     `name` is that of the draw. Raises WiringError for a negative std, and for a wire of integers."""
     x = _float_wire("noise", x)
-    return x + make_draw("noise" if name is None else name, "normal", (0.0, _number(std)), x.shape, name is not None)
+    drawn = make_draw("noise" if name is None else name, "normal", (0.0, _number(std)), x.shape, name is not None)
+    return apply("add", x, drawn, name=x.name or x.brick)
 
 
 def _float_wire(what: str, x: Wire) -> Node:
