@@ -531,6 +531,8 @@ def test_equations_and_figures_say_what_is_drawn() -> None:
     assert {n: [row.plain for row in s.lines] for n, s in shapes.items()} == {
         "keep": ["keep", "∼ bernoulli(0.9)"], "noise": ["noise", "∼ normal(0, 0.5)"]
     }  # fmt: skip
+    back = [(w.source, w.target) for w in cell.draw(gradient=True).scene.wires if w.kind == "gradient"]
+    assert back and not any(shapes[n].key in pair for pair in back for n in shapes)  # a draw is given
     graph = bk.Graph({"y": bk.scan(cell, bk.sequence("x", 3))})
     assert [s.kind for s in graph.draw().scene.shapes if s.name == "keep"] == ["draw", "draw"]  # of a step, and of all
     assert " draw " in graph.dump() and graph.to_networkx().nodes["keep"]["op"] == "draw"

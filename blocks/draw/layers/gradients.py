@@ -33,10 +33,14 @@ def cotangents(graph: Graph) -> dict[Node, Node]:
 
 
 def carried(graph: Graph) -> set[tuple[Node, Node]]:
-    """The pairs (value, user of it) between which gradient flows back, if it comes in at all outputs."""
+    """The pairs (value, user of it) between which gradient flows back, if it comes in at all outputs; not to what is
+    made of constants and draws alone, which nothing changes."""
     gradients = cotangents(graph)
     found: set[tuple[Node, Node]] = set()
     for node in graph.order():
+        made = node.operands and not any(o in gradients for o in node.operands)
+        if made or node.op.name in ("constant", "draw"):
+            gradients.pop(node, None)
         if node in gradients and node.op.vjp is not None:
             back = node.op.vjp(gradients[node], node, *node.operands)
             found |= {(o, node) for o, g in zip(node.operands, back, strict=True) if g is not None and o in gradients}
