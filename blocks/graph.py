@@ -72,6 +72,7 @@ class Op:
     - ``kind`` is what it is (see `KINDS`); the compiler, the figures and the targets ask for that, not for names.
     - ``sign`` is what a figure and a formula write for it, "+", "σ"; its name, where there is
       none; and "" where it passes its operand on unwritten (see `notation`).
+    - ``commutative``: its operands may change places; a figure marks the entries of any other.
     - ``rows``, target → text: what a target writes for it, ``{"native": "sinf({0})"}``, with its operands in braces.
     """
 
@@ -85,6 +86,7 @@ class Op:
     _: KW_ONLY
     kind: str
     sign: str | None = None
+    commutative: bool = False
     rows: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

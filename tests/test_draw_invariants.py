@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from itertools import combinations, pairwise
@@ -48,6 +49,7 @@ def check(scene: Scene) -> None:
     for dot in scene.dots:
         on_canvas(scene, "dot", (dot.x, dot.y))
         assert any(w.net == dot.net and on_way((dot.x, dot.y), w) for w in scene.wires), "a fork off its wire"
+    check_marks(scene)
     for _, curve in strokes(scene):
         assert len(curve) % 3 == 1 and len(curve) >= 4
         on_canvas(scene, "curve", *curve)
@@ -73,6 +75,32 @@ def check_wire(scene: Scene, wire: Wire, shapes: dict[str, Shape]) -> None:
         for s in scene.shapes:
             apart = x + w <= s.left or x - w >= s.right or y + h <= s.bottom or y - h >= s.top
             assert apart, f"the label of {wire.key} lies on {s.key}"
+
+
+def check_marks(scene: Scene) -> None:
+    """The mark of an entry stands near the end of its wire, and on nothing: no shape, no wire, no other mark."""
+    marks = [(w, w.mark, w.mark_at) for w in scene.wires if w.mark and w.mark_at]
+    boxes = []
+    for wire, mark, (x, y) in marks:
+        ends = (wire.points[-1], wire.points[0]) if wire.kind != "gradient" else (wire.points[0],)
+        assert min(abs(x - a) + abs(y - b) for a, b in ends) < 28, f"the mark of {wire.key} is far from its entry"
+        boxes.append((wire.key, x - mark.width / 2, y - 3, x + mark.width / 2, y + 3))
+    for key, x0, y0, x1, y1 in boxes:
+        on_canvas(scene, key, (x0, y0), (x1, y1))
+        for s in scene.shapes:
+            dx, dy = max(x0 - s.x, s.x - x1, 0.0), max(y0 - s.y, s.y - y1, 0.0)
+            apart = (
+                dx * dx + dy * dy >= (s.w / 2 - 1) ** 2
+                if s.form == "circle"
+                else dx > s.w / 2 - 0.5 or dy > s.h / 2 - 0.5
+            )
+            assert apart, f"the mark of {key} lies on {s.key}"
+        for wire in scene.wires:
+            for a, b in pairwise(wire.points):
+                past = min(a[0], b[0]) >= x1 or max(a[0], b[0]) <= x0 or min(a[1], b[1]) >= y1 or max(a[1], b[1]) <= y0
+                assert past, f"the mark of {key} lies on {wire.key}"
+    for (key, a0, b0, a1, b1), (other, c0, d0, c1, d1) in combinations(boxes, 2):
+        assert a0 >= c1 or c0 >= a1 or b0 >= d1 or d0 >= b1, f"the marks of {key} and {other} lie on each other"
 
 
 def no_shared_way(scene: Scene) -> None:
@@ -122,7 +150,9 @@ def check_cell(cell: bk.Cell) -> Scene:
     for element in diagram.elements.values():
         for number, link in enumerate(element.entries):
             key = f"{link.source}-{element.key}-{number}"
-            assert any(w.key == key for w in scene.wires), f"the wire {key} is missing"
+            wire = next((w for w in scene.wires if w.key == key), None)
+            assert wire, f"the wire {key} is missing"
+            assert (wire.mark.plain if wire.mark else "") == link.mark, f"the wire {key} has not its mark"
     return scene
 
 
@@ -218,6 +248,56 @@ def test_views(make: Callable[[int, int], bk.Cell], options: dict[str, Any]) -> 
     check(make(5, 5).draw(**options).scene)
 
 
+ORDERED = {
+    "subtract": (lambda a, b: a - b, ("+", "−")),
+    "divide": (lambda a, b: a / b, ("×", "÷")),
+    "power": (lambda a, b: a**b, ("1", "2")),
+    "outer": (lambda a, b: bk.sum(bk.outer(a, b)), ("1", "2")),
+    "concat": (lambda a, b: bk.sum(bk.concat(a, b)), ("1", "2")),
+}
+
+
+@pytest.mark.parametrize("name", ORDERED)
+@pytest.mark.parametrize("options", [{}, {"gradient": True}, {"bricks": False}, {"unroll": 2, "zoom": "all"}], ids=str)
+def test_operands_are_told_apart(name: str, options: dict[str, Any]) -> None:
+    """Operands that change places are another figure in every format; the mark says which is which."""
+    make, marks = ORDERED[name]
+
+    def figure(swap: bool) -> bk.Figure:
+        a, h = bk.input("a", 4), bk.state("h", 4)
+        value = bk.tanh(make(h, a) if swap else make(a, h))
+        return bk.Cell({h: h + value}, value).draw(**options)
+
+    for swap in (False, True):
+        scene = figure(swap).scene
+        drawn = {s.key: s for s in scene.shapes}
+        found = set()
+        for w in scene.wires:
+            if w.mark:
+                ends = drawn[w.source], drawn[w.target]
+                (operation,) = [s for s in ends if s.name.startswith(name)]
+                found.add(w.mark.plain)
+                other = next(s for s in ends if s is not operation)
+                if other.kind == "input":
+                    assert w.mark.plain == marks[1 if swap else 0]
+        assert found == set(marks)
+    for format in ("svg", "tex", "dot", "mmd", "json", "graphml"):
+        one, other = (_without_words(figure(swap).render(format).decode(), format) for swap in (False, True))
+        assert one != other, format
+
+
+def _without_words(text: str, format: str) -> str:
+    """What is seen of a figure: without titles and tooltips, which name the operands."""
+    text = re.sub(r"<(title|desc)[^>]*>.*?</\1>|xlink:title=\"[^\"]*\"|data-figure=\"[^\"]*\"", "", text, flags=re.S)
+    return re.sub(r'(edge)?tooltip="[^"]*"|"tooltip": "[^"]*"|<data key="tooltip">[^<]*', "", text)
+
+
+def test_entries_without_an_order_have_no_mark() -> None:
+    x, h = bk.input("x", 3), bk.state("h", 3)
+    for value in (x + h, x * h, bk.maximum(x, h), 1 - h, h / 2.0, bk.ADD(3)(x, h)):
+        assert not any(w.mark for w in bk.Cell({h: value}, value).draw().scene.wires)
+
+
 def test_groups() -> None:
     """Each cell inside a cell has a frame, and only its own shapes in it; folded, it is one box."""
     cell = stacked(5, 5)
@@ -303,7 +383,8 @@ def test_no_gradient_is_faded() -> None:
 # --- random cells --------------------------------------------------------------------------------
 
 UNARY = [bk.tanh, bk.sigm, bk.exp, lambda a: 1 - a, lambda a: 0.5 * a, lambda a: a * a]
-BINARY = [lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - b, bk.maximum]
+BINARY = [lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - b, bk.maximum, lambda a, b: a / b]
+TERNARY = [bk.where, lambda a, b, c: bk.slice(bk.concat(a, b, c, a), start=2, stop=5)]
 BRICKS = [bk.SIGM, bk.TANH, bk.ADD, bk.MULTIPLY]
 
 
@@ -315,11 +396,13 @@ def cells(draw: st.DrawFn) -> bk.Cell:
     wires = [*inputs, *states]
     one_of = lambda: wires[draw(st.integers(0, len(wires) - 1))]
     for number in range(draw(st.integers(0, 9))):
-        kind = draw(st.integers(0, 2))
+        kind = draw(st.integers(0, 3))
         if kind == 0:
             wires.append(draw(st.sampled_from(UNARY))(one_of()))
         elif kind == 1:
             wires.append(draw(st.sampled_from(BINARY))(one_of(), one_of()))
+        elif kind == 2:
+            wires.append(draw(st.sampled_from(TERNARY))(one_of(), one_of(), one_of()))
         else:
             brick = draw(st.sampled_from(BRICKS))(3, name=f"b{number}")
             wires.append(brick(*(one_of() for _ in range(draw(st.integers(1, 3))))))

@@ -1,5 +1,7 @@
 """Every operation of the table is a full citizen, and so is one that a user defines in two lines."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,16 @@ def test_every_operation_is_written_and_emitted(name) -> None:
     assert seen
     want, got = bk.run(graph, feeds)["y"], bk.compile(graph)(feeds)["y"]
     np.testing.assert_allclose(got, want, atol=1e-12)
+
+
+PAIRS = [op for op in OPS.values() if op.kind == "elementwise" and len(inspect.signature(op.infer).parameters) == 2]
+
+
+@pytest.mark.parametrize("op", PAIRS, ids=lambda op: op.name)
+def test_an_operation_says_whether_its_operands_may_change_places(op) -> None:
+    a, b = np.random.default_rng(0).uniform(0.5, 2.0, (2, 7))
+    b[0] = a[0]
+    assert np.array_equal(op.forward(a, b), op.forward(b, a)) == op.commutative
 
 
 def test_what_lacks_a_kind_a_rule_or_a_notation_is_found() -> None:

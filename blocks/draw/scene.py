@@ -78,7 +78,8 @@ class Wire:
 
     `kind` is wire, bus (several values side by side), conveyor (a state along its lane) or gradient. `net`
     is the same for all wires that carry one value. `hops` are the points where it jumps over another wire.
-    Where Graphviz has laid it out, `curve` is its way: a start, then two handles and an end for each piece.
+    Where Graphviz has laid it out, `curve` is its way: a start, then two handles and an end for each piece. `mark` is
+    what stands at an entry whose order matters, beside the end of the wire there.
     """
 
     key: str
@@ -93,6 +94,8 @@ class Wire:
     tooltip: str = ""
     label: Line | None = None
     label_at: Point | None = None
+    mark: Line | None = None
+    mark_at: Point | None = None
     shape: str = ""
     lit: bool = True
     paint: str | None = None
@@ -165,6 +168,7 @@ class Scene:
                 hops=tuple(map(at, w.hops)),
                 curve=tuple(map(at, w.curve)),
                 label_at=at(w.label_at) if w.label_at else None,
+                mark_at=at(w.mark_at) if w.mark_at else None,
             )
             for w in self.wires
         ]
@@ -201,9 +205,10 @@ def fit(scene: Scene) -> Scene:
     points += [p for f in scene.frames for p in ((f.x, f.y), (f.x + f.w, f.y + f.h))]
     points += [p for w in scene.wires for p in (*w.points, *w.curve)]
     for w in scene.wires:
-        if w.label and w.label_at:
-            half = w.label.width / 2
-            points += [(w.label_at[0] - half, w.label_at[1] - 6), (w.label_at[0] + half, w.label_at[1] + 6)]
+        for words, at in ((w.label, w.label_at), (w.mark, w.mark_at)):
+            if words and at:
+                half = words.width / 2
+                points += [(at[0] - half, at[1] - 6), (at[0] + half, at[1] + 6)]
     x0, y0 = min(x for x, _ in points), min(y for _, y in points)
     x1, y1 = max(x for x, _ in points), max(y for _, y in points)
     moved = scene.moved(MARGIN - x0, MARGIN - y0)

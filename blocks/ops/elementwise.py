@@ -132,6 +132,7 @@ def elementwise(
     dtype: str = "float",
     *,
     sign: str | None = None,
+    commutative: bool = False,
     rows: Mapping[str, str] | None = None,
     prepare: Callable[..., Prepared] = _prepare_arithmetic,
 ) -> Op:
@@ -153,6 +154,7 @@ def elementwise(
         arity: how many wires it takes.
         dtype: of the result, "float", "int" or "bool"; where it is empty, that of the last operand.
         sign: what figures and formulas write for it; its name, by default.
+        commutative: whether its operands may change places; if not, a figure marks its entries.
         rows: target → how that target writes it, ``{"native": "sinf({0})"}``, with its operands in braces.
         prepare: ``(operands, attrs) -> (operands, attrs)`` before the node is made; by default operands become
             floating-point numbers and are aligned.
@@ -176,7 +178,10 @@ def elementwise(
     names = [*inspect.signature(vjp).parameters][2:] if vjp is not None else "abc"[:arity]
     ports = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names]
     infer.__signature__ = inspect.Signature(ports)  # type: ignore[attr-defined]
-    return Op(name, formula, infer, forward, vjp, prepare, kind="elementwise", sign=sign, rows=rows or {})
+    return Op(
+        name, formula, infer, forward, vjp, prepare,
+        kind="elementwise", sign=sign, commutative=commutative, rows=rows or {},
+    )  # fmt: skip
 
 
 def _logistic(x: Any) -> Any:
@@ -209,15 +214,19 @@ def _power_vjp(g: Node, y: Node, x: Node, p: Node) -> tuple[Node | None, ...]:
 
 
 # fmt: off
-add: Op      = elementwise("add",      "a + b",   np.add,      lambda g, y, a, b: (g, g), 2, sign="+")
+add: Op      = elementwise("add",      "a + b",   np.add,      lambda g, y, a, b: (g, g), 2, sign="+",
+                       commutative=True)
 subtract: Op = elementwise("subtract", "a - b",   np.subtract, lambda g, y, a, b: (g, -g), 2, sign="−")
-multiply: Op = elementwise("multiply", "a * b",   np.multiply, lambda g, y, a, b: (g * b, g * a), 2, sign="⊙")
+multiply: Op = elementwise("multiply", "a * b",   np.multiply, lambda g, y, a, b: (g * b, g * a), 2, sign="⊙",
+                       commutative=True)
 divide: Op   = elementwise("divide",   "a / b",   np.divide,   lambda g, y, a, b: (g / b, -g * y / b), 2, sign="/")
 power: Op    = elementwise("power",    "a ** b",  np.power,    _power_vjp, 2, sign="^")
 maximum: Op  = elementwise("maximum",  "the larger of a and b; at a tie both get half the gradient", np.maximum,
-                       lambda g, y, a, b: (g * _half_step(a, b), g * _half_step(b, a)), 2, sign="max")
+                       lambda g, y, a, b: (g * _half_step(a, b), g * _half_step(b, a)), 2, sign="max",
+                       commutative=True)
 minimum: Op  = elementwise("minimum",  "the smaller of a and b; at a tie both get half the gradient", np.minimum,
-                       lambda g, y, a, b: (g * _half_step(b, a), g * _half_step(a, b)), 2, sign="min")
+                       lambda g, y, a, b: (g * _half_step(b, a), g * _half_step(a, b)), 2, sign="min",
+                       commutative=True)
 
 negative: Op = elementwise("negative", "-x",      np.negative, lambda g, y, x: (-g,), sign="−")
 exp: Op      = elementwise("exp",      "eˣ",      np.exp,      lambda g, y, x: (g * y,))
@@ -232,7 +241,8 @@ relu: Op     = elementwise("relu",     "max(x, 0); slope 0 at 0", _rectified, la
 softplus: Op = elementwise("softplus", "ln(1 + eˣ)", _softplus, lambda g, y, x: (g * sigm(x),))
 
 greater: Op  = elementwise("greater",  "a > b",   np.greater,  None, 2, "bool", sign=">", prepare=_prepare_comparison)
-equal: Op    = elementwise("equal",    "a = b",   np.equal,    None, 2, "bool", sign="=", prepare=_prepare_comparison)
+equal: Op    = elementwise("equal",    "a = b",   np.equal,    None, 2, "bool", sign="=", commutative=True,
+                       prepare=_prepare_comparison)
 where: Op    = elementwise("where",    "a where the condition holds (is not 0), else b",
                        lambda c, a, b: np.where(np.not_equal(c, 0), a, b),
                        lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), 3, "", prepare=_prepare_where)

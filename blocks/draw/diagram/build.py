@@ -12,12 +12,14 @@ element is labelled.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import repeat
 
 from ...graph import Graph, Node, show_shape
 from ..text import Line
 from .elements import Element, Link
+from .signs import entry_marks
 
 
 @dataclass
@@ -53,7 +55,7 @@ class Builder(ABC):
                 if node.operands and node.operands[0] in scope.home:
                     self.carry(scope, node, name)
             else:
-                self.settle(scope, node, name, *self.single(scope, node, name))
+                self.settle(scope, node, name, *self.single(scope, node, name), entry_marks(node))
 
     def add(
         self, scope: Scope, kind: str, form: str, name: str, lines: Iterable[Line], node: Node, tooltip: str = ""
@@ -64,13 +66,17 @@ class Builder(ABC):
         self.elements[element.key] = element
         return element
 
-    def settle(self, scope: Scope, node: Node, name: str, element: Element, wires: Iterable[Node]) -> None:
-        """Note that a node's value comes from an element, and link the element to the wires it takes for it."""
+    def settle(
+        self, scope: Scope, node: Node, name: str, element: Element, wires: Sequence[Node], marks: Sequence[str] = ()
+    ) -> None:
+        """Note that a node's value comes from an element, and link the element to the wires it takes for it, with
+        the marks of its entries."""
         scope.home[node] = element.key
-        for o in wires:
-            source = scope.home.get(o)
-            if source and source != element.key:
-                self.connect(element, Link(source, o))
+        ways = zip(wires, marks or repeat(""), strict=False)
+        links = [Link(scope.home.get(o, ""), o, mark) for o, mark in ways]
+        links = [link for link in links if link.source not in ("", element.key)]
+        for link in links:
+            self.connect(element, link if len(links) > 1 else replace(link, mark=""))
 
     def carry(self, scope: Scope, node: Node, name: str) -> None:
         """Note that a node's value comes from where its operand's does."""
@@ -97,7 +103,7 @@ class Builder(ABC):
         """A new element for a brick."""
 
     @abstractmethod
-    def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Iterable[Node]]:
+    def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Sequence[Node]]:
         """The element of a node that stands by itself, and the wires that it is still to be linked to."""
 
     @abstractmethod

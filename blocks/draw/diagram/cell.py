@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Sequence
 
 from ...equations import equations
 from ...graph import Graph, Node, show_shape
@@ -82,8 +82,10 @@ class _CellBuilder(Builder):
     def loop(self, scope: Scope, node: Node, name: str) -> None:
         raise AssertionError("one step of a cell has no loop")
 
-    def settle(self, scope: Scope, node: Node, name: str, element: Element, wires: Iterable[Node]) -> None:
-        super().settle(scope, node, name, element, wires)
+    def settle(
+        self, scope: Scope, node: Node, name: str, element: Element, wires: Sequence[Node], marks: Sequence[str] = ()
+    ) -> None:
+        super().settle(scope, node, name, element, wires, marks)
         element.names.add(name)
         if node not in element.nodes or element.kind == "brick":
             element.nodes.append(node)
@@ -107,7 +109,7 @@ class _CellBuilder(Builder):
         element.names |= {scope.graph.name_of(w) for w in weights}
         return element
 
-    def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Iterable[Node]]:
+    def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Sequence[Node]]:
         if node.op.name == "input":
             state = node.role == "state"
             text = value_at(self.short(name), "t−1" if state else "t", 14, self.mark)
@@ -129,7 +131,7 @@ class _CellBuilder(Builder):
             return self.elements[self.operations[same]], ()
         element = self.operation(scope, node, name, number)
         self.operations[same] = element.key
-        return element, wires
+        return element, node.operands
 
     def operation(self, scope: Scope, node: Node, name: str, number: float | None) -> Element:
         form, text = label(symbol(node) if number is None else symbol_with(node, number))

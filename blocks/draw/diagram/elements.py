@@ -29,10 +29,12 @@ class Element:
 
 @dataclass
 class Link:
-    """The value of `node`, from the element `source` to the one that has this entry."""
+    """The value of `node`, from the element `source` to the one that has this entry. `mark` tells the entry from the
+    others, where their order matters."""
 
     source: str
     node: Node
+    mark: str = ""
 
 
 @dataclass

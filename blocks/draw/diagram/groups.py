@@ -7,6 +7,7 @@ A cell that is called inside another one has a name, and its bricks and states h
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ...errors import BlocksError, nearest
 from ..text import clip, line
@@ -78,12 +79,12 @@ def _fold_one(elements: dict[str, Element], name: str, own: set[str]) -> dict[st
     for e in inside:
         for link in e.entries:
             if link.source not in own:
-                sources.setdefault(link.source, link)
+                sources.setdefault(link.source, Link(link.source, link.node))
     box.entries = list(sources.values())
     out: dict[str, Element] = {}
     for e in elements.values():
         if e.key not in own:
-            e.entries = [Link(key, link.node) if link.source in own else link for link in e.entries]
+            e.entries = [replace(link, source=key) if link.source in own else link for link in e.entries]
             out[e.key] = e
     out[key] = box
     return out

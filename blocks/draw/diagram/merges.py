@@ -31,7 +31,8 @@ def _loose(elements: dict[str, Element]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for e in elements.values():
         sources = frozenset(link.source for link in e.entries)
-        if len(sources) > 1 and e.kind != "merge" and (e.kind == "brick" or len(e.entries) > MOST_ENTRIES):
+        many = len(e.entries) > MOST_ENTRIES and not any(link.mark for link in e.entries)  # marks stay with one user
+        if len(sources) > 1 and e.kind != "merge" and (e.kind == "brick" or many):
             found[e.key] = sources
     return found
 

@@ -7,7 +7,7 @@ else each operation is drawn.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 from ...errors import WiringError
 from ...graph import Graph, Node, subgraphs
@@ -90,17 +90,22 @@ class _NetworkBuilder(Builder):
         self.met.append(element)
         return element
 
-    def settle(self, scope: Scope, node: Node, name: str, element: Element, wires: Iterable[Node]) -> None:
-        super().settle(scope, node, name, element, wires)
+    def settle(
+        self, scope: Scope, node: Node, name: str, element: Element, wires: Sequence[Node], marks: Sequence[str] = ()
+    ) -> None:
+        super().settle(scope, node, name, element, wires, marks)
         source = (scope.outside or {}).get(name) if node.op.name == "input" else None
         if source and source != element.key:
             self.connect(element, Link(source, node))
 
     def connect(self, element: Element, link: Link) -> None:
-        """One more wire into an element; what comes from one source is drawn once."""
-        if all(other.source != link.source for other in element.entries):
+        """One more wire into an element; what comes from one source is drawn once, with all its marks."""
+        drawn = next((other for other in element.entries if other.source == link.source), None)
+        if drawn is None:
             super().connect(element, link)
             self.met.append((element, link))
+        elif link.mark:
+            drawn.mark += f", {link.mark}"
 
     def brick(self, scope: Scope, brick: Hashable) -> Element:
         node, name = self.last[scope.graph][str(brick)], str(brick)
@@ -108,7 +113,7 @@ class _NetworkBuilder(Builder):
         lines = (line("∂" if gradient else symbol(node), 13), line(clip(name.removeprefix("∂ ")), 9))
         return self.add(scope, "gradient" if gradient else "brick", "box", name, lines, node)
 
-    def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Iterable[Node]]:
+    def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Sequence[Node]]:
         gradient = node.role == "gradient"
         if node.op.name == "constant" and node.shape == ():
             text = line(f"{float(node.attrs['value']):g}".replace("-", "−"), 10)

@@ -7,6 +7,7 @@ from ...notation import BETWEEN, SUM, is_silent, sign_of, write
 from ..text import Line, Run, clip, line
 
 _DRAWN = {"⊙": "×", "/": "÷", "^": "xʸ", "ᵀ": "T", "|": "|x|"}
+_ENTRIES = {"−": ("+", "−"), "/": ("×", "÷")}
 
 
 def symbol(node: Node) -> str:
@@ -22,6 +23,16 @@ def symbol_with(node: Node, number: float) -> str:
         return f"{symbol(node)} {value}"
     between = sign if sign == "^" else symbol(node)
     return f"{value}{between}" if scalar(node.operands[0]) is not None else f"{between}{value}"
+
+
+def entry_marks(node: Node) -> tuple[str, ...]:
+    """What tells the entries of an operation apart: + and − for a difference, × and ÷ for a quotient, as block
+    diagrams have it, else numbers; nothing where the operands may change places, or one of them is a matrix of weights
+    in its place, behind the rows."""
+    weighted = node.op.kind == "product" and node.operands[-1].op.name == "parameter"
+    if len(node.operands) < 2 or node.op.commutative or weighted:
+        return ()
+    return _ENTRIES.get(sign_of(node.op)) or tuple(str(i) for i, _ in enumerate(node.operands, 1))
 
 
 def label(text: str) -> tuple[str, Line]:

@@ -32,7 +32,7 @@ def network(scene: Scene) -> networkx.MultiDiGraph:
         way = " ".join(f"{round(x, 3):g},{round(y, 3):g}" for x, y in w.points)
         out.add_edge(
             w.source, w.target, key=w.key, kind=w.kind, shape=w.shape, tooltip=_printable(w.tooltip), way=way,
-            emphasised=w.lit, computed=not w.dashed,
+            emphasised=w.lit, computed=not w.dashed, mark=w.mark.plain if w.mark else "",
         )  # fmt: skip
     return out
 

@@ -23,7 +23,8 @@ def mermaid(graph: networkx.MultiDiGraph) -> str:
         lines.append(f'    {numbers[key]}{start}"{_entity(str(data.get("label") or " "))}"{end}:::{kind}')
     for source, target, data in graph.edges(data=True):
         arrow = {"conveyor": "==>", "bus": "==>"}.get(str(data.get("kind", "")), "-->")
-        lines.append(f"    {numbers[source]} {arrow} {numbers[target]}")
+        mark = f'|"{_entity(str(data["mark"]))}"|' if data.get("mark") else ""
+        lines.append(f"    {numbers[source]} {arrow}{mark} {numbers[target]}")
     return "\n".join(lines) + "\n"
 
 

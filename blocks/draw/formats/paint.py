@@ -91,6 +91,7 @@ def paint(scene: Scene, theme: Theme) -> Painting:
         ink = theme.wire if d.lit else theme.faded_wire
         forks.append(Area(f"fork{number}", "circle", d.x, d.y, FORK, FORK, ink, ink, "fork", "a fork"))
     labelled = [(wire, wire.label, wire.label_at) for wire in scene.wires if wire.label and wire.label_at]
+    labelled += [(wire, wire.mark, wire.mark_at) for wire in scene.wires if wire.mark and wire.mark_at]
     return Painting(
         scene.title,
         scene.width,

@@ -106,7 +106,7 @@ def _pieces(wire: Wire, sums: dict[Point, str]) -> list[Wire]:
             replace(
                 wire, key=f"{source}-{target}-{wire.key}", kind="gradient", source=source, target=target,
                 net=f"{source}-{wire.net}", points=tuple(way), hops=hops, arrow=True,
-                tooltip=f"gradient of {wire.tooltip}",
+                tooltip=f"gradient of {wire.tooltip}", mark=None if out else wire.mark,
             )
         )  # fmt: skip
 

@@ -23,11 +23,12 @@ def with_labels(scene: Scene, text: Callable[[Wire], Line | None]) -> Scene:
     """The scene with a label for each value that has one. Where there is no room for it beside any piece of
     its wires, it is left to the tooltip."""
     taken = [(s.left, s.bottom, s.right, s.top) for s in scene.shapes]
-    lines = [_around(a, b) for w in scene.wires for a, b in zip(w.points, w.points[1:], strict=False)]
+    taken += [box_of(w.mark, w.mark_at) for w in scene.wires if w.mark and w.mark_at]
+    lines = [around(a, b) for w in scene.wires for a, b in zip(w.points, w.points[1:], strict=False)]
     for f in scene.frames:
         ends = (f.x, f.y), (f.x + f.w, f.y), (f.x + f.w, f.y + f.h), (f.x, f.y + f.h)
-        lines += [_around(a, b) for a, b in zip(ends, (*ends[1:], ends[0]), strict=True)]
-        taken += [_box(title, f.label_at) for title in f.lines[:1]]
+        lines += [around(a, b) for a, b in zip(ends, (*ends[1:], ends[0]), strict=True)]
+        taken += [box_of(title, f.label_at) for title in f.lines[:1]]
     labelled: set[str] = set()
     out: list[Wire] = []
     for wire in scene.wires:
@@ -35,7 +36,7 @@ def with_labels(scene: Scene, text: Callable[[Wire], Line | None]) -> Scene:
         at = _place(scene, wire, label, taken, lines) if label else None
         if label and at:
             labelled.add(wire.net)
-            taken.append(_box(label, at))
+            taken.append(box_of(label, at))
             wire = replace(wire, label=label, label_at=at)
         out.append(wire)
     return replace(scene, wires=tuple(out))
@@ -52,9 +53,9 @@ def _place(scene: Scene, wire: Wire, label: Line, taken: list[Box], lines: list[
             else:
                 options = [(x + w / 2 + OFF + 1, y), (x - w / 2 - OFF - 1, y)]
             for at in options:
-                box = _box(label, at)
+                box = box_of(label, at)
                 inside = box[0] >= 0 and box[1] >= 0 and box[2] <= scene.width and box[3] <= scene.height
-                if inside and not any(_meet(box, other) for other in (*taken, *lines)):
+                if inside and not any(meet(box, other) for other in (*taken, *lines)):
                     return at
     return None
 
@@ -62,31 +63,35 @@ def _place(scene: Scene, wire: Wire, label: Line, taken: list[Box], lines: list[
 def free_place(scene: Scene, label: Line, area: Box, others: Iterable[tuple[Line, Point]] = ()) -> Point | None:
     """Where in an area a label lies on nothing, as far up and left as can be; None if nowhere."""
     taken = [(s.left, s.bottom, s.right, s.top) for s in scene.shapes]
-    taken += [_around(a, b) for w in scene.wires for a, b in pairwise(w.points)]
-    taken += [_box(w.label, w.label_at) for w in scene.wires if w.label and w.label_at]
-    taken += [_box(other, at) for other, at in others]
+    taken += [around(a, b) for w in scene.wires for a, b in pairwise(w.points)]
+    taken += [box_of(w.label, w.label_at) for w in scene.wires if w.label and w.label_at]
+    taken += [box_of(w.mark, w.mark_at) for w in scene.wires if w.mark and w.mark_at]
+    taken += [box_of(other, at) for other, at in others]
     w, h = label.width / 2, label.size * LINE_HEIGHT / 2
     y = area[3] - h
     while y - h >= area[1]:
         x = area[0] + w
         while x + w <= area[2]:
-            if not any(_meet(_box(label, (x, y)), other) for other in taken):
+            if not any(meet(box_of(label, (x, y)), other) for other in taken):
                 return x, y
             x += 5
         y -= 5
     return None
 
 
-def _box(label: Line, at: Point) -> Box:
-    w, h = label.width, label.size * LINE_HEIGHT
+def box_of(label: Line, at: Point, height: float = 0.0) -> Box:
+    """What a label covers; `height`: that of its ink, by default that of its line."""
+    w, h = label.width, height or label.size * LINE_HEIGHT
     return (at[0] - w / 2, at[1] - h / 2, at[0] + w / 2, at[1] + h / 2)
 
 
-def _around(a: Point, b: Point) -> Box:
-    return (min(a[0], b[0]) - 1, min(a[1], b[1]) - 1, max(a[0], b[0]) + 1, max(a[1], b[1]) + 1)
+def around(a: Point, b: Point, by: float = 1.0) -> Box:
+    """What lies around a straight piece of a wire."""
+    return (min(a[0], b[0]) - by, min(a[1], b[1]) - by, max(a[0], b[0]) + by, max(a[1], b[1]) + by)
 
 
-def _meet(a: Box, b: Box) -> bool:
+def meet(a: Box, b: Box) -> bool:
+    """Whether two boxes overlap."""
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 

@@ -15,6 +15,7 @@ from ...graph import Node, show_shape
 from ..diagram.elements import Diagram, Element
 from ..scene import Dot, Frame, Point, Scene, Shape, Wire, fit
 from ..text import extent
+from .marks import marked
 from .place import INPUTS, LEFT, OUTPUTS, RIGHT, place
 from .route import Net, Routes, Vertex, route
 
@@ -47,7 +48,8 @@ def layout(
         drawn[key] = _shape(element, diagram, x[i], y[j], *sizes[key])
     on_lanes = {pair for way in diagram.conveyors.values() for pair in itertools.pairwise(way)}
     crossings = routes.crossings()
-    wires = []
+    wires: list[Wire] = []
+    marks: dict[str, str] = {}
     for target in diagram.elements.values():
         for number, link in enumerate(target.entries):
             way = routes.ways[target.key, number]
@@ -73,10 +75,10 @@ def layout(
                     shape=show_shape(link.node.shape),
                 )
             )
+            marks[wires[-1].key] = link.mark
     dots = [Dot(x[i], y[j], net.source) for net in routes.nets.values() for i, j in _forks(net, routes)]
     ground = Frame("cell", frame, *_frame(x, y, routes, sizes), tooltip=title)
-    scene = fit(Scene(0, 0, tuple(drawn.values()), tuple(wires), (ground,), tuple(dots), title))
-    return scene
+    return fit(marked(Scene(0, 0, tuple(drawn.values()), tuple(wires), (ground,), tuple(dots), title), marks))
 
 
 def _wire_tip(diagram: Diagram, source: Element, target: Element, node: Node) -> str:

@@ -5,6 +5,7 @@ Sizes are our own, from `text`, and places are read back, so a scene comes out a
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,8 @@ from ...graph import show_shape
 from ..diagram.elements import Box, Element, Link, Network
 from ..scene import Frame, Point, Scene, Shape, Wire, fit
 from ..text import clip, extent, line
+
+MARK = 9.0  # the size of what stands at an entry
 
 
 def layered(diagram: Network, shapes: bool = False, title: str = "", description: str = "") -> Scene:
@@ -33,7 +36,9 @@ def layered(diagram: Network, shapes: bool = False, title: str = "", description
         attr = laid.get_edge(wire.source, wire.target).attr
         end, curve = _spline(attr["pos"])
         at = _point(attr["lp"]) if wire.label and attr["lp"] else None
-        ways.append(replace(wire, points=(curve[0], end), curve=(*curve[:-1], end), label_at=at))
+        wire = replace(wire, points=(curve[0], end), curve=(*curve[:-1], end), label_at=at)
+        middle = float(_point(laid.get_node(wire.target).attr["pos"])[0])
+        ways.append(replace(wire, mark_at=_beside(wire, middle) if wire.mark else None))
     frames = []
     for box in diagram.frames:
         x0, y0, x1, y1 = map(float, _frame_box(laid, box.key))
@@ -59,7 +64,19 @@ def _wire(target: Element, link: Link, shapes: bool) -> Wire:
     shape = show_shape(node.shape)
     label = line(shape, 8) if shapes or kind == "wrong" else None
     key = f"{source}-{target.key}"
-    return Wire(key, kind, source, target.key, source, (), label=label, shape=shape, tooltip=node.describe())
+    mark = line(link.mark, MARK) if link.mark else None
+    return Wire(key, kind, source, target.key, source, (), label=label, mark=mark, shape=shape, tooltip=node.describe())
+
+
+def _beside(wire: Wire, middle: float) -> Point:
+    """Where the mark of an entry stands: behind the arrowhead, on the side that is away from the shape's middle."""
+    assert wire.mark is not None
+    (x0, y0), (x1, y1) = wire.curve[-2], wire.curve[-1]
+    length = math.hypot(x1 - x0, y1 - y0) or 1.0
+    dx, dy = (x1 - x0) / length, (y1 - y0) / length
+    aside = (wire.mark.width * abs(dy) + MARK * 0.8 * abs(dx)) / 2 + 3
+    side = 1 if (dy > 0) == (x1 > middle) else -1
+    return x1 - 9 * dx + side * aside * dy, y1 - 9 * dy - side * aside * dx
 
 
 def _laid_out(diagram: Network, shapes: dict[str, Shape], wires: dict[tuple[str, str], Wire]) -> Any:
