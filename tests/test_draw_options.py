@@ -112,6 +112,11 @@ def test_what_stands_on_one_step(option: str) -> None:
         bk.cells.gru(3, 4).draw(unroll=2, **{option: value})
 
 
+def test_values_and_shapes_share_a_place() -> None:
+    with pytest.raises(bk.BlocksError, match="^values stand where shapes would; leave out shapes, or values"):
+        bk.cells.gru(3, 4).draw(values={"x": np.ones((2, 3))}, shapes=True)
+
+
 def test_nothing_to_fold() -> None:
     with pytest.raises(bk.BlocksError, match="fold: there is no named cell inside"):
         bk.cells.lstm(3, 4).draw(fold=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
 import blocks as bk
-from blocks.draw.layers.values import computed, gradient_values, number, shade
+from blocks.draw.layers.values import Scale, computed, gradient_values, number, shade, size
 from blocks.draw.themes import THEMES
+
+from .test_draw_invariants import check
 
 
 def fed(units: int, batch: int) -> tuple[bk.Cell, dict[str, Any]]:
@@ -31,16 +35,80 @@ def test_few_numbers_are_written() -> None:
 
 
 def test_many_numbers_are_colours() -> None:
+    """Colour and number are the root mean square: ±90 with mean 0 is not 0."""
     cell, feeds = fed(4, 3)
-    feeds["C"] = np.full((3, 4), -2.0)
+    feeds["C"] = np.array([[-90.0, 90.0, -90.0, 90.0]] * 3)
     scene = cell.draw(values=feeds).scene
     state = next(s for s in scene.shapes if s.kind == "state" and s.name == "C")
     wire = next(w for w in scene.wires if w.source == state.key)
-    assert wire.paint == THEMES["classic"].values[0]  # the most negative mean
-    assert "from −2 to −2, mean −2" in wire.tooltip
-    assert any(s.kind == "caption" and "orange" in s.name for s in scene.shapes)
-    middle = THEMES["classic"].values[1]
-    assert shade(0.0, THEMES["classic"]) == middle and shade(1.0, THEMES["classic"]) == THEMES["classic"].values[2]
+    assert wire.paint == THEMES["classic"].values[2]  # the largest
+    assert "from −90 to 90, mean 0, root mean square 90" in wire.tooltip
+    values = computed(cell.graph, feeds)
+    for w in scene.wires:
+        source = next(s for s in scene.shapes if s.key == w.source)
+        if w.label and source.kind == "brick":
+            node = max((n for n in values if n.brick == source.name), key=lambda n: n.serial)
+            assert w.label.plain == number(float(np.sqrt(np.mean(np.square(values[node])))))
+    theme = THEMES["dark"]
+    scale = Scale("values", theme.values[1], theme.values[2], 4.0)
+    assert [shade(s, scale, theme) for s in (0.0, 4.0, np.inf)] == [theme.values[1], theme.values[2], theme.wrong]
+
+
+@pytest.mark.parametrize("values", [[3.0, -4.0] * 5, [0.0] * 10, [1e300] * 10, [1e-300] * 10])
+def test_root_mean_square(values: list[float]) -> None:
+    """Against the plain formula in long numbers; huge and tiny ones stay what they are."""
+    assert size(np.array(values)) == pytest.approx(math.hypot(*values) / math.sqrt(len(values)), rel=1e-12)
+
+
+def test_values_and_gradients_have_a_scale_each() -> None:
+    """The bars end where the largest root mean square on a wire does, and in its colour."""
+    cell, feeds = fed(4, 3)
+    feeds["d/y"] = np.random.default_rng(1).normal(size=(3, 4)) * 1e-3
+    for option, bars in ((None, ["values"]), (True, ["gradients"]), ("beside", ["values", "gradients"])):
+        given = {name: value for name, value in feeds.items() if option or name != "d/y"}
+        figure = cell.draw(values=given, gradient=option)
+        scene = figure.scene
+        cells = [s for s in scene.shapes if s.kind == "scale"]
+        assert list(dict.fromkeys(s.key.split("-")[0] for s in cells)) == bars
+        paints = [w.paint for w in scene.wires]
+        for bar in bars:
+            ends = [s for s in cells if s.key.startswith(bar)]
+            top = next(s.name for s in scene.shapes if s.key == f"{bar}-to")
+            widest = [w for w in scene.wires if w.paint == ends[-1].paint]
+            assert widest and ends[0].paint == THEMES["classic"].values[1]
+            assert ends[-1].paint in paints and any(f"root mean square {top}" in w.tooltip for w in widest)
+        assert not any(data["kind"] == "scale" for _, data in figure.to_networkx().nodes(data=True))
+        assert all(figure.render(format) for format in ("svg", "tex", "mmd", "json"))
+
+
+@pytest.mark.parametrize(
+    "make", [bk.cells.srn, bk.cells.lstm, bk.cells.gru, bk.cells.book_lstm, bk.cells.gru_reset_after]
+)
+@pytest.mark.parametrize("units", [1, 2, 3, 8])
+def test_each_value_has_its_number(make: Any, units: int) -> None:
+    """None is dropped for want of room, and none lies on another thing; each stands at its own wire."""
+    graph = make(units, units).graph
+    rng = np.random.default_rng(0)
+    feeds = {**graph.init(0, "float64"), **{n: rng.normal(size=(1, units)) for n in graph.inputs}}
+    for option in (None, "beside"):
+        seeds = {"d/y": np.ones((1, units))} if option else {}
+        scene = make(units, units).draw(values={**feeds, **seeds}, gradient=option).scene
+        check(scene)
+        said = {w.net for w in scene.wires if w.label}
+        kinds = {s.key: s.kind for s in scene.shapes}
+        carried = {w.net: kinds[w.target if w.kind == "gradient" else w.source] for w in scene.wires if w.lit}
+        wanted = {net for net, kind in carried.items() if kind in ("state", "input", "brick", "operation")}
+        assert wanted and wanted <= said
+        for w in scene.wires:
+            if w.label and w.label_at:
+                away = w.label.width / 2 + 6
+                assert any(beside(w.label_at, a, b, away) for a, b in pairwise(w.points)), w.key
+
+
+def beside(p: tuple[float, float], a: tuple[float, float], b: tuple[float, float], away: float) -> bool:
+    dx = max(min(a[0], b[0]) - p[0], p[0] - max(a[0], b[0]), 0.0)
+    dy = max(min(a[1], b[1]) - p[1], p[1] - max(a[1], b[1]), 0.0)
+    return (dx == 0 and dy < 12) or (dy == 0 and dx < away)
 
 
 def test_not_computed_is_not_zero() -> None:

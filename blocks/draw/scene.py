@@ -33,8 +33,8 @@ class Shape:
     """Something that wires begin and end at.
 
     `kind` says what it is (brick, operation, input, state, next, output, parameter, constant, merge, step,
-    gap); `form` how it looks (box, pill, circle, bar, text). x and y are its centre. `nodes` are the
-    nodes of the graph that it stands for.
+    gap, scale); `form` how it looks (box, pill, circle, ring, cell, text); `paint` fills it with a colour of
+    its own. x and y are its centre. `nodes` are the nodes of the graph that it stands for.
     """
 
     key: str
@@ -50,6 +50,7 @@ class Shape:
     nodes: tuple[str, ...] = ()
     lit: bool = True
     shared: bool = False
+    paint: str | None = None
 
     @property
     def left(self) -> float:

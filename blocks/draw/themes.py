@@ -30,7 +30,7 @@ class Theme:
     faded: Paint
     faded_wire: str
     wrong: str
-    values: tuple[str, str, str]  # negative, zero, positive
+    values: tuple[str, str, str]  # of the largest gradient, of zero, of the largest value
 
 
 _PLAIN = ("state", "next", "input", "output", "constant", "caption")

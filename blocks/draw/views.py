@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..equations import equations
 from ..errors import BlocksError, WiringError, nearest
-from ..graph import Graph, Node, subgraphs
+from ..graph import Graph, subgraphs
 from .diagram.cell import diagram_of
 from .diagram.elements import Diagram, Element, is_cell
 from .diagram.groups import fold as fold_groups
@@ -23,11 +24,11 @@ from .figure import Figure
 from .layers.emphasis import Wanted, emphasise, emphasise_layers
 from .layers.gradients import reversed_scene
 from .layers.groups import framed
-from .layers.labels import with_shapes
+from .layers.labels import Crowded, with_shapes
 from .layers.opened import opened
 from .layers.panels import panels
 from .layers.unrolled import unrolled
-from .layers.values import computed, gradient_values, legend, with_values
+from .layers.values import Scale, computed, gradient_values, with_scales, with_values
 from .layout.cell import layout
 from .layout.layered import layered
 from .layout.route import Unroutable
@@ -38,16 +39,18 @@ from .themes import theme as theme_of
 
 LARGEST = 120  # elements; a larger graph is drawn in layers
 LABEL_ROOM, SUM_ROOM = 9.0, 9.0
+WIDER, WIDEST = 8.0, 160.0  # room between the wires, step by step, until all values have a place
 
 CELL, LAYERS = "one step of a cell", "a graph in layers"
+ONE_STEP = "is drawn on the wires of one step"
 
 
 class Option(NamedTuple):
-    """What takes an option, and the other options that it goes with, and that it does not go with."""
+    """What takes an option, the other option that it needs, and those that it does not go with, each with why."""
 
     taken_by: tuple[str, ...]
     needs: str = ""
-    apart_from: str = ""
+    apart_from: Mapping[str, str] = MappingProxyType({})
 
 
 OPTIONS = {
@@ -60,8 +63,8 @@ OPTIONS = {
     "fold": Option((CELL,)),
     "x": Option((CELL,)),
     "lane": Option((CELL,)),
-    "values": Option((CELL,), apart_from="unroll"),
-    "gradient": Option((CELL,), apart_from="unroll"),
+    "values": Option((CELL,), apart_from={"unroll": ONE_STEP, "shapes": "stand where shapes would"}),
+    "gradient": Option((CELL,), apart_from={"unroll": ONE_STEP}),
     "unroll": Option((CELL,)),
     "zoom": Option((CELL,), needs="unroll"),
     "full": Option((CELL,), needs="unroll"),
@@ -101,8 +104,9 @@ def draw(
         unroll: how many steps to draw side by side. The middle of more than seven is left out unless `full`.
         zoom: the step to show open, from 1; "all" or "none". By default the middle one.
         gradient: True for the way of the gradient alone; "beside" for both.
-        values: feeds of a run, name → array, whose values are to stand on the wires; with `gradient`, also the
-            gradient that comes in, ``d/y`` or ``d/next/h``. What they do not suffice for is drawn as not computed.
+        values: feeds of a run, name → array, whose values are to stand on the wires, more than four numbers as their
+            root mean square, with a colour; with `gradient`, also the gradient that comes in, ``d/y`` or
+            ``d/next/h``. What they do not suffice for is drawn as not computed.
         fold: cells inside the cell to draw as one box each, by name; True for all. In a figure of more than
             120 elements all are.
         theme: "classic", "monochrome" or "dark".
@@ -180,8 +184,9 @@ def _check(given: list[str], obstacle: str) -> None:
         option = OPTIONS[name]
         if option.needs and option.needs not in given:
             raise BlocksError(f"{name}: only with {option.needs}, for the steps of a cell side by side")
-        if option.apart_from in given:
-            raise BlocksError(f"{name} is drawn on the wires of one step; leave out {option.apart_from}, or {name}")
+        for other, why in option.apart_from.items():
+            if other in given:
+                raise BlocksError(f"{name} {why}; leave out {other}, or {name}")
 
 
 # --- a cell, step by step ------------------------------------------------------------------------
@@ -195,7 +200,8 @@ class _Drawing:
     asked: Mapping[str, Any]
     colours: Theme
     change: Callable[[dict[str, Element]], dict[str, Element]] | None = None  # what is folded
-    said: dict[Node, Any] = field(default_factory=dict)  # the values that stand on its wires
+    wider: float = 0.0  # room between the wires from left to right, for values
+    scales: list[Scale] = field(default_factory=list)  # what the colours of its wires mean
 
     def __post_init__(self) -> None:
         fold, self.title = self.asked["fold"], self.asked["title"] or "cell"
@@ -216,11 +222,25 @@ class _Drawing:
         labelled = self.asked["shapes"] or self.asked["values"]
         room = max(LABEL_ROOM if labelled else 0.0, SUM_ROOM if self.asked["gradient"] else 0.0)
         pins, lanes = _pins(self.diagram, self.asked["x"] or {}), _lanes(self.diagram, self.asked["lane"] or {})
-        scene = framed(layout(diagram, room, self.title, pins, lanes), diagram.elements)
+        scene = framed(layout(diagram, room, self.title, pins, lanes, wider=self.wider), diagram.elements)
         return emphasise(scene, diagram, self.asked["highlight"])
 
     def drawn(self) -> Scene:
+        """The scene, with as much room as the values on its wires need."""
+        try:
+            return self.drawn_so()
+        except Crowded:
+            self.wider += WIDER
+            return self.drawn()
+
+    @property
+    def roomy(self) -> bool:
+        """Whether there cannot be more room: then a value without a place is left to its tooltip."""
+        return self.wider >= WIDEST
+
+    def drawn_so(self) -> Scene:
         """The scene, after all steps that are asked for."""
+        self.scales = []
         scene = self.laid_out(self.diagram)
         for option, step in STEPS:
             if _is_given(self.asked[option]):
@@ -237,8 +257,11 @@ def _values(drawing: _Drawing, scene: Scene) -> Scene:
     if gradient is True:
         return scene
     feeds = {k: v for k, v in drawing.asked["values"].items() if not gradient or k[:2] != "d/"}
-    drawing.said = computed(drawing.graph, feeds)
-    return with_values(scene, drawing.diagram, drawing.said, drawing.colours)
+    scene, scale = with_values(
+        scene, drawing.diagram, computed(drawing.graph, feeds), drawing.colours, all=not drawing.roomy
+    )
+    drawing.scales.append(scale)
+    return scene
 
 
 def _gradient(drawing: _Drawing, scene: Scene) -> Scene:
@@ -246,15 +269,15 @@ def _gradient(drawing: _Drawing, scene: Scene) -> Scene:
     back = reversed_scene(marked, drawing.laid_out(marked))
     if drawing.asked["values"] is not None:
         slopes = gradient_values(drawing.graph, drawing.asked["values"])
-        back = with_values(back, marked, slopes, drawing.colours)
-        drawing.said = {**slopes, **drawing.said}
+        back, scale = with_values(back, marked, slopes, drawing.colours, gradient=True, all=not drawing.roomy)
+        drawing.scales.append(scale)
     if drawing.asked["gradient"] is True:
         return back
     return panels([scene, back], ("forwards", "backwards"), drawing.title)
 
 
 def _legend(drawing: _Drawing, scene: Scene) -> Scene:
-    return panels([scene], (legend(drawing.said),), drawing.title) if drawing.said else scene
+    return with_scales(scene, drawing.scales, drawing.colours)
 
 
 def _unroll(drawing: _Drawing, scene: Scene) -> Scene:

@@ -25,6 +25,7 @@ _FORMS = {
     "pill": ("box", "filled,rounded"),
     "box": ("box", "filled,rounded"),
     "ground": ("box", "filled"),
+    "cell": ("box", "filled"),
 }
 
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def network(scene: Scene) -> networkx.MultiDiGraph:
-    """A scene as a networkx graph: shapes with kind, name, label, tooltip and place, wires with kind and
-    way."""
+    """A scene as a networkx graph: shapes with kind, name, label, tooltip and place (a bar of colours is none), wires
+    with kind and way."""
     import networkx
 
     out = networkx.MultiDiGraph(title=_printable(scene.title), width=scene.width, height=scene.height)
-    for s in scene.shapes:
+    for s in (s for s in scene.shapes if s.kind != "scale"):
         label = " ".join(text.plain for text in s.lines)
         out.add_node(
             s.key, kind=s.kind, form=s.form, name=_printable(s.name), label=_printable(label),

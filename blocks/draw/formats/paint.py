@@ -118,7 +118,7 @@ def _frame(frame: Frame, theme: Theme) -> tuple[Area, Words | None]:
 
 
 def _shape(shape: Shape, theme: Theme) -> Area:
-    fill, edge, ink = theme.shapes[shape.kind] if shape.lit else theme.faded
+    fill, edge, ink = (shape.paint,) * 3 if shape.paint else theme.shapes[shape.kind] if shape.lit else theme.faded
     classes = " ".join([shape.kind, *(["shared"] if shape.shared else []), *([] if shape.lit else ["faded"])])
     bold = shape.shared and shape.form == "box"
     return Area(

@@ -98,7 +98,7 @@ def _shape(area: Area, colour: Colour) -> list[str]:
     if area.form in ("circle", "ring", "sum"):
         out.append(f"\\draw[{style}] ({_p(area.x)},{_p(area.y)}) circle[radius={_p(area.w / 2)}bp];")
     elif area.form != "text":
-        out.append(_box(area, 7, colour))
+        out.append(_box(area, 0 if area.form == "cell" else 7, colour))
     if area.lines:
         out.append(_text(area.lines, (area.x, area.y), colour(area.ink)))
     return out

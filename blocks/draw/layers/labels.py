@@ -11,6 +11,12 @@ from ..scene import Point, Scene, Wire
 from ..text import LINE_HEIGHT, Line, line
 
 SIZE, OFF = 7.5, 1.5
+
+
+class Crowded(Exception):
+    """A label has no place that is free."""
+
+
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
@@ -19,9 +25,9 @@ def with_shapes(scene: Scene) -> Scene:
     return with_labels(scene, lambda wire: line(wire.shape, SIZE) if wire.shape and wire.kind != "bus" else None)
 
 
-def with_labels(scene: Scene, text: Callable[[Wire], Line | None]) -> Scene:
+def with_labels(scene: Scene, text: Callable[[Wire], Line | None], all: bool = False) -> Scene:
     """The scene with a label for each value that has one. Where there is no room for it beside any piece of
-    its wires, it is left to the tooltip."""
+    its wires, it is left to the tooltip; with `all`, Crowded is raised."""
     taken = [(s.left, s.bottom, s.right, s.top) for s in scene.shapes]
     taken += [box_of(w.mark, w.mark_at) for w in scene.wires if w.mark and w.mark_at]
     lines = [around(a, b) for w in scene.wires for a, b in zip(w.points, w.points[1:], strict=False)]
@@ -39,6 +45,8 @@ def with_labels(scene: Scene, text: Callable[[Wire], Line | None]) -> Scene:
             taken.append(box_of(label, at))
             wire = replace(wire, label=label, label_at=at)
         out.append(wire)
+    if all and any(wire.net not in labelled and text(wire) for wire in scene.wires):
+        raise Crowded
     return replace(scene, wires=tuple(out))
 
 

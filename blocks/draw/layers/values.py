@@ -1,4 +1,4 @@
-"""The values of a run on the wires: numbers where there are few, colour where there are many.
+"""The values of a run on the wires: numbers where there are few; colour and root mean square where there are many.
 
 A value that the run did not compute, because something it needs was not fed, is drawn as a dashed wire with a
 question mark: not computed is not zero.
@@ -6,8 +6,8 @@ question mark: not computed is not zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,14 @@ from ...errors import BlocksError, nearest
 from ...graph import FED, Graph, Node
 from ...interpret import run
 from ..diagram.elements import Diagram
-from ..scene import Scene, Wire
+from ..scene import MARGIN, Scene, Shape, Wire, fit
 from ..text import line
 from ..themes import Theme
 from .gradients import cotangents
 from .labels import SIZE, with_labels
 
 FEW = 4  # numbers that are written out
+BAR, CELL = 9, 9.0  # cells of a bar of colours, and their size
 
 
 def computed(graph: Graph, feeds: Mapping[str, Any]) -> dict[Node, np.ndarray]:
@@ -81,55 +82,109 @@ def _seed_name(graph: Graph, node: Node) -> str:
     return [f"d/{name}" for name, other in graph.outputs.items() if other is node][-1]
 
 
-def with_values(scene: Scene, diagram: Diagram, values: Mapping[Node, np.ndarray], theme: Theme) -> Scene:
-    """The scene with values on its wires, and a line that says what the colours mean."""
+@dataclass(frozen=True)
+class Scale:
+    """What the colours of some wires mean: from `zero` for 0 to `most` for the largest root mean square, `top`; None
+    where all values are written out."""
+
+    of: str
+    zero: str
+    most: str
+    top: float | None
+
+
+def with_values(
+    scene: Scene,
+    diagram: Diagram,
+    values: Mapping[Node, np.ndarray],
+    theme: Theme,
+    gradient: bool = False,
+    all: bool = False,
+) -> tuple[Scene, Scale]:
+    """The scene with values on its wires, and the scale of their colours. A value of few numbers is written out; one
+    of many is coloured by its root mean square, which stands on the wire. Raises Crowded if a value finds no place,
+    with `all`."""
     carried = {link.source: link.node for e in diagram.elements.values() for link in e.entries}
     known = {key: np.asarray(values[node], dtype=float) for key, node in carried.items() if node in values}
-    means = {key: float(value.mean()) for key, value in known.items() if value.size > FEW}
-    largest = max((abs(m) for m in means.values() if np.isfinite(m)), default=0.0) or 1.0
-
-    def key_of(wire: Wire) -> str | None:
-        """The element whose value a wire shows: its source; for a gradient, the one it arrives at."""
-        key = wire.target if wire.kind == "gradient" else wire.source
-        return key if key in carried and diagram.elements[key].kind != "merge" else None
-
+    shown = {key for key in map(_carrier(diagram, carried), (w for w in scene.wires if w.lit)) if key}
+    sizes = {key: size(known[key]) for key in sorted(shown & set(known)) if known[key].size > FEW}
+    top = max((s for s in sizes.values() if np.isfinite(s)), default=None)
+    zero, most = theme.values[1], theme.values[0 if gradient else 2]
+    scale = Scale("gradients" if gradient else "values", zero, most, top)
+    key_of = _carrier(diagram, carried)
     wires = []
     for wire in scene.wires:
         key = key_of(wire)
         if key is None or not wire.lit:
             wires.append(wire)
         elif key not in known:
-            wires.append(replace(wire, dashed=True, paint=theme.values[1], tooltip=f"{wire.tooltip}: not computed"))
+            wires.append(replace(wire, dashed=True, paint=zero, tooltip=f"{wire.tooltip}: not computed"))
         else:
-            colour = shade(means[key] / largest, theme) if key in means else None
+            colour = shade(sizes[key], scale, theme) if key in sizes else None
             wires.append(replace(wire, paint=colour, tooltip=f"{wire.tooltip}: {summary(known[key])}"))
 
     def text(wire: Wire) -> Any:
         key = key_of(wire)
-        if key is None or not wire.lit or (key in known and known[key].size > FEW):
+        if key is None or not wire.lit:
             return None
-        return line(numbers(known[key]) if key in known else "?", SIZE)
+        said = "?" if key not in known else number(sizes[key]) if key in sizes else numbers(known[key])
+        return line(said, SIZE)
 
-    return with_labels(replace(scene, wires=tuple(wires)), text)
-
-
-def legend(values: Mapping[Node, np.ndarray]) -> str:
-    """What the colours of a figure with values mean."""
-    many = [float(np.mean(v)) for v in values.values() if np.size(v) > FEW]
-    if not many:
-        return "values of one run; a dashed wire was not computed"
-    most = number(max(abs(m) for m in many))
-    return f"mean of each value: blue −{most}, grey 0, orange {most}; a dashed wire was not computed"
+    return with_labels(replace(scene, wires=tuple(wires)), text, all), scale
 
 
-def shade(part: float, theme: Theme) -> str:
-    """The colour of a mean, from −1 over 0 to 1."""
-    if not np.isfinite(part):
+def _carrier(diagram: Diagram, carried: Mapping[str, Node]) -> Callable[[Wire], str | None]:
+    """Wire → the element whose value it shows: its source; for a gradient, the one it arrives at."""
+
+    def key_of(wire: Wire) -> str | None:
+        key = wire.target if wire.kind == "gradient" else wire.source
+        return key if key in carried and diagram.elements[key].kind != "merge" else None
+
+    return key_of
+
+
+def with_scales(scene: Scene, scales: Sequence[Scale], theme: Theme) -> Scene:
+    """The scene with a line above it that says what its numbers and colours mean: a bar of colours for each scale."""
+    shapes: list[Shape] = []
+    x, y = MARGIN, scene.height + 10.0
+
+    def write(key: str, words: str) -> None:
+        nonlocal x
+        text = line(words, 10)
+        shapes.append(Shape(key, "caption", "text", words, x + text.width / 2, y, text.width, 14.0, (text,)))
+        x += text.width + 6
+
+    for scale in (s for s in scales if s.top is not None):
+        assert scale.top is not None
+        write(f"{scale.of}-from", f"{scale.of}, root mean square: 0")
+        for i in range(BAR):
+            paint = shade(scale.top * i / (BAR - 1), scale, theme)
+            tip = f"{scale.of} of root mean square {number(scale.top * i / (BAR - 1))}"
+            key = f"{scale.of}-{i}"
+            shapes.append(Shape(key, "scale", "cell", "", x + CELL / 2, y, CELL, CELL * 0.8, tooltip=tip, paint=paint))
+            x += CELL
+        x += 6
+        write(f"{scale.of}-to", number(scale.top))
+        x += 14
+    write("not-computed", "a dashed wire was not computed")
+    return fit(replace(scene, shapes=(*scene.shapes, *shapes)))
+
+
+def size(value: np.ndarray) -> float:
+    """The root mean square of a value: 0 for zeros alone."""
+    largest = float(np.abs(value).max())
+    if not largest or not np.isfinite(largest):
+        return largest
+    return largest * float(np.sqrt(np.mean((value / largest) ** 2)))
+
+
+def shade(size: float, scale: Scale, theme: Theme) -> str:
+    """The colour of a root mean square on its scale."""
+    if not np.isfinite(size):
         return theme.wrong
-    negative, zero, positive = theme.values
-    t = min(abs(part), 1.0)
-    ends = zip(_channels(zero), _channels(positive if part > 0 else negative), strict=True)
-    return "#" + "".join(f"{round(a + (b - a) * t):02x}" for a, b in ends)
+    part = size / scale.top if scale.top else 0.0
+    ends = zip(_channels(scale.zero), _channels(scale.most), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in ends)
 
 
 def _channels(colour: str) -> tuple[int, ...]:
@@ -150,4 +205,5 @@ def summary(value: np.ndarray) -> str:
     """A value in words: its numbers, or their range."""
     if value.size <= FEW:
         return numbers(value)
-    return f"from {number(float(value.min()))} to {number(float(value.max()))}, mean {number(float(value.mean()))}"
+    ends = f"from {number(float(value.min()))} to {number(float(value.max()))}, mean {number(float(value.mean()))}"
+    return f"{ends}, root mean square {number(size(value))}"

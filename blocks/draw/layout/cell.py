@@ -31,16 +31,18 @@ def layout(
     pins: Mapping[str, float] | None = None,
     lanes: Mapping[str, float] | None = None,
     frame: str = "cell",
+    wider: float = 0.0,
 ) -> Scene:
     """The scene of a cell.
 
-    room: points more between any two wires, for labels. pins, lanes: as for `place.place`. frame: its kind.
+    room: points more between any two wires, for labels; wider: the same from left to right alone. pins, lanes: as
+    for `place.place`. frame: its kind.
     Raises `route.Unroutable` where a wire finds no way.
     """
     places = place(diagram, pins, lanes)
     routes = route(diagram, places)
     sizes = {key: _size(e) for key, e in diagram.elements.items()}
-    x = _coordinates(routes.xs, routes, 0, {key: w for key, (w, _) in sizes.items()}, room)
+    x = _coordinates(routes.xs, routes, 0, {key: w for key, (w, _) in sizes.items()}, room + wider)
     y = _coordinates(routes.ys, routes, 1, {key: h for key, (_, h) in sizes.items()}, room)
     drawn: dict[str, Shape] = {}
     for key, element in diagram.elements.items():
