@@ -11,17 +11,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from .errors import BlocksError, WiringError, fresh_name, made, nearest, user_line
 from .graph import Graph, Node, Shape, Wire, as_node, rebuild, show_shape, stamped, substitute, topological
 from .ops.elementwise import where
-from .ops.leaves import check_name, check_shape, input_op, make_input, make_parameter, parameter_op
+from .ops.leaves import check_name, check_shape, constant, input_op, make_input, make_parameter, parameter_op
 from .ops.loop import FINAL, NEXT, loop, pick
 from .ops.loss import as_mask, hold
 from .ops.random import draw_op, renamed, stepped
 from .ops.shape import ZERO, broadcast, zeros
 
+FIRST = "first/"  # what a state begins with, beside the outputs of a cell
+
 
 def _sizes(name: str, features: tuple[Any, ...], dims: tuple[str, ...], shape: Any) -> Shape:
+    if features and shape is not None:
+        raise WiringError(f"{name!r}: its sizes stand in shape={shape!r} or before it, not in both [{user_line()}]")
     try:
         return check_shape(shape if shape is not None else (*dims, *features), repr(name))
     except WiringError as error:
@@ -42,12 +48,53 @@ def sequence(name: str, *features: int, dtype: str = "float", time: str = "time"
     return make_input(name, _sizes(name, features, (time, "batch"), None), dtype, role="sequence")
 
 
-def state(name: str, *features: int, dtype: str = "float") -> Node:
+def state(name: str, *features: int, dtype: str = "float", shape: Shape | None = None, init: Any = 0.0) -> Node:
     """A wire of a cell that carries the value of the step before: ``state("h", 32)`` is ``(batch, 32)``.
 
-    Zero at first, unless it is fed. A state may have any shape: ``state("C", 8, 8)`` is a matrix memory.
+    A state may have any shape: ``state("C", 8, 8)`` is a matrix memory, ``state("seen", dtype="int")`` counts for
+    each sequence, and `shape` gives all dimensions: ``state("mean", shape=(8,))`` is one for the whole batch.
+
+    Args:
+        name, dtype ("float", "int" or "bool"), features or shape: as for `input`.
+        init: its value before the first step, if no other is given or fed there: a number, an array that can be
+            repeated to the shape, or a wire of the dtype that depends on weights alone, repeated too: ``init=
+            parameter("h0", 32)`` is learnt. Such a state is not fed.
+
+    Raises WiringError for a first value that does not fit, naming both.
     """
-    return make_input(name, _sizes(name, features, ("batch",), None), dtype, role="state", default="zeros")
+    sizes = _sizes(name, features, ("batch",), shape)
+    learnt = init if isinstance(init, Node) else None
+    try:
+        if isinstance(init, str):
+            raise WiringError(f"{name!r}: it begins with a number, an array or a wire, not with {init!r}")
+        node = make_input(name, sizes, dtype, role="state", default=0 if learnt is not None else init)
+    except WiringError as error:
+        raise WiringError(f"the state {error} [{user_line()}]", "state") from None
+    if learnt is None:
+        return node
+    _check_learnt(node, learnt)
+    return rebuild(node, first=learnt)
+
+
+def _check_learnt(node: Node, first: Node) -> None:
+    """Raises WiringError unless a state may begin with a wire."""
+    here = f"the state {node.describe()} {node.dtype} made at {node.where} begins with {made(first)} {first.dtype}"
+    try:
+        fits = first.dtype == node.dtype and broadcast(first, shape=node.shape).shape == node.shape
+    except WiringError:
+        fits = False
+    if not fits:
+        raise WiringError(
+            f"{here}; a value fits that has its shape and type, or can be repeated to it", "state", (first,)
+        )
+    for leaf in topological([first]):
+        if leaf.op is input_op:
+            raise WiringError(
+                f"{here}, which depends on {made(leaf)}; such a value is given where the cell is run: "
+                f"scan(cell, xs, initial={{{node.name!r}: wire}})",
+                "state",
+                (first, leaf),
+            )
 
 
 def parameter(name: str, *sizes: int, init: Any = "glorot") -> Node:
@@ -86,14 +133,17 @@ class Cell:
         _check_pairs(here, pairs, named)
         prefix = f"{name}/" if name else ""
         everything = {**named, **{f"{NEXT}{prefix}{b.name}": a for b, a in pairs.items()}}
-        everything = _starting_at_zero(everything)
+        everything = _beginning(everything)
+        firsts = {f"{FIRST}{prefix}{b.name}": b.first for b in pairs if b.first is not None}
+        everything |= firsts
         if self.name:
             everything = _in_scope(everything, self.name)
+        self._firsts: dict[str, Node] = {name.removeprefix(FIRST): everything.pop(name) for name in firsts}
         self.outputs: tuple[str, ...] = tuple(named)
-        self.states: tuple[str, ...] = tuple(f"{prefix}{b.name}" for b in pairs)
         self.graph = Graph(everything).verify()
+        self._pairs = {f"{prefix}{b.name}": b for b in pairs}
+        self.states: tuple[str, ...] = tuple(self._pairs)
         fed = self.graph.fed("input")
-        self._shapes = {f"{prefix}{b.name}": (b.shape, b.dtype) for b in pairs}
         self.inputs: tuple[str, ...] = tuple(n for n, node in fed.items() if node.role != "state")
         self._initial: dict[str, Node] = {}
         self._drawn: dict[tuple[str, str], Node] = {}
@@ -105,7 +155,7 @@ class Cell:
         One wire, or a dict of them where the cell has several outputs.
         """
         inputs = self._by_name(wires, named)
-        states = {s: make_input(s, *self._shapes[s], role="state", default="zeros") for s in self.states}
+        states = {s: self._port(s, "state") for s in self.states}
         outputs, after = self.step(inputs, states)
         for name, node in states.items():
             object.__setattr__(node, "next", after[name])
@@ -149,17 +199,27 @@ class Cell:
             raise WiringError(f"{self} has the inputs {', '.join(self.inputs) or 'none'}; wire them by name", "cell")
         return {**dict(zip(self.inputs, wires, strict=False)), **named}
 
+    def _port(self, name: str, role: str, called: str | None = None) -> Node:
+        """A new wire like a state; `called`: under another name."""
+        like = self._pairs[name]
+        node = make_input(called or name, like.shape, like.dtype, role=role, default=like.attrs["default"])
+        return rebuild(node, first=self._firsts[name]) if name in self._firsts else node
+
     def initial(self, name: str) -> Node:
-        """The wire that is a state's value before the first step: fed under the state's name, else zero."""
+        """The wire that is a state's value before the first step: what is learnt, or fed under the state's name, else
+        its `init`."""
         if name not in self._initial:
-            shape, dtype = self._shapes[name]
-            self._initial[name] = make_input(name, shape, dtype, role="initial", default="zeros")
+            learnt, shape = self._firsts.get(name), self._pairs[name].shape
+            if learnt is None:
+                self._initial[name] = self._port(name, "initial")
+            else:
+                self._initial[name] = learnt if learnt.shape == shape else broadcast(learnt, shape=shape)
         return self._initial[name]
 
     @property
     def params(self) -> dict[str, Shape]:
-        """Name → shape of all weights."""
-        return self.graph.params
+        """Name → shape of all weights, of learnt first values too."""
+        return Graph({**self.graph.outputs, **{FIRST + s: n for s, n in self._firsts.items()}}).params
 
     def draw(self, **options: Any) -> Any:
         """A `Figure` of one step; see `Graph.draw`."""
@@ -239,10 +299,19 @@ def _check_pairs(here: str, pairs: Mapping[Node, Node], outputs: Mapping[str, No
             )
 
 
-def _starting_at_zero(outputs: Mapping[str, Node]) -> dict[str, Node]:
-    """A scan inside a cell starts anew at each of the cell's steps: from zero, where it is not wired."""
+def _beginning(outputs: Mapping[str, Node]) -> dict[str, Node]:
+    """A scan inside a cell begins anew at each of the cell's steps: with its states' `init`, where it is not wired."""
     unwired = [n for n in topological(outputs.values()) if n.op is input_op and n.role == "initial"]
-    return substitute(outputs, {n: zeros(n.shape, n.dtype) for n in unwired}) if unwired else dict(outputs)
+    return substitute(outputs, {n: _default_of(n) for n in unwired}) if unwired else dict(outputs)
+
+
+def _default_of(node: Node) -> Node:
+    """The value of an input that is not fed, as a wire."""
+    default = node.attrs["default"]
+    if isinstance(default, str):
+        return zeros(node.shape, node.dtype)
+    value = constant(value=default if node.dtype != "float" else default.astype(np.float64))
+    return broadcast(value, shape=node.shape)
 
 
 def _in_scope(outputs: Mapping[str, Node], name: str) -> dict[str, Node]:
@@ -377,7 +446,14 @@ def _masked(cell: Cell, outputs: Mapping[str, Node], mask: Node, time: str) -> t
     for name in cell.outputs:
         outputs[name] = where(valid, outputs[name], ZERO[outputs[name].dtype])
     for s in cell.states:
-        before = fed[s] if s in fed else make_input(s, *cell._shapes[s], role="state", default="zeros")
+        before = fed[s] if s in fed else cell._port(s, "state")
+        if "batch" not in before.shape:
+            raise WiringError(
+                f"{cell}: the state {made(before)} is one for all sequences; a mask holds states of sequences, which "
+                "have a batch",
+                "scan",
+                (before,),
+            )
         outputs[NEXT + s] = where(valid, outputs[NEXT + s], before)
     return port, outputs
 
@@ -406,7 +482,7 @@ def _initial_wires(cell: Cell, initial: Any) -> dict[str, Node]:
 
 def _initial_value(cell: Cell, name: str, node: Node) -> Node:
     """A wire as the value of a state before the first step: repeated, where it has no batch."""
-    shape, dtype = cell._shapes[name]
+    shape, dtype = cell._pairs[name].shape, cell._pairs[name].dtype
     try:
         fitting = node if node.shape == shape else broadcast(node, shape=shape)
     except WiringError:
@@ -432,7 +508,8 @@ def unroll(cell: Cell, steps: int) -> Graph:
         raise BlocksError(f"a cell is unrolled over 1 step or more, not {steps!r}")
     fed = cell.graph.fed("input")
     states: dict[str, Wire] = {
-        s: make_input(f"{s}(0)", *cell._shapes[s], role="state", default="zeros") for s in cell.states
+        s: rebuild(cell.initial(s), name=f"{s}(0)") if s in cell._firsts else cell._port(s, "state", f"{s}(0)")
+        for s in cell.states
     }
     outputs: dict[str, Node] = {}
     for t in range(1, steps + 1):

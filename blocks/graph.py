@@ -184,7 +184,19 @@ class Node:
     labels of its `Stamp`: name, brick, role, step, where.
     """
 
-    __slots__ = ("__weakref__", "attrs", "dtype", "next", "op", "operands", "origin", "serial", "shape", "stamp")
+    __slots__ = (
+        "__weakref__",
+        "attrs",
+        "dtype",
+        "first",
+        "next",
+        "op",
+        "operands",
+        "origin",
+        "serial",
+        "shape",
+        "stamp",
+    )
     __array_ufunc__ = None  # so that `array * node` asks the node
 
     op: Op
@@ -196,6 +208,7 @@ class Node:
     origin: Node | None  # the parameter or draw of which this one is a renamed copy
     serial: int  # nodes are numbered as they are made
     next: Node | None  # the next value of a state that a cell inside a cell brought along
+    first: Node | None  # the wire that a state begins with, where it is learnt
 
     def __init__(
         self,
@@ -205,6 +218,7 @@ class Node:
         stamp: Stamp,
         origin: Node | None = None,
         next: Node | None = None,
+        first: Node | None = None,
     ):
         shape, dtype = op.infer(*operands, **attrs)
         for slot, value in (
@@ -216,6 +230,7 @@ class Node:
             ("stamp", stamp),
             ("origin", origin),
             ("next", next),
+            ("first", first),
             ("serial", builtins.next(_serials)),
         ):
             object.__setattr__(self, slot, value)
@@ -325,10 +340,11 @@ def _wrong_call(op: Op, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Wirin
     return None
 
 
-def rebuild(node: Node, operands: tuple[Node, ...] | None = None, **labels: Any) -> Node:
-    """The same operation on other operands, or under other labels."""
+def rebuild(node: Node, operands: tuple[Node, ...] | None = None, first: Node | None = None, **labels: Any) -> Node:
+    """The same operation on other operands, or under other labels; a state that begins with another wire."""
     stamp = Stamp(**{**node.stamp.__dict__, **labels}) if labels else node.stamp
-    return Node(node.op, node.operands if operands is None else operands, node.attrs, stamp, node.origin, node.next)
+    operands = node.operands if operands is None else operands
+    return Node(node.op, operands, node.attrs, stamp, node.origin, node.next, node.first if first is None else first)
 
 
 # --- walking and rewriting -----------------------------------------------------------------------

@@ -108,7 +108,8 @@ def bind(graph: Graph, feeds: Feeds, draw: Draw = None) -> tuple[dict[str, np.nd
                     f"{', '.join(map(str, feeds)) or 'empty'}"
                 )
             kind: Any = {"float": dtype, "int": np.int64, "bool": np.bool_}[node.dtype]
-            arrays[name] = np.zeros(context.shape(node.shape), kind)
+            default = node.attrs["default"]
+            arrays[name] = np.full(context.shape(node.shape), 0 if isinstance(default, str) else default, kind)
         elif name in arrays and node.dtype == "float":
             arrays[name] = arrays[name].astype(dtype, copy=False)
     return arrays | drawn(graph.fed("draw"), arrays, draw, context), context

@@ -30,12 +30,12 @@ def _packed(roots: Iterable[Node]) -> Packed:
         if node not in found:
             found.add(node)
             pending.extend(node.operands)
-            pending.extend(n for n in (node.origin, node.next) if n is not None)
+            pending.extend(n for n in (node.origin, node.first, node.next) if n is not None)
     home = (_HOME, os.getpid())
     rows: list[tuple[Any, ...]] = []
     for node in sorted(found, key=lambda n: n.serial):
         _alive[(*home, node.serial)] = node
-        others = [None if n is None else n.serial for n in (node.origin, node.next)]
+        others = [None if n is None else n.serial for n in (node.origin, node.first, node.next)]
         operands = [o.serial for o in node.operands]
         rows.append((node.serial, node.op, operands, dict(node.attrs), tuple(node.stamp.__dict__.values()), *others))
     return home, rows
@@ -45,10 +45,11 @@ def _unpacked(packed: Packed) -> dict[int, Node]:
     """Serial, where they were made → node; those that are alive here are themselves."""
     home, rows = packed
     nodes: dict[int, Node] = {}
-    for serial, op, operands, attrs, stamp, origin, _ in rows:
+    for serial, op, operands, attrs, stamp, origin, first, _ in rows:
         node = _alive.get((*home, serial))
         if node is None:
-            node = Node(op, tuple(nodes[o] for o in operands), attrs, Stamp(*stamp), nodes.get(origin))
+            wires = tuple(nodes[o] for o in operands)
+            node = Node(op, wires, attrs, Stamp(*stamp), nodes.get(origin), first=nodes.get(first))
             _alive[(*home, serial)] = node
         nodes[serial] = node
     for serial, *_, after in rows:  # made after the node itself

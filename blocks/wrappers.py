@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from .cell import Cell
 from .errors import WiringError, nearest, user_line
 from .graph import Node, substitute
-from .ops.leaves import make_input
 from .ops.random import check_rate, make_draw
 
 
@@ -36,9 +35,7 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
     full = {name: name if name in cell.states else _whole_name(cell, name) for name in rates}
     checked = {full[name]: check_rate("zoneout", value) for name, value in rates.items()}
     fed = cell.graph.fed("input")
-    states = {
-        s: fed[s] if s in fed else make_input(s, *cell._shapes[s], role="state", default="zeros") for s in cell.states
-    }
+    states = {s: cell._port(s, "state") for s in cell.states}
     outputs, after = cell.step({name: fed[name] for name in cell.inputs}, states)
     mixed = {s: _mixed(cell, s, states[s], after[s], checked[s]) for s in cell.states if checked.get(s)}
     following = {states[s]: mixed.get(s, after[s]) for s in cell.states}

@@ -1,5 +1,8 @@
 """Every gallery cell and every way to run a cell."""
 
+import pickle
+import re
+
 import numpy as np
 import pytest
 
@@ -258,3 +261,76 @@ def test_deep_graphs_need_no_recursion() -> None:
     gradient = bk.grad(graph, wrt=["x"])
     assert len(bk.from_json(bk.to_json(gradient)).order()) == len(gradient.order())
     np.testing.assert_allclose(bk.run(gradient, {"x": np.ones((1, 2))})["grad/x"], 0.5)
+
+
+def counting(name="L"):
+    """A cell whose states begin with what is learnt, with a number, and, one for all sequences, with an array."""
+    x, h = bk.input("x", 3), bk.state("h", 4, init=bk.parameter("h0", 4, init="normal"))
+    top, usual = bk.state("top", 4, init=-np.inf), bk.state("usual", shape=(4,), init=[1.0, 2.0, 3.0, 4.0])
+    h1 = bk.TANH(4, name="hidden")(x, h)
+    top1, usual1 = bk.maximum(top, h1), 0.9 * usual + bk.mean(h1, axis="batch")
+    return bk.Cell(states={h: h1, top: top1, usual: usual1}, outputs=top1 * usual1, name=name)
+
+
+def test_states_begin_with_what_they_say():
+    rng = np.random.default_rng(3)
+    cell = counting()
+    graph = bk.Graph({"y": bk.scan(cell, bk.sequence("x", 3))})
+    weights = graph.init(5, "float64")
+    xs = rng.standard_normal((5, 2, 3))
+    h, top, usual = np.tile(weights["L/h0"], (2, 1)), np.full((2, 4), -np.inf), np.arange(1.0, 5.0)
+    want = []
+    for x in xs:
+        h = np.tanh(x @ weights["L/hidden.W_x"] + h @ weights["L/hidden.W_h"] + weights["L/hidden.b"])
+        top, usual = np.maximum(top, h), 0.9 * usual + h.mean(axis=0)
+        want.append(top * usual)
+    feeds = {**weights, "x": xs}
+    assert "L/h0" in cell.params and "L/h" not in graph.inputs
+    for found in (bk.run(graph, feeds), bk.compile(graph)(feeds), bk.run(bk.from_json(bk.to_json(graph)), feeds)):
+        np.testing.assert_allclose(found["y"], want, rtol=1e-12)
+    steps = {f"x({t})": x for t, x in enumerate(xs, 1)}
+    found = bk.run(bk.unroll(cell, 5), {**weights, **steps})
+    np.testing.assert_allclose([found[f"y({t})"] for t in range(1, 6)], want, rtol=1e-12)
+    fed = bk.run(graph, {**feeds, "L/usual": np.zeros(4), "L/top": np.full((2, 4), 9.0)})
+    assert abs(fed["y"] - want).max() > 0.1
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_first_values_are_learnt(outside):
+    cell = pickle.loads(pickle.dumps(counting()))
+    if outside:  # inside of another cell the states are that cell's
+        cell = bk.Cell(states={}, outputs=2.0 * cell(bk.input("z", 3)), name="O")
+    ys = bk.scan(cell, bk.sequence("x", 3))
+    graph = bk.Graph({"loss": bk.mean(ys * ys)})
+    feeds = {**graph.init(1, "float64"), "x": np.random.default_rng(4).standard_normal((6, 2, 3))}
+    bk.check_grads(graph, feeds, order=2)
+    gradient = bk.grad(graph)
+    want = bk.run(gradient, feeds)
+    assert any(name.endswith("h0") and np.abs(v).max() > 1e-6 for name, v in want.items())
+    for checkpoint in (None, "sqrt", 3):
+        found = bk.compile(gradient, checkpoint=checkpoint)(feeds)
+        for name, value in want.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({"init": [1.0, 2.0]}, "(batch, 4)"),
+        ({"init": "zeros"}, "not with 'zeros'"),
+        ({"init": 0.5, "dtype": "int"}, "is int, not float64"),
+        ({"shape": ("batch", 4)}, "not in both"),
+    ],
+)
+def test_a_first_value_that_does_not_fit(options, said):
+    with pytest.raises(bk.WiringError, match=re.escape(said)):
+        bk.state("s", 4, **options)
+
+
+def test_a_first_value_that_is_no_weight():
+    with pytest.raises(bk.WiringError, match="depends on q"):
+        bk.state("s", 4, init=bk.input("q", 4))
+    with pytest.raises(bk.WiringError, match="can be repeated"):
+        bk.state("s", 4, init=bk.parameter("w", 3))
+    with pytest.raises(bk.WiringError, match="one for all sequences"):
+        bk.scan(counting(), bk.sequence("x", 3), mask=bk.sequence("mask"))

@@ -36,12 +36,27 @@ def check_shape(shape: Any, what: str) -> Shape:
 
 
 def _infer_input(*, shape: Shape, dtype: str, default: Any) -> tuple[Shape, str]:
-    """Shapes: of any; a string is a named dimension, ``("time", "batch", 8)``. dtype: "float", "int" or "bool"."""
+    """Shapes: of any; a string is a named dimension, ``("time", "batch", 8)``. dtype: "float", "int" or "bool".
+    default: its value where it is not fed, "zeros" or an array that can be repeated to the shape; None: it must be."""
     if dtype not in DTYPES:
         raise misfit(f"unknown dtype {dtype!r}; known are {', '.join(DTYPES)}{nearest(str(dtype), DTYPES)}")
-    if default not in (None, "zeros"):
-        raise misfit(f"unknown default {default!r}; known are None and 'zeros'")
-    return check_shape(shape, "an input"), dtype
+    shape = check_shape(shape, "an input")
+    if isinstance(default, np.ndarray):
+        _check_default(default, shape, dtype)
+    elif default is not None and default != "zeros":
+        raise misfit(f"unknown default {default!r:.80}; known are None, 'zeros' and an array")
+    return shape, dtype
+
+
+def _check_default(value: np.ndarray, shape: Shape, dtype: str) -> None:
+    """Raises WiringError unless an input that is not fed can be this value, repeated to its shape."""
+    if value.dtype.kind not in {"float": "fiu", "int": "iu", "bool": "b"}[dtype]:
+        raise misfit(f"its value where it is not fed is {dtype}, not {value.dtype}")
+    fits = all(n == 1 or n == d for n, d in zip(value.shape[::-1], shape[::-1], strict=False))
+    if value.ndim > len(shape) or not fits:
+        raise misfit(
+            f"its value where it is not fed is {show_shape(shape)}, which {show_shape(value.shape)} does not fit"
+        )
 
 
 def _infer_parameter(*, shape: Shape, init: Any) -> tuple[Shape, str]:
@@ -61,7 +76,11 @@ def _infer_constant(*, value: np.ndarray) -> tuple[Shape, str]:
 
 
 def _prepare_constant(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> tuple[tuple[Node, ...], dict[str, Any]]:
-    value = attrs["value"]
+    return nodes, {"value": _array_of(attrs["value"])}
+
+
+def _array_of(value: Any) -> np.ndarray:
+    """A number or an array of them, as an array of its own that nobody changes."""
     try:
         array = np.array(value)
     except ValueError:
@@ -74,7 +93,7 @@ def _prepare_constant(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> tuple[t
     if array.dtype.char == "g" or not array.dtype.isnative:  # no run computes in more than float64
         array = array.astype(np.float64 if array.dtype.char == "g" else array.dtype.newbyteorder("="))
     array.flags.writeable = False
-    return nodes, {"value": array}
+    return array
 
 
 def _forward_constant(run: Any, *, value: np.ndarray) -> np.ndarray:
@@ -92,9 +111,13 @@ constant = Op(
 )
 
 
-def make_input(name: str, shape: Shape, dtype: str, role: str, default: str | None = None) -> Node:
-    """An input node; `role` is input, sequence, state or initial."""
+def make_input(name: str, shape: Shape, dtype: str, role: str, default: Any = None) -> Node:
+    """An input node; `role` is input, sequence, state or initial. `default` is its value where it is not fed: "zeros",
+    a number or an array; None: it must be fed."""
     check_name(name, "an input")
+    if default is not None and not isinstance(default, str):
+        default = _array_of(default)
+        default = "zeros" if default.shape == () and default == 0 else default
     return _named(name, lambda: apply("input", name=name, role=role, shape=shape, dtype=dtype, default=default))
 
 

@@ -210,6 +210,10 @@ class Model:
         # what follows a sequence's end is cut off, and a cell that looks back does not see it
         causal = bool(mask_inputs(self.graph)) and not final and looks_back_only(graph)
         prepared = Data(graph, data, self.dtype, tuple(self.graph.inputs), 1 if causal else batch_size)
+        shapes = graph.inputs
+        alone = [k for k in (n[6:] for n in graph.outputs if n.startswith("final/")) if "batch" not in shapes[k]]
+        if final and alone and prepared.samples > batch_size:
+            raise BlocksError(f"the state {alone[0]!r} is one for all sequences: its last value needs one batch of all")
         pieces: dict[str, list[list[np.ndarray]]] = {}
         finals: dict[str, list[np.ndarray]] = {}
         time = self._time_of_chunks("predict", chunk) or ""
@@ -227,8 +231,7 @@ class Model:
             name: _user_first(batches, graph.outputs[name].shape, time, prepared) for name, batches in pieces.items()
         }
         result = outputs[self.outputs[0]] if len(outputs) == 1 else outputs
-        shapes = graph.inputs
-        states = {k: _joined(v, shapes[k].index("batch")) for k, v in finals.items()}
+        states = {k: v[-1] if k in alone else _joined(v, shapes[k].index("batch")) for k, v in finals.items()}
         return (result, states) if final else result
 
     def _pieces(self, purpose: str, data: Data, batch_size: int, chunk: int | None) -> Any:

@@ -115,8 +115,11 @@ def new_state(pool: Pool) -> Node:
     if kind == "number":
         return bk.state(name)
     if kind in ("int", "bool"):
-        return bk.state(name, dtype=kind)
-    return bk.state(name, n)
+        return bk.state(name, dtype=kind, init=dice.chance(30) if kind == "bool" else dice.pick([0, 0, 1]))
+    begin = dice.integer(0, 5)
+    if begin == 0:
+        return bk.state(name, n, init=bk.parameter(pool.world.fresh("begin"), n))
+    return bk.state(name, n, init=[i / 4 - 0.5 for i in range(n)] if begin == 1 else 0.0)
 
 
 def next_value(pool: Pool, s: Node, states: list[Node]) -> Node:
@@ -202,7 +205,7 @@ def scan_inside(pool: Pool) -> None:
         return
     initial = {}
     for name in made.cell.states:
-        shape, dtype = made.cell._shapes[name]
+        shape, dtype = (like := made.cell._pairs[name]).shape, like.dtype
         if dtype == "float" and (not UNWIRED or dice.chance(50)):
             there = pool.any(lambda w, shape=shape: w.shape == shape)
             initial[name] = bk.zeros(shape) if there is None or dice.chance(30) else there

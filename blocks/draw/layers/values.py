@@ -41,7 +41,7 @@ def computed(graph: Graph, feeds: Mapping[str, Any]) -> dict[Node, np.ndarray]:
     known: dict[str, Node] = {}
     found: set[Node] = set()
     for name, node in graph.nodes.items():
-        fed = node.name in feeds or node.attrs.get("default") == "zeros" or node.op.name == "draw"
+        fed = node.name in feeds or node.attrs.get("default") is not None or node.op.name == "draw"
         if fed if node.op.name in FED else all(o in found for o in node.operands):
             found.add(node)
             known[name] = node
