@@ -68,7 +68,6 @@ MUTANTS = (
     Mutant("accumulated keeps no count", "blocks/compile/passes/totals.py", "times_kept[new] == 1", "True", (PASSES, RANDOM)),
     Mutant("a sum that is read is taken out", "blocks/compile/passes/totals.py", "or old in times_kept", "", (PASSES, RANDOM)),
     Mutant("rank of outers ignored", "blocks/compile/passes/groups.py", "self.rank[node] = highest + (node.op.name in SUMMING)", "self.rank[node] = highest", (PASSES, RANDOM)),
-    Mutant("groups of any depth", "blocks/compile/passes/groups.py", "return self.rank[node], self.depth[node]", "return self.rank[node], 0", (PASSES, RANDOM)),
     Mutant("views of a part keep their axis", "blocks/compile/passes/lift.py", "else axis + 1 for key", "else axis for key", (PASSES, RANDOM)),
     Mutant("lifted without padding", "blocks/compile/passes/lift.py", "operands = [padded(*o) for o in zip(s.operands, s.constant, s.node.operands, strict=True)]", "operands = s.operands", (PASSES, RANDOM)),
     Mutant("concat of constants is lifted", "blocks/compile/passes/lift.py", '"concat": Rule(_next_axis, _none_constant)', '"concat": Rule(_next_axis)', (PASSES, RANDOM)),

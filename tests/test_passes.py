@@ -184,6 +184,15 @@ def test_each_operation_is_lifted_or_refused_by_name() -> None:
     assert all(len(reason) > 10 for reason in REFUSALS.values())
 
 
+def test_a_join_of_the_input_with_what_is_the_same_at_each_step() -> None:
+    x, same = bk.input("x", 3), bk.broadcast(bk.parameter("same", 2), shape=("batch", 2))
+    h = bk.state("h", 4)
+    h1 = bk.TANH(4, name="hidden")(bk.concat(x, same, 2.0 * x), h)
+    graph = bk.Graph({"loss": bk.mean(bk.scan(bk.Cell(states={h: h1}, outputs=h1), bk.sequence("x", 3)) ** 2.0)})
+    rng = np.random.default_rng(8)
+    check_passes(bk.grad(graph), {**graph.init(2, "float64"), "x": rng.standard_normal((5, 3, 3))})
+
+
 @pytest.mark.parametrize("kept", ["new", "old", "both", "none"])
 def test_running_sums_that_are_kept(kept) -> None:
     """A state that only adds up is one sum after the loop, but not where its values at each step are asked for."""

@@ -97,7 +97,8 @@ class Groups:
             self.of[member] = (group, i)
 
     def height(self, node: Node) -> tuple[int, int]:
-        """Rank and depth: what the members of a group agree in; see the module."""
+        """Rank and depth: what the members of a group agree in; see the module. (No network is known in which the
+        depth decides: members whose operands stand in one group, or are weights, agree in it already.)"""
         return self.rank[node], self.depth[node]
 
     def is_weight(self, node: Node) -> bool:
