@@ -11,7 +11,7 @@ the same bricks.
 from . import cells, losses
 from . import pickles as _pickles  # noqa: F401 (it tells pickle how)
 from .bricks import ADD, EMBED, MULTIPLY, RELU, SIGM, SOFTMAX, TANH
-from .cell import Cell, input, parameter, scan, sequence, state, unroll
+from .cell import Cell, input, named, parameter, scan, sequence, state, unroll
 from .check import GradientError, check_grads
 from .compile import Program, compile
 from .draw import draw, draw_error
@@ -119,6 +119,7 @@ __all__ = [
     "moveaxis",
     "minimum",
     "multiply",
+    "named",
     "negative",
     "noise",
     "normal",

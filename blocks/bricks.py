@@ -7,7 +7,8 @@ Calling a brick again shares its weights; two bricks never share. The lower-case
 (``sigm``, ``tanh``, ``+``, ``*``) has no weights.
 
 Traps: which wire is called what decides the names of the weights, so it is settled at the first call.
-And a weight that meets a state is recurrent, so it starts orthogonal, the others by Glorot's rule.
+And a weight that meets a state, as it is or through operations, is recurrent, so it starts orthogonal, the others
+by Glorot's rule.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 
 from .errors import WiringError, made, nearest, user_line
 from .graph import Node, Shape, Wire, as_node, show_shape, stamped
-from .ops.elementwise import relu, sigm, tanh
+from .ops.elementwise import cast, relu, sigm, stop_gradient, tanh
 from .ops.leaves import check_name, make_parameter
 from .ops.linear import matmul
 from .ops.shape import gather, softmax
@@ -30,8 +31,24 @@ KINDS = ("dense", "diagonal", "scalar")
 def wire_name(wire: Node, position: int) -> str:
     """What a wire is called in the name of a weight: after its input or state, else after the brick
     that made it, else by its position, from 1."""
+    while wire.name is None and wire.brick is None and wire.op in (stop_gradient, cast):
+        (wire,) = wire.operands
     label = wire.name or wire.brick or str(position)
     return label.rsplit("/", 1)[-1]
+
+
+def is_recurrent(wire: Node) -> bool:
+    """Whether a wire is a state, or made of one by operations that keep its features: not through a brick."""
+    pending, seen = [wire], {wire}
+    while pending:
+        node = pending.pop()
+        if node.role == "state":
+            return True
+        if node.brick is None and node.op.kind in ("elementwise", "view"):
+            more = [o for o in node.operands if o not in seen and o.shape[-1:] == wire.shape[-1:]]
+            pending += more
+            seen.update(more)
+    return False
 
 
 class Brick:
@@ -47,7 +64,8 @@ class Brick:
         bias: whether a vector ``(units,)`` is added.
         init: first weights: "glorot", "orthogonal", "identity", "zeros", "ones", "uniform", "normal", a
             number or an array, for all wires; or a dict by weight: ``{"W_h": "identity", "b": 1.0}``. By
-            default orthogonal where a square matrix meets a state, Glorot elsewhere, and bias 0.
+            default orthogonal where a square matrix meets a state, or what operations make of one, Glorot
+            elsewhere, and bias 0.
 
     Raises WiringError for an unknown option.
     """
@@ -101,7 +119,7 @@ class Brick:
         name = self._slots[slot]
         kind = self.weights.get(name, "dense") if isinstance(self.weights, Mapping) else self.weights
         if kind == "dense":
-            square = wire.role == "state" and wire.shape[-1] == self.units
+            square = wire.shape[-1] == self.units and is_recurrent(wire)
             weight = self.param(f"W_{name}", (wire.shape[-1], self.units), "orthogonal" if square else "glorot")
             return matmul(wire, weight)
         if wire.shape[-1] != self.units:

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .errors import BlocksError, WiringError, fresh_name, made, nearest, user_line
-from .graph import Graph, Node, Shape, Wire, as_node, rebuild, show_shape, stamped, substitute, topological
+from .graph import FED, Graph, Node, Shape, Wire, as_node, rebuild, show_shape, stamped, substitute, topological
 from .ops.elementwise import where
 from .ops.leaves import check_name, check_shape, constant, input_op, make_input, make_parameter, parameter_op
 from .ops.loop import FINAL, NEXT, loop, pick
@@ -100,6 +100,23 @@ def _check_learnt(node: Node, first: Node) -> None:
 def parameter(name: str, *sizes: int, init: Any = "glorot") -> Node:
     """Weights without a brick, ``parameter("scale", 32, init=1.0)``; `init` as for bricks."""
     return make_parameter(name, _sizes(name, sizes, (), None), init)
+
+
+def named(name: str, wire: Wire) -> Node:
+    """The same value under a name: what it is called in the names of weights that meet it, in equations and in source.
+
+    ``rh = named("h", r * h)`` gives a brick on it the weights ``W_h``. Use the wire that is returned: the one given
+    keeps the name that it had. Inside of a named cell it is ``layer1/h``, as its bricks are.
+
+    Raises WiringError for a name that is none, and for an input, a state, weights or a draw, which have names.
+    """
+    check_name(name, "a wire")
+    node = as_node(wire)
+    if node.op.name in FED:
+        raise WiringError(
+            f"{made(node)} is named where it is made; it cannot be called {name!r} [{user_line()}]", "named"
+        )
+    return rebuild(node, name=name)
 
 
 _scoped: WeakKeyDictionary[Node, Node] = WeakKeyDictionary()  # a parameter → itself inside a named cell
@@ -328,11 +345,16 @@ def _in_scope(outputs: Mapping[str, Node], name: str) -> dict[str, Node]:
             mapping[node] = renamed(node, f"{name}/{node.name}")
         elif node.op is input_op and node.role == "state":
             mapping[node] = rebuild(node, name=f"{name}/{node.name}")
-    return substitute(outputs, mapping, lambda node: {"brick": _within(name, node.brick)} if node.brick else {})
+
+    def relabel(node: Node) -> dict[str, Any]:
+        labels = {"brick": _within(name, node.brick), "name": None if node.op.name in FED else _within(name, node.name)}
+        return {key: label for key, label in labels.items() if label}
+
+    return substitute(outputs, mapping, relabel)
 
 
-def _within(name: str, brick: str | None) -> str | None:
-    return f"{name}/{brick}" if brick else None
+def _within(name: str, label: str | None) -> str | None:
+    return f"{name}/{label}" if label else None
 
 
 def scan(

@@ -74,6 +74,11 @@ def _names(graph: Graph) -> tuple[dict[Node, str], dict[str, str], set[str]]:
         own = owner.setdefault(short, node) is node
         labels[output] = short if own else f"{'output' if short == output else 'next'} {short}"
     states = {str(n.name) for n in graph.order() if n.role == "state"}
+    for node in graph.order():  # a name that a user gave, where it is no other value's
+        if node.name and node.op.name not in FED and node not in bricks:
+            called = node.name if node.step is None else f"{node.name}({node.step})"
+            if owner.setdefault(called, node) is node and called not in states:
+                bricks[node] = called
     return bricks, labels, {*owner, *labels.values(), *states}
 
 

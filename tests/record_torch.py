@@ -91,7 +91,7 @@ def gru_reset_before() -> None:
     weights = {}
     for gate in shapes:
         weights[f"{gate}.W_x"] = torch.randn(N, H) * 0.6
-        weights[f"{gate}.W_2" if gate == "candidate" else f"{gate}.W_h"] = torch.randn(H, H) * 0.6
+        weights[f"{gate}.W_h"] = torch.randn(H, H) * 0.6
         weights[f"{gate}.b"] = torch.randn(H) * 0.6
     weights = {k: v.requires_grad_() for k, v in weights.items()}
     x, h0 = torch.randn(T, B, N, requires_grad=True), torch.randn(B, H, requires_grad=True)
@@ -99,7 +99,7 @@ def gru_reset_before() -> None:
     for t in range(T):
         r = torch.sigmoid(x[t] @ weights["reset.W_x"] + h @ weights["reset.W_h"] + weights["reset.b"])
         z = torch.sigmoid(x[t] @ weights["update.W_x"] + h @ weights["update.W_h"] + weights["update.b"])
-        net = x[t] @ weights["candidate.W_x"] + (r * h) @ weights["candidate.W_2"] + weights["candidate.b"]
+        net = x[t] @ weights["candidate.W_x"] + (r * h) @ weights["candidate.W_h"] + weights["candidate.b"]
         h = z * h + (1 - z) * torch.tanh(net)
         ys.append(h)
     y = torch.stack(ys)

@@ -334,3 +334,52 @@ def test_a_first_value_that_is_no_weight():
         bk.state("s", 4, init=bk.parameter("w", 3))
     with pytest.raises(bk.WiringError, match="one for all sequences"):
         bk.scan(counting(), bk.sequence("x", 3), mask=bk.sequence("mask"))
+
+
+def renaming(name=None):
+    """A cell in which a new value is named as its state, another by itself, and a gradient is stopped."""
+    x, h, C = bk.input("x", 3), bk.state("h", 4), bk.state("C", 4)
+    C1 = bk.named("C", bk.SIGM(4, name="f")(x, bk.stop_gradient(h)) * C)
+    u = bk.named("u", bk.SIGM(4, name="o", weights={"C": "diagonal"})(x, C1) * C1)
+    return bk.Cell(states={h: bk.TANH(4, name="last")(u), C: C1}, outputs=u, name=name)
+
+
+def test_a_named_wire_names_weights_and_lines():
+    cell = renaming()
+    assert {"f.W_h", "o.W_C", "last.W_u"} <= set(cell.params)
+    assert "C = f ⊙ C'" in equations(cell.graph) and "u = o ⊙ C" in equations(cell.graph)
+    assert {"C(1)", "C(2)", "u(2)"} <= set(bk.unroll(cell, 2).nodes)
+    assert "candidate.W_h" in bk.cells.gru(3, 4).params
+    outer = renaming("L")
+    assert {"L/f.W_h", "L/o.W_C", "L/last.W_u"} <= set(outer.params) and "L/u" in outer.graph.nodes
+    graph = bk.Graph({"y": bk.scan(outer, bk.sequence("x", 3))})
+    feeds = {**graph.init(0, "float64"), "x": normal(4, 2, 3)}
+    again = bk.from_json(bk.to_json(graph))
+    assert "u" in bk.compile(graph).source
+    np.testing.assert_allclose(bk.compile(again)(feeds)["y"], bk.run(graph, feeds)["y"], rtol=1e-12)
+
+
+def test_weights_that_meet_what_is_made_of_a_state_start_orthogonal():
+    x, h = bk.input("x", 3), bk.state("h", 4)
+    gate = bk.SIGM(4, name="gate")(x, h)
+    for wire, recurrent in (
+        (h, True),
+        (bk.named("kept", gate * h), True),
+        (bk.dropout(h, 0.5), True),
+        (bk.stop_gradient(h), True),
+        (gate, False),
+        (bk.TANH(4, name="mixed")(h), False),
+        (bk.input("z", 4), False),
+        (bk.mean(h, axis=-1, keepdims=True) * bk.input("z", 4), False),
+    ):
+        first = bk.Graph({"y": bk.ADD(4, name="a", bias=False)(wire)}).init(3, "float64")
+        (weights,) = (w for name, w in first.items() if name.startswith("a."))
+        assert np.allclose(weights @ weights.T, np.eye(4)) == recurrent, wire.describe()
+
+
+def test_what_has_a_name_gets_no_other():
+    for wire in (bk.input("x", 3), bk.state("h", 3), bk.parameter("w", 3), bk.normal(3)):
+        with pytest.raises(bk.WiringError, match="is named where it is made"):
+            bk.named("other", wire)
+    with pytest.raises(bk.WiringError, match="printable"):
+        bk.named("", bk.tanh(bk.input("x", 3)))

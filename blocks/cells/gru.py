@@ -1,7 +1,7 @@
 """The gated recurrent unit, in its two forms."""
 
 from ..bricks import ADD, SIGM, TANH
-from ..cell import Cell, input, state
+from ..cell import Cell, input, named, state
 from ..ops.elementwise import tanh
 
 
@@ -10,7 +10,7 @@ def gru(inputs: int, units: int, name: str | None = None) -> Cell:
 
     r = σ(x W_x + h' W_h + b)
     z = σ(x W_x + h' W_h + b)
-    h̃ = tanh(x W_x + (r ⊙ h') W_2 + b)
+    h̃ = tanh(x W_x + (r ⊙ h') W_h + b)
     h = z ⊙ h' + (1 - z) ⊙ h̃
 
     Input x ``(batch, inputs)``, state and output h ``(batch, units)``.
@@ -19,7 +19,7 @@ def gru(inputs: int, units: int, name: str | None = None) -> Cell:
     h = state("h", units)
     r = SIGM(units, name="reset")(x, h)
     z = SIGM(units, name="update")(x, h)
-    candidate = TANH(units, name="candidate", init={"W_2": "orthogonal"})(x, r * h)
+    candidate = TANH(units, name="candidate")(x, named("h", r * h))
     h1 = z * h + (1 - z) * candidate
     return Cell(states={h: h1}, outputs=h1, name=name)
 
