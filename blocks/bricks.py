@@ -62,8 +62,10 @@ class Brick:
             (a peephole, for a wire of as many features as units); or "scalar", one number. A dict by wire
             gives each its own: ``{"C": "diagonal"}``, dense where nothing is said.
         bias: whether a vector ``(units,)`` is added.
-        init: first weights: "glorot", "orthogonal", "identity", "zeros", "ones", "uniform", "normal", a
-            number or an array, for all wires; or a dict by weight: ``{"W_h": "identity", "b": 1.0}``. By
+        init: first weights, for all wires: "glorot", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
+            "lecun_normal", "orthogonal", "identity", "zeros", "ones", "uniform" (±0.1), "normal" (0.1), a number, an
+            array, ``("uniform", low, high)``, ``("normal", std)``, or a function ``(rng, shape)`` → array (a file
+            then holds the weights, and says "given"); or a dict by weight: ``{"W_h": "identity", "b": 1.0}``. By
             default orthogonal where a square matrix meets a state, or what operations make of one, Glorot
             elsewhere, and bias 0.
 

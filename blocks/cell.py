@@ -69,7 +69,7 @@ def state(name: str, *features: int, dtype: str = "float", shape: Shape | None =
             raise WiringError(f"{name!r}: it begins with a number, an array or a wire, not with {init!r}")
         node = make_input(name, sizes, dtype, role="state", default=0 if learnt is not None else init)
     except WiringError as error:
-        raise WiringError(f"the state {error} [{user_line()}]", "state") from None
+        raise WiringError(f"the state {error}", "state") from None
     if learnt is None:
         return node
     _check_learnt(node, learnt)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import copyreg
 import os
+import pickle
 import uuid
 from collections.abc import Iterable
 from typing import Any
 from weakref import WeakValueDictionary
 
 from .graph import Graph, Node, Stamp
+from .ops.leaves import GIVEN
 
 _alive: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()  # where it was made, and its serial → node
 _HOME = uuid.uuid4().hex
@@ -37,8 +39,20 @@ def _packed(roots: Iterable[Node]) -> Packed:
         _alive[(*home, node.serial)] = node
         others = [None if n is None else n.serial for n in (node.origin, node.first, node.next)]
         operands = [o.serial for o in node.operands]
-        rows.append((node.serial, node.op, operands, dict(node.attrs), tuple(node.stamp.__dict__.values()), *others))
+        rows.append((node.serial, node.op, operands, _attrs(node), tuple(node.stamp.__dict__.values()), *others))
     return home, rows
+
+
+def _attrs(node: Node) -> dict[str, Any]:
+    """The attributes; of a function that pickle cannot find again, as a lambda, that it was given (see `leaves`)."""
+    attrs = dict(node.attrs)
+    for key, value in attrs.items():
+        if callable(value):
+            try:
+                pickle.dumps(value)
+            except (pickle.PicklingError, AttributeError, TypeError):
+                attrs[key] = GIVEN
+    return attrs
 
 
 def _unpacked(packed: Packed) -> dict[int, Node]:

@@ -383,3 +383,68 @@ def test_what_has_a_name_gets_no_other():
             bk.named("other", wire)
     with pytest.raises(bk.WiringError, match="printable"):
         bk.named("", bk.tanh(bk.input("x", 3)))
+
+
+FANS = {"inputs": 200, "units": 50}
+
+
+@pytest.mark.parametrize(
+    "init, std",
+    [
+        ("glorot", (2 / 250) ** 0.5),
+        ("glorot_normal", (2 / 250) ** 0.5),
+        ("he_uniform", (2 / 200) ** 0.5),
+        ("he_normal", (2 / 200) ** 0.5),
+        ("lecun_uniform", (1 / 200) ** 0.5),
+        ("lecun_normal", (1 / 200) ** 0.5),
+        (("uniform", -1, 3), 4 / 12**0.5),
+        (("normal", np.float32(0.25)), 0.25),
+        (lambda rng, shape: rng.exponential(0.5, shape), 0.5),
+    ],
+)
+def test_first_weights_have_their_spread(init, std):
+    brick = bk.ADD(FANS["units"], name="a", init=init)
+    graph = bk.Graph({"y": brick(bk.input("x", FANS["inputs"]))})
+    W, other = graph.init(3, "float64")["a.W_x"], graph.init(4, "float64")["a.W_x"]
+    assert abs(W.std() / std - 1) < 0.03 and not np.array_equal(W, other)
+    if not callable(init):
+        assert np.array_equal(bk.from_json(bk.to_json(graph)).init(3, "float64")["a.W_x"], W)
+
+
+def test_first_weights_of_a_function_stand_in_the_file(tmp_path):
+    y = bk.ADD(2, name="a", init=lambda rng, shape: np.full(shape, 7))(bk.input("x", 3))
+    model = bk.Model(loss=bk.mean(y * y), outputs={"y": y}, seed=0)
+    model.save(tmp_path / "model.safetensors")
+    again = bk.Model.load(tmp_path / "model.safetensors")
+    assert (again.weights["a.W_x"] == 7).all() and (again.weights["a.b"] == 0).all()
+    assert again.graph.fed("parameter")["a.W_x"].attrs["init"] == "given"
+    with pytest.raises(bk.BlocksError, match=r"'a.W_x': a function made"):
+        again.graph.init()
+    copy = pickle.loads(pickle.dumps(model))
+    assert (copy.weights["a.W_x"] == 7).all()
+
+
+@pytest.mark.parametrize(
+    "init, said",
+    [
+        ("glorott", "did you mean 'glorot'"),
+        (("unifrom", 0, 1), "did you mean 'uniform'"),
+        (("uniform", 1), "('uniform', low, high)"),
+        (("uniform", 2, 1), "low below high"),
+        (("normal", 0), "std above 0"),
+        (("normal", "wide"), "finite numbers"),
+        ([["a"]], "not [['a']]"),
+        (True, "a function (rng, shape), not True"),
+        ([1.0, 2.0], "that of the first weights (2)"),
+    ],
+)
+def test_first_weights_that_cannot_be(init, said):
+    with pytest.raises(bk.WiringError, match=re.escape(said)) as error:
+        bk.ADD(2, init=init)(bk.input("x", 3))
+    assert "'add.W_x'" in str(error.value) and "test_cells.py" in str(error.value)
+
+
+def test_a_function_that_makes_other_weights():
+    y = bk.ADD(2, init=lambda rng, shape: np.ones(5))(bk.input("x", 3))
+    with pytest.raises(bk.WiringError, match=r"'add.W_x' made at test_cells.py.* of shape \(5\), not .*\(3, 2\)"):
+        bk.Graph({"y": y}).init()

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -241,10 +240,8 @@ def test_same_bytes_in_every_process() -> None:
 
 
 def test_two_hundred_steps() -> None:
-    start = time.process_time()
     folded = lstm().draw(unroll=200)
     folded.render("svg")
-    assert time.process_time() - start < 2.0
     assert [s.name for s in folded.scene.shapes if s.kind == "gap"] == ["195 steps"]
     full = lstm().draw(unroll=200, full=True, zoom="none").scene
     assert len([s for s in full.shapes if s.kind == "step"]) == 200

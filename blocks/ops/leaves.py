@@ -1,19 +1,22 @@
 """The leaves of a graph: inputs and parameters, which are fed, and constants, which are not.
 
 First weights are made here too, because a parameter carries the recipe for them: a name ("glorot",
-"orthogonal", "zeros", ...), a number, or an array.
+"orthogonal", "zeros", ...), a number, an array, a distribution with its numbers, or a function.
 """
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from ..errors import BlocksError, WiringError, misfit, nearest
+from ..errors import BlocksError, WiringError, misfit, nearest, user_line
 from ..graph import DTYPES, Dim, Graph, Node, Op, Shape, apply, show_shape
+
+Recipe = Callable[..., np.ndarray]  # (rng, shape) → first weights
 
 
 def check_name(name: Any, what: str) -> str:
@@ -124,19 +127,14 @@ def make_input(name: str, shape: Shape, dtype: str, role: str, default: Any = No
 def make_parameter(name: str, shape: Shape, init: Any) -> Node:
     """A parameter node with its recipe for first weights."""
     check_name(name, "a parameter")
-    if isinstance(init, np.number):
-        init = init.item()
-    if isinstance(init, list | tuple | np.ndarray):
-        init = np.array(init, dtype=float)
-        init.flags.writeable = False
-    return _named(name, lambda: apply("parameter", name=name, role="parameter", shape=shape, init=init))
+    return _named(name, lambda: apply("parameter", name=name, role="parameter", shape=shape, init=_recipe(init)))
 
 
 def _named(name: str, make: Callable[[], Node]) -> Node:
     try:
         return make()
     except WiringError as error:
-        raise WiringError(f"{name!r}: {error}", error.op) from None
+        raise WiringError(f"{name!r}: {error} [{user_line()}]", error.op) from None
 
 
 # --- first weights -------------------------------------------------------------------------------
@@ -144,6 +142,17 @@ def _named(name: str, make: Callable[[], Node]) -> Node:
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return (shape[-2], shape[-1]) if len(shape) > 1 else (shape[-1], shape[-1]) if shape else (1, 1)
+
+
+def _scaled(numerator: float, both: bool, law: str) -> Recipe:
+    """First weights of the variance numerator / fan: of the inputs, or with `both` the mean of inputs and units."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        inputs, units = _fans(shape)
+        std = np.sqrt(numerator / ((inputs + units) / 2 if both else inputs))
+        return rng.normal(0.0, std, shape) if law == "normal" else rng.uniform(-std * 3**0.5, std * 3**0.5, shape)
+
+    return draw
 
 
 def _glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -166,8 +175,14 @@ def _identity(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.broadcast_to(np.eye(*_fans(shape)), shape).copy()
 
 
-INITS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {
+INITS: dict[str, Recipe] = {
     "glorot": _glorot,
+    "glorot_uniform": _glorot,
+    "glorot_normal": _scaled(1.0, True, "normal"),  # Glorot and Bengio 2010, eq. 12
+    "he_uniform": _scaled(2.0, False, "uniform"),  # He et al. 2015, eq. 10
+    "he_normal": _scaled(2.0, False, "normal"),
+    "lecun_uniform": _scaled(1.0, False, "uniform"),  # LeCun et al. 1998, eq. 16
+    "lecun_normal": _scaled(1.0, False, "normal"),
     "orthogonal": _orthogonal,
     "identity": _identity,
     "zeros": lambda rng, shape: np.zeros(shape),
@@ -177,9 +192,47 @@ INITS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] =
 }
 
 
+GIVEN = "given"  # what a file says of weights that a function made: they stand beside the graph
+LAWS: dict[str, tuple[str, Recipe]] = {  # with numbers of their own: which, and how they are drawn
+    "uniform": ("low, high", lambda rng, shape, low, high: rng.uniform(low, high, shape)),
+    "normal": ("std", lambda rng, shape, std: rng.normal(0.0, std, shape)),
+}
+
+
+def _recipe(init: Any) -> Any:
+    """A recipe as a parameter keeps it. Raises WiringError for an array of what are no numbers."""
+    if isinstance(init, np.number):
+        return init.item()
+    if isinstance(init, tuple | list) and init and isinstance(init[0], str):
+        return (init[0], *(float(v) if isinstance(v, int | float | np.number) else v for v in init[1:]))
+    if isinstance(init, tuple | list | np.ndarray):
+        try:
+            init = np.array(init, dtype=float)
+        except (TypeError, ValueError):
+            raise misfit(f"first weights are numbers, not {init!r:.80}") from None
+        init.flags.writeable = False
+    return init
+
+
+def _check_law(init: tuple[Any, ...]) -> None:
+    law, *numbers = init
+    if law not in LAWS:
+        raise misfit(f"unknown distribution {law!r:.80}; known are {', '.join(LAWS)}{nearest(str(law), LAWS)}")
+    wanted = LAWS[law][0]
+    fits = len(numbers) == len(wanted.split(", ")) and all(isinstance(v, float) and math.isfinite(v) for v in numbers)
+    if not fits or (law == "uniform" and numbers[0] >= numbers[1]) or (law == "normal" and numbers[0] <= 0):
+        said = "low below high" if law == "uniform" else "std above 0"
+        raise misfit(f"first weights ({law!r}, {wanted}) are given by finite numbers, {said}, not {init!r:.80}")
+
+
 def check_init(shape: Shape, init: Any) -> None:
-    """Raises WiringError unless `init` is a known name, a number, or an array of this shape."""
-    if isinstance(init, str):
+    """Raises WiringError unless `init` is a known name, a number, an array of this shape, a distribution or a
+    function."""
+    if init == GIVEN if isinstance(init, str) else callable(init):
+        return
+    if isinstance(init, tuple):
+        _check_law(init)
+    elif isinstance(init, str):
         if init not in INITS:
             raise misfit(f"unknown initialisation {init!r}; known are {', '.join(INITS)}{nearest(init, INITS)}")
         if init in ("orthogonal", "identity") and len(shape) < 2:
@@ -188,16 +241,37 @@ def check_init(shape: Shape, init: Any) -> None:
         if init.shape != tuple(shape):
             raise misfit(f"the shape is {show_shape(shape)}, that of the first weights {show_shape(init.shape)}")
     elif not isinstance(init, int | float) or isinstance(init, bool):
-        raise misfit(f"first weights are a name, a number or an array, not {init!r:.80}")
+        raise misfit(
+            "first weights are a name, a number, an array, ('uniform', low, high), ('normal', std) or a function "
+            f"(rng, shape), not {init!r:.80}"
+        )
 
 
 def initial_weights(node: Node, seed: int, dtype: Any, trials: int = 1) -> np.ndarray:
-    """The first weights of one parameter, from the seed and the parameter's name alone."""
+    """The first weights of one parameter, from the seed and the parameter's name alone.
+
+    Raises WiringError for a function that does not give numbers of the parameter's shape, and BlocksError for weights
+    that a function made when the graph was saved.
+    """
     shape = tuple(trials if isinstance(d, str) else d for d in node.shape)
     init = node.attrs["init"]
+    if isinstance(init, str) and init == GIVEN:
+        raise BlocksError(
+            f"{node.name!r}: a function made its first weights, which this graph does not hold: feed them"
+        )
+    rng = np.random.default_rng([seed, zlib.crc32(str(node.name).encode())])
     if isinstance(init, str):
-        rng = np.random.default_rng([seed, zlib.crc32(str(node.name).encode())])
         return INITS[init](rng, shape).astype(dtype)
+    if isinstance(init, tuple):
+        return LAWS[init[0]][1](rng, shape, *init[1:]).astype(dtype)
+    if callable(init):
+        made = np.asarray(init(rng, shape))
+        if made.shape != shape or made.dtype.kind not in "fiu":
+            raise WiringError(
+                f"{node.name!r} made at {node.where}: its init made {made.dtype} of shape {show_shape(made.shape)}, "
+                f"not numbers of shape {show_shape(shape)}"
+            )
+        return made.astype(dtype)
     return np.broadcast_to(np.asarray(init, dtype=dtype), shape).copy()
 
 
