@@ -29,6 +29,13 @@ a, b, c = wire("a", "batch", 4), wire("b", "batch", 4), wire("c", 4)
 i = wire("i", "batch", dtype="int")
 m = wire("m", "batch", dtype="bool")
 keep, KEEP = wire("keep", "batch", 4, dtype="bool"), np.array([[1, 0, 1, 0], [0, 0, 1, 0], [1, 1, 0, 0]], bool)
+
+
+def held(x):
+    """What `hold` makes of an array of three steps under KEEP, whose last sequence is masked whole."""
+    return np.stack([x[[0, 0, 2], 0], x[[2, 2, 2], 1], x[[0, 1, 1], 2], x[[0, 0, 2], 0]], axis=1)
+
+
 TABLE = {
     "add": (bk.add(a, c), {"a": A, "c": C}, lambda: A + C),
     "subtract": (a - b, {"a": A, "b": B}, lambda: A - B),
@@ -75,7 +82,9 @@ TABLE = {
     "cross_entropy": (bk.losses.cross_entropy(a * b, i), {"a": A, "b": B, "i": IDS}, None),
     "mask": (bk.losses.squared_error(a, b, mask=m), {"a": A, "b": B, "m": np.array([True, False, True])},
              lambda: ((A - B)[[0, 2]] ** 2).mean()),
-    "hold": (bk.where(keep, bk.graph.apply("hold", a, keep), 0.0) ** 2, {"a": A, "keep": KEEP}, lambda: np.where(KEEP, A, 0) ** 2),
+    "hold": (bk.graph.apply("hold", a, keep) * b, {"a": A, "b": B, "keep": KEEP}, lambda: held(A) * B),
+    "release": (bk.graph.apply("release", a, keep) * b, {"a": A, "b": B, "keep": KEEP},
+                lambda: np.stack([(A * held(np.eye(12)[i].reshape(3, 4))).sum() for i in range(12)]).reshape(3, 4) * B),
     "weighted_mean": (bk.graph.apply("weighted_mean", a * a, wire("v", "batch", 1)), {"a": A, "v": positive(3, 1)}, None),
     "constant": (a * np.arange(4.0) + 2, {"a": A}, lambda: A * np.arange(4.0) + 2),
     "draw": (bk.noise(bk.dropout(a, 0.3), 0.1) * bk.uniform(4, low=1.0, high=3.0), {"a": A}, lambda: A * 2.0),

@@ -54,34 +54,54 @@ def _infer_hold(x: Node, m: Node) -> tuple[Shape, str]:
     return x.shape, x.dtype
 
 
-def _forward_hold(x: np.ndarray, m: np.ndarray) -> np.ndarray:
+def _held_from(m: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The step and the sequence whose value each step has: its own, if it is admitted; else the last admitted one
+    before, or the first. None: all have their own."""
     admitted = m != 0
     if admitted.all() or not admitted.any():
-        return x
-    steps = np.arange(len(m))[:, None]
+        return None
+    steps, sequences = np.arange(len(m))[:, None], np.broadcast_to(np.arange(m.shape[1]), m.shape)
     first = np.where(admitted.any(axis=0), admitted.argmax(axis=0), 0)
     source = np.maximum.accumulate(np.where(admitted, steps, first), axis=0)
-    held = x[source, np.arange(m.shape[1])]
     empty = ~admitted.any(axis=0)
-    if empty.any():  # a sequence that is masked whole holds a step of another one
+    if empty.any():  # a sequence that is masked whole holds the steps of another one
         other = int(np.argmin(empty))
-        held[:, empty] = held[:, other : other + 1]
-    return held
+        source, sequences = np.where(empty, source[:, other : other + 1], source), np.where(empty, other, sequences)
+    return source, sequences
 
 
-def _hold_vjp(g: Node, y: Node, x: Node, m: Node) -> tuple[Node | None, ...]:
-    if x.dtype != "float":
-        return None, None
-    admitted = apply("reshape", m, shape=(*m.shape, *(1 for _ in x.shape[2:])))
-    return where(admitted, g, 0.0), None
+def _forward_hold(x: np.ndarray, m: np.ndarray) -> np.ndarray:
+    held_from = _held_from(m)
+    return x if held_from is None else x[held_from]
 
 
-hold = Op(
+def _forward_release(g: np.ndarray, m: np.ndarray) -> np.ndarray:
+    held_from = _held_from(m)
+    if held_from is None:
+        return g
+    masked = m == 0
+    out = g.copy()
+    out[masked] = 0
+    added = g[masked]
+    if added.any():  # only where a masked step reaches other sequences: a cell that looks along the batch
+        np.add.at(out, (held_from[0][masked], held_from[1][masked]), added)
+    return out
+
+
+hold: Op = Op(
     "hold",
-    "x, each masked step with an admitted one's value; no gradient there",
+    "x, each masked step with an admitted one's value",
     _infer_hold,
     _forward_hold,
-    _hold_vjp,
+    lambda g, y, x, m: (release(g, m) if x.dtype == "float" else None, None),
+    kind="other",
+)
+release: Op = Op(
+    "release",
+    "masked steps added to the steps that they hold: what hold's gradient is",
+    _infer_hold,
+    _forward_release,
+    lambda g, y, x, m: (hold(g, m), None),
     kind="other",
 )
 

@@ -113,17 +113,25 @@ def masked(p: Place, m: Tensor) -> Tensor:
 
 
 def held(p: Place, x: Tensor, m: Tensor) -> Tensor:
-    """Masked steps with the value of the last admitted one before, else of the first, without a gradient."""
-    admitted, other = m != 0, x.detach().clone()
+    """Masked steps with the value of the last admitted one before, else of the first."""
+    admitted = m != 0
     whole = [b for b in range(m.shape[1]) if bool(admitted[:, b].any())]
-    for b in whole:
-        known = [t for t in range(m.shape[0]) if bool(admitted[t, b])]
-        for t in range(m.shape[0]):
-            other[t, b] = x.detach()[max([k for k in known if k <= t], default=known[0]), b]
+    if not whole:
+        return x
+    columns = []
     for b in range(m.shape[1]):
-        if whole and b not in whole:
-            other[:, b] = other[:, whole[0]]
-    return torch.where(admitted.reshape(*m.shape, *(1 for _ in x.shape[2:])), x, other)
+        at = b if b in whole else whole[0]
+        known = [t for t in range(m.shape[0]) if bool(admitted[t, at])]
+        source = [max([k for k in known if k <= t], default=known[0]) for t in range(m.shape[0])]
+        columns.append(x[source, at])
+    return torch.stack(columns, dim=1)
+
+
+def released(p: Place, g: Tensor, m: Tensor) -> Tensor:
+    """The transpose of `held`, by PyTorch's own gradient of it."""
+    with torch.enable_grad():
+        x = torch.zeros_like(g, requires_grad=True)
+        return torch.autograd.grad(held(p, x, m), x, g)[0]
 
 
 def loop(p: Place, *operands: Tensor) -> dict[str, Tensor]:
@@ -196,6 +204,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     # losses and loops
     "mask": masked,
     "hold": held,
+    "release": released,
     "cross_entropy": cross_entropy,
     "loop": loop,
     "pick": lambda p, values: values[p.output],

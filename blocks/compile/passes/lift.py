@@ -136,6 +136,7 @@ RULES: dict[str, Rule] = {
 
 REFUSALS: dict[str, str] = {
     "hold": "it looks along the steps of one sequence, and its mask has no axis in front",
+    "release": "as hold, whose gradient it is",
     "input": "what feeds it is known outside already",
     "parameter": "a body has no weights of its own: they are ports",
     "draw": "a body draws nothing: its draws are ports",
