@@ -131,7 +131,7 @@ def released(p: Place, g: Tensor, m: Tensor) -> Tensor:
     """The transpose of `held`, by PyTorch's own gradient of it."""
     with torch.enable_grad():
         x = torch.zeros_like(g, requires_grad=True)
-        return torch.autograd.grad(held(p, x, m), x, g)[0]
+        return torch.autograd.grad(held(p, x, m), x, g, create_graph=True)[0]
 
 
 def loop(p: Place, *operands: Tensor) -> dict[str, Tensor]:
