@@ -11,7 +11,7 @@ the same bricks.
 from . import cells, losses
 from . import pickles as _pickles  # noqa: F401 (it tells pickle how)
 from .bricks import ADD, EMBED, MULTIPLY, RELU, SIGM, SOFTMAX, TANH
-from .cell import Cell, input, named, parameter, scan, sequence, state, unroll
+from .cell import Cell
 from .check import GradientError, check_grads
 from .compile import Program, compile
 from .draw import draw, draw_error
@@ -53,10 +53,12 @@ from .ops.shape import broadcast, concat, gather, log_softmax, mean, moveaxis, o
 from .ops.shape import max_ as max
 from .ops.shape import slice_ as slice
 from .ops.shape import sum_ as sum
+from .scan import scan, unroll
 from .show import dump, to_networkx
 from .train import schedules
 from .train.model import Model
 from .train.optimizers import SGD, Adam, AdamW, RMSprop
+from .wires import input, named, parameter, sequence, state
 from .wrappers import zoneout
 
 __version__ = "0.1.0"

@@ -1,8 +1,7 @@
-"""Cells: one step of a recurrent network, and the ways to run it over time.
+"""Cells: one step of a recurrent network.
 
-A `Cell` is a one-step graph in which every state is a wire paired with its next value. `scan` runs it
-over sequences as one loop, whatever their length; `unroll` writes some steps out, for drawing and
-teaching. A finished cell is itself a brick: called inside another cell, it brings its states along.
+A `Cell` is a one-step graph in which every state is a wire paired with its next value; `scan` runs it over time.
+A finished cell is itself a brick: called inside another cell, it brings its states along.
 """
 
 from __future__ import annotations
@@ -13,111 +12,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .errors import BlocksError, WiringError, fresh_name, made, nearest, user_line
-from .graph import FED, Graph, Node, Shape, Wire, as_node, rebuild, show_shape, stamped, substitute, topological
-from .ops.elementwise import where
-from .ops.leaves import check_name, check_shape, constant, input_op, make_input, make_parameter, parameter_op
-from .ops.loop import FINAL, NEXT, loop, pick
-from .ops.loss import as_mask, hold
-from .ops.random import draw_op, renamed, stepped
-from .ops.shape import ZERO, broadcast, zeros
+from .errors import WiringError, made, nearest, user_line
+from .graph import FED, Graph, Node, Shape, Wire, as_node, rebuild, show_shape, substitute, topological
+from .ops.leaves import check_name, constant, input_op, make_input, parameter_op
+from .ops.loop import NEXT
+from .ops.random import draw_op, renamed
+from .ops.shape import broadcast, zeros
 
 FIRST = "first/"  # what a state begins with, beside the outputs of a cell
-
-
-def _sizes(name: str, features: tuple[Any, ...], dims: tuple[str, ...], shape: Any) -> Shape:
-    if features and shape is not None:
-        raise WiringError(f"{name!r}: its sizes stand in shape={shape!r} or before it, not in both [{user_line()}]")
-    try:
-        return check_shape(shape if shape is not None else (*dims, *features), repr(name))
-    except WiringError as error:
-        raise WiringError(f"{error} [{user_line()}]") from None
-
-
-def input(name: str, *features: int, dtype: str = "float", shape: Shape | None = None) -> Node:
-    """A wire that is fed: ``input("x", 8)`` is ``(batch, 8)``, ``input("class", dtype="int")`` is
-    ``(batch,)``; `shape` gives all dimensions instead. dtype: "float", "int" or "bool"."""
-    return make_input(name, _sizes(name, features, ("batch",), shape), dtype, role="input")
-
-
-def sequence(name: str, *features: int, dtype: str = "float", time: str = "time") -> Node:
-    """A fed wire with a value for every step: ``sequence("x", 8)`` is ``(time, batch, 8)``.
-
-    `time` names the dimension: sequences of lengths of their own need names of their own.
-    """
-    return make_input(name, _sizes(name, features, (time, "batch"), None), dtype, role="sequence")
-
-
-def state(name: str, *features: int, dtype: str = "float", shape: Shape | None = None, init: Any = 0.0) -> Node:
-    """A wire of a cell that carries the value of the step before: ``state("h", 32)`` is ``(batch, 32)``.
-
-    A state may have any shape: ``state("C", 8, 8)`` is a matrix memory, ``state("seen", dtype="int")`` counts for
-    each sequence, and `shape` gives all dimensions: ``state("mean", shape=(8,))`` is one for the whole batch.
-
-    Args:
-        name, dtype ("float", "int" or "bool"), features or shape: as for `input`.
-        init: its value before the first step, if no other is given or fed there: a number, an array that can be
-            repeated to the shape, or a wire of the dtype that depends on weights alone, repeated too: ``init=
-            parameter("h0", 32)`` is learnt. Such a state is not fed.
-
-    Raises WiringError for a first value that does not fit, naming both.
-    """
-    sizes = _sizes(name, features, ("batch",), shape)
-    learnt = init if isinstance(init, Node) else None
-    try:
-        if isinstance(init, str):
-            raise WiringError(f"{name!r}: it begins with a number, an array or a wire, not with {init!r}")
-        node = make_input(name, sizes, dtype, role="state", default=0 if learnt is not None else init)
-    except WiringError as error:
-        raise WiringError(f"the state {error}", "state") from None
-    if learnt is None:
-        return node
-    _check_learnt(node, learnt)
-    return rebuild(node, first=learnt)
-
-
-def _check_learnt(node: Node, first: Node) -> None:
-    """Raises WiringError unless a state may begin with a wire."""
-    here = f"the state {node.describe()} {node.dtype} made at {node.where} begins with {made(first)} {first.dtype}"
-    try:
-        fits = first.dtype == node.dtype and broadcast(first, shape=node.shape).shape == node.shape
-    except WiringError:
-        fits = False
-    if not fits:
-        raise WiringError(
-            f"{here}; a value fits that has its shape and type, or can be repeated to it", "state", (first,)
-        )
-    for leaf in topological([first]):
-        if leaf.op is input_op:
-            raise WiringError(
-                f"{here}, which depends on {made(leaf)}; such a value is given where the cell is run: "
-                f"scan(cell, xs, initial={{{node.name!r}: wire}})",
-                "state",
-                (first, leaf),
-            )
-
-
-def parameter(name: str, *sizes: int, init: Any = "glorot") -> Node:
-    """Weights without a brick, ``parameter("scale", 32, init=1.0)``; `init` as for bricks."""
-    return make_parameter(name, _sizes(name, sizes, (), None), init)
-
-
-def named(name: str, wire: Wire) -> Node:
-    """The same value under a name: what it is called in the names of weights that meet it, in equations and in source.
-
-    ``rh = named("h", r * h)`` gives a brick on it the weights ``W_h``. Use the wire that is returned: the one given
-    keeps the name that it had. Inside of a named cell it is ``layer1/h``, as its bricks are.
-
-    Raises WiringError for a name that is none, and for an input, a state, weights or a draw, which have names.
-    """
-    check_name(name, "a wire")
-    node = as_node(wire)
-    if node.op.name in FED:
-        raise WiringError(
-            f"{made(node)} is named where it is made; it cannot be called {name!r} [{user_line()}]", "named"
-        )
-    return rebuild(node, name=name)
-
 
 _scoped: WeakKeyDictionary[Node, Node] = WeakKeyDictionary()  # a parameter → itself inside a named cell
 
@@ -132,7 +34,8 @@ class Cell:
             has two cells of one kind.
 
     Attributes: graph, the one-step `Graph`, with the outputs and ``next/<state>``; states, inputs and
-    outputs, their names (an only output is called "y").
+    outputs, their names (an only output is called "y"); wires, a state's name → its wire as the user made it; firsts,
+    → the wire that it begins with, where that is learnt.
 
     Random numbers in a cell (`bernoulli`, `dropout`) are drawn anew at each step; those that are handed to it as an
     input are the same at each.
@@ -155,11 +58,11 @@ class Cell:
         everything |= firsts
         if self.name:
             everything = _in_scope(everything, self.name)
-        self._firsts: dict[str, Node] = {name.removeprefix(FIRST): everything.pop(name) for name in firsts}
+        self.firsts: dict[str, Node] = {name.removeprefix(FIRST): everything.pop(name) for name in firsts}
         self.outputs: tuple[str, ...] = tuple(named)
         self.graph = Graph(everything).verify()
-        self._pairs = {f"{prefix}{b.name}": b for b in pairs}
-        self.states: tuple[str, ...] = tuple(self._pairs)
+        self.wires: dict[str, Node] = {f"{prefix}{b.name}": b for b in pairs}
+        self.states: tuple[str, ...] = tuple(self.wires)
         fed = self.graph.fed("input")
         self.inputs: tuple[str, ...] = tuple(n for n, node in fed.items() if node.role != "state")
         self._initial: dict[str, Node] = {}
@@ -172,7 +75,7 @@ class Cell:
         One wire, or a dict of them where the cell has several outputs.
         """
         inputs = self._by_name(wires, named)
-        states = {s: self._port(s, "state") for s in self.states}
+        states = {s: self.port(s, "state") for s in self.states}
         outputs, after = self.step(inputs, states)
         for name, node in states.items():
             object.__setattr__(node, "next", after[name])
@@ -216,19 +119,19 @@ class Cell:
             raise WiringError(f"{self} has the inputs {', '.join(self.inputs) or 'none'}; wire them by name", "cell")
         return {**dict(zip(self.inputs, wires, strict=False)), **named}
 
-    def _port(self, name: str, role: str, called: str | None = None) -> Node:
+    def port(self, name: str, role: str, called: str | None = None) -> Node:
         """A new wire like a state; `called`: under another name."""
-        like = self._pairs[name]
+        like = self.wires[name]
         node = make_input(called or name, like.shape, like.dtype, role=role, default=like.attrs["default"])
-        return rebuild(node, first=self._firsts[name]) if name in self._firsts else node
+        return rebuild(node, first=self.firsts[name]) if name in self.firsts else node
 
     def initial(self, name: str) -> Node:
         """The wire that is a state's value before the first step: what is learnt, or fed under the state's name, else
         its `init`."""
         if name not in self._initial:
-            learnt, shape = self._firsts.get(name), self._pairs[name].shape
+            learnt, shape = self.firsts.get(name), self.wires[name].shape
             if learnt is None:
-                self._initial[name] = self._port(name, "initial")
+                self._initial[name] = self.port(name, "initial")
             else:
                 self._initial[name] = learnt if learnt.shape == shape else broadcast(learnt, shape=shape)
         return self._initial[name]
@@ -236,7 +139,7 @@ class Cell:
     @property
     def params(self) -> dict[str, Shape]:
         """Name → shape of all weights, of learnt first values too."""
-        return Graph({**self.graph.outputs, **{FIRST + s: n for s, n in self._firsts.items()}}).params
+        return Graph({**self.graph.outputs, **{FIRST + s: n for s, n in self.firsts.items()}}).params
 
     def draw(self, **options: Any) -> Any:
         """A `Figure` of one step; see `Graph.draw`."""
@@ -355,190 +258,3 @@ def _in_scope(outputs: Mapping[str, Node], name: str) -> dict[str, Node]:
 
 def _within(name: str, label: str | None) -> str | None:
     return f"{name}/{label}" if label else None
-
-
-def scan(
-    cell: Cell,
-    xs: Node | Mapping[str, Node],
-    initial: Mapping[str, Wire] | Wire | None = None,
-    reverse: bool = False,
-    mask: Node | None = None,
-    final: bool = False,
-) -> Any:
-    """Run a cell over sequences.
-
-    Args:
-        cell: a `Cell`.
-        xs: the wire for its only input, ``(time, batch, ...)``; or a dict by input. A wire with the shape
-            of the input itself, without time, is the same at every step.
-        initial: the states before the first step, a dict by state (for a cell with one state, a wire). What has
-            no batch, a parameter ``(32,)`` or a number, is repeated. A state that is not named is fed under its own
-            name, and zero if it is not fed; inside a cell it is zero.
-        reverse: from the last step to the first. Outputs stand in the order of time all the same.
-        mask: ``(time, batch)``, 1 where a sequence has a step and 0 where it is padded: there states keep
-            their value and outputs are 0.
-        final: give the last states too.
-
-    Returns the outputs of all steps, ``(time, batch, ...)``: a wire, or a dict where the cell names
-    several; with `final`, a pair of that and the dict of final states.
-
-    Raises WiringError naming the input, state or mask that does not fit.
-    """
-    if not isinstance(cell, Cell):
-        raise WiringError(f"scan runs a Cell, not a {type(cell).__name__}; a cell function must be called first")
-    sequences, constants = _sequences_and_constants(cell, xs if isinstance(xs, Mapping) else cell._by_name((xs,), {}))
-    times = {str(node.shape[0]): node for node in sequences.values()}
-    if len(times) != 1:
-        raise WiringError(
-            f"{cell}: a scan needs sequences over one time dimension, not {', '.join(times) or 'none'}", "scan"
-        )
-    (time,) = times
-    mapping: dict[Node, Node] = {}
-    for name, node in cell.graph.fed("parameter").items():
-        with stamped(brick=node.brick):
-            mapping[node] = make_input(name, node.shape, "float", role="parameter")
-        constants[name] = node
-    for name, node in cell.graph.fed("draw").items():
-        with stamped(brick=node.brick):
-            mapping[node] = make_input(name, node.shape, "float", role="draw")
-    outputs = substitute(cell.graph.outputs, mapping)
-    if mask is not None:
-        port, outputs = _masked(cell, outputs, mask, time)
-        admitted = as_mask(mask)
-        # A masked step changes nothing, but it is computed: with the values of an admitted step, so that no
-        # division by a padded zero is.
-        sequences = {k: hold(v, admitted) if v.shape[:2] == mask.shape else v for k, v in sequences.items()}
-        sequences[port] = admitted
-    sequences |= _draws_of_all_steps(cell, time)
-    node = loop(Graph(outputs), constants, _initial_wires(cell, initial), sequences, cell.outputs, time, bool(reverse))
-    stacked = {name: pick(node, name) for name in cell.outputs}
-    result = stacked[cell.outputs[0]] if len(stacked) == 1 else stacked
-    return (result, {s: pick(node, FINAL + s) for s in cell.states}) if final else result
-
-
-def _draws_of_all_steps(cell: Cell, time: str) -> dict[str, Node]:
-    """The draws of a cell's step by name, as sequences; those that the user named are the same in each scan."""
-    draws: dict[str, Node] = {}
-    for name, node in cell.graph.fed("draw").items():
-        known = cell._drawn.get((name, time)) if node.attrs["named"] else None
-        with stamped(brick=node.brick):
-            draws[name] = cell._drawn[name, time] = stepped(node, time) if known is None else known
-    return draws
-
-
-def _sequences_and_constants(cell: Cell, wires: Mapping[str, Wire]) -> tuple[dict[str, Node], dict[str, Node]]:
-    """The wires of a scan by input: those with a value for every step, and those that are the same at each.
-
-    Raises WiringError for an input that is unknown, missing or does not fit."""
-    fed = cell.graph.fed("input")
-    for name in wires:
-        if name not in cell.inputs:
-            raise WiringError(
-                f"{cell} has no input {name!r}{nearest(str(name), cell.inputs)}; it has {', '.join(cell.inputs)}"
-            )
-    missing = [n for n in cell.inputs if n not in wires]
-    if missing:
-        raise WiringError(f"{cell}: nothing is wired to {', '.join(map(repr, missing))}")
-    sequences: dict[str, Node] = {}
-    constants: dict[str, Node] = {}
-    for name, wire in wires.items():
-        node, inside = as_node(wire), fed[name].shape
-        if node.shape == inside:
-            constants[name] = node
-        elif node.shape[1:] == inside and node.shape and isinstance(node.shape[0], str):
-            sequences[name] = node
-        else:
-            raise WiringError(
-                f"{cell}: the input {name!r} is {show_shape(inside)} at each step, so its sequence is "
-                f"{show_shape(('time', *inside))}; {made(node)} does not fit",
-                "scan",
-                (node,),
-            )
-    return sequences, constants
-
-
-def _masked(cell: Cell, outputs: Mapping[str, Node], mask: Node, time: str) -> tuple[str, dict[str, Node]]:
-    """The port of the mask, and the outputs of a step that may be none: there states keep their value, and what the
-    cell gives is 0."""
-    if mask.shape != (time, "batch"):
-        raise WiringError(f"{cell}: a mask for these sequences is ({time}, batch), not {made(mask)}", "scan")
-    fed, outputs = cell.graph.fed("input"), dict(outputs)
-    port = fresh_name("mask", cell.graph.nodes)
-    valid = make_input(port, ("batch",), "float", role="input")
-    for name in cell.outputs:
-        outputs[name] = where(valid, outputs[name], ZERO[outputs[name].dtype])
-    for s in cell.states:
-        before = fed[s] if s in fed else cell._port(s, "state")
-        if "batch" not in before.shape:
-            raise WiringError(
-                f"{cell}: the state {made(before)} is one for all sequences; a mask holds states of sequences, which "
-                "have a batch",
-                "scan",
-                (before,),
-            )
-        outputs[NEXT + s] = where(valid, outputs[NEXT + s], before)
-    return port, outputs
-
-
-def _initial_wires(cell: Cell, initial: Any) -> dict[str, Node]:
-    if initial is not None and not isinstance(initial, Mapping):
-        if len(cell.states) != 1:
-            raise WiringError(f"{cell} has the states {', '.join(cell.states)}; give initial={{name: wire}}")
-        initial = {cell.states[0]: initial}
-    given = dict(initial or {})
-    wires: dict[str, Node] = {}
-    for name in cell.states:
-        short = name.rsplit("/", 1)[-1]
-        wire = given.pop(name, given.pop(short, None)) if name in given or short in given else None
-        if wire is None:
-            wires[name] = cell.initial(name)
-            continue
-        wires[name] = _initial_value(cell, name, as_node(wire))
-    if given:
-        name = next(iter(given))
-        raise WiringError(
-            f"{cell} has no state {name!r}{nearest(str(name), cell.states)}; it has {', '.join(cell.states)}"
-        )
-    return wires
-
-
-def _initial_value(cell: Cell, name: str, node: Node) -> Node:
-    """A wire as the value of a state before the first step: repeated, where it has no batch."""
-    shape, dtype = cell._pairs[name].shape, cell._pairs[name].dtype
-    try:
-        fitting = node if node.shape == shape else broadcast(node, shape=shape)
-    except WiringError:
-        fitting = None
-    if fitting is None or node.dtype != dtype:
-        raise WiringError(
-            f"{cell}: the state {name!r} is {show_shape(shape)} {dtype}, its initial value {made(node)} {node.dtype}; "
-            "a value fits that has its shape and type, or can be repeated to it",
-            "scan",
-            (node,),
-        )
-    return fitting
-
-
-def unroll(cell: Cell, steps: int) -> Graph:
-    """Some steps of a cell written out as one plain graph, for drawing and teaching.
-
-    Inputs are ``x(1)``, ``x(2)``, …, the states before the first step ``h(0)``, outputs ``y(1)``, … and
-    the final states ``h(steps)``. The weights are shared. Each node carries its step. Raises BlocksError
-    if `steps` is not a positive number.
-    """
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-        raise BlocksError(f"a cell is unrolled over 1 step or more, not {steps!r}")
-    fed = cell.graph.fed("input")
-    states: dict[str, Wire] = {
-        s: rebuild(cell.initial(s), name=f"{s}(0)") if s in cell._firsts else cell._port(s, "state", f"{s}(0)")
-        for s in cell.states
-    }
-    outputs: dict[str, Node] = {}
-    for t in range(1, steps + 1):
-        inputs = {n: rebuild(fed[n], name=f"{n}({t})", step=t) for n in cell.inputs}
-        results, after = cell.step(inputs, states, label=t)
-        outputs |= {f"{name}({t})": node for name, node in results.items()}
-        states = {**after}
-    return Graph(
-        {**outputs, **{f"{s}({steps})": as_node(n) for s, n in states.items() if f"{s}({steps})" not in outputs}}
-    )

@@ -3,9 +3,9 @@
     forget = σ(x W_x + h' W_h + b)
     C = forget ⊙ C' + input ⊙ candidate
 
-A line for each brick, for each value that is used more than once, for each output, and for each draw, ``keep ∼
-bernoulli(0.9)``; h' is the state of
-the step before. A brick's weights are written without its name. How a line is written: see `notation`.
+A line for each brick, for each value that has a name or is used more than once, for each output, and for each draw,
+``keep ∼ bernoulli(0.9)``; h' is the state of the step before. A brick's weights are written without its name. How a
+line is written: see `notation`.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
     full = {name: name if name in cell.states else _whole_name(cell, name) for name in rates}
     checked = {full[name]: check_rate("zoneout", value) for name, value in rates.items()}
     fed = cell.graph.fed("input")
-    states = {s: cell._port(s, "state") for s in cell.states}
+    states = {s: cell.port(s, "state") for s in cell.states}
     outputs, after = cell.step({name: fed[name] for name in cell.inputs}, states)
     mixed = {s: _mixed(cell, s, states[s], after[s], checked[s]) for s in cell.states if checked.get(s)}
     following = {states[s]: mixed.get(s, after[s]) for s in cell.states}

@@ -330,6 +330,8 @@ def test_a_first_value_that_does_not_fit(options, said):
 def test_a_first_value_that_is_no_weight():
     with pytest.raises(bk.WiringError, match="depends on q"):
         bk.state("s", 4, init=bk.input("q", 4))
+    with pytest.raises(bk.WiringError, match="depends on normal"):
+        bk.state("s", 4, init=bk.normal(4))
     with pytest.raises(bk.WiringError, match="can be repeated"):
         bk.state("s", 4, init=bk.parameter("w", 3))
     with pytest.raises(bk.WiringError, match="one for all sequences"):
@@ -389,24 +391,24 @@ FANS = {"inputs": 200, "units": 50}
 
 
 @pytest.mark.parametrize(
-    "init, std",
+    "init, mean, std",
     [
-        ("glorot", (2 / 250) ** 0.5),
-        ("glorot_normal", (2 / 250) ** 0.5),
-        ("he_uniform", (2 / 200) ** 0.5),
-        ("he_normal", (2 / 200) ** 0.5),
-        ("lecun_uniform", (1 / 200) ** 0.5),
-        ("lecun_normal", (1 / 200) ** 0.5),
-        (("uniform", -1, 3), 4 / 12**0.5),
-        (("normal", np.float32(0.25)), 0.25),
-        (lambda rng, shape: rng.exponential(0.5, shape), 0.5),
+        ("glorot", 0, (2 / 250) ** 0.5),
+        ("glorot_normal", 0, (2 / 250) ** 0.5),
+        ("he_uniform", 0, (2 / 200) ** 0.5),
+        ("he_normal", 0, (2 / 200) ** 0.5),
+        ("lecun_uniform", 0, (1 / 200) ** 0.5),
+        ("lecun_normal", 0, (1 / 200) ** 0.5),
+        (("uniform", -1, 3), 1, 4 / 12**0.5),
+        (("normal", np.float32(0.25)), 0, 0.25),
+        (lambda rng, shape: rng.exponential(0.5, shape), 0.5, 0.5),
     ],
 )
-def test_first_weights_have_their_spread(init, std):
+def test_first_weights_have_their_spread(init, mean, std):
     brick = bk.ADD(FANS["units"], name="a", init=init)
     graph = bk.Graph({"y": brick(bk.input("x", FANS["inputs"]))})
     W, other = graph.init(3, "float64")["a.W_x"], graph.init(4, "float64")["a.W_x"]
-    assert abs(W.std() / std - 1) < 0.03 and not np.array_equal(W, other)
+    assert abs(W.std() / std - 1) < 0.03 and abs(W.mean() - mean) < 0.05 * std and not np.array_equal(W, other)
     if not callable(init):
         assert np.array_equal(bk.from_json(bk.to_json(graph)).init(3, "float64")["a.W_x"], W)
 

@@ -5,9 +5,10 @@ Read literally, one weight matrix multiplies the *sum* x + h, so both have one s
 """
 
 from ..bricks import SIGM, TANH
-from ..cell import Cell, input, state
+from ..cell import Cell
 from ..errors import WiringError
 from ..ops.elementwise import tanh
+from ..wires import input, state
 
 
 def book_srn(inputs: int, units: int, name: str | None = None) -> Cell:

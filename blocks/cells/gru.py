@@ -1,8 +1,9 @@
 """The gated recurrent unit, in its two forms."""
 
 from ..bricks import ADD, SIGM, TANH
-from ..cell import Cell, input, named, state
+from ..cell import Cell
 from ..ops.elementwise import tanh
+from ..wires import input, named, state
 
 
 def gru(inputs: int, units: int, name: str | None = None) -> Cell:

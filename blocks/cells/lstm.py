@@ -1,8 +1,9 @@
 """The long short-term memory with a forget gate."""
 
 from ..bricks import SIGM, TANH
-from ..cell import Cell, input, state
+from ..cell import Cell
 from ..ops.elementwise import tanh
+from ..wires import input, state
 
 
 def lstm(inputs: int, units: int, name: str | None = None) -> Cell:

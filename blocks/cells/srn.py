@@ -1,7 +1,8 @@
 """The simple recurrent network."""
 
 from ..bricks import TANH
-from ..cell import Cell, input, state
+from ..cell import Cell
+from ..wires import input, state
 
 
 def srn(inputs: int, units: int, name: str | None = None) -> Cell:

@@ -98,8 +98,8 @@ class Program:
             if len(self._bound) >= KINDS_KEPT:
                 self._bound.clear()
             anew = feeds if draw is None else {**feeds, **self._draws}
-            zeros = {name: a for name, a in arrays.items() if name not in anew}
-            self._bound[kinds] = (key, zeros, context)
+            unfed = {name: a for name, a in arrays.items() if name not in anew}
+            self._bound[kinds] = (key, unfed, context)
         return key, arrays, context
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -38,6 +38,18 @@ def check_shape(shape: Any, what: str) -> Shape:
     return tuple(d if isinstance(d, str) else int(d) for d in shape)
 
 
+def sizes_of(name: str, features: tuple[Any, ...], dims: tuple[str, ...], shape: Any) -> Shape:
+    """The shape of a leaf: the dimensions that its kind has by itself and its features, or `shape` for all of them.
+
+    Raises WiringError, with the user's line, for both at once and for what are no sizes."""
+    try:
+        if features and shape is not None:
+            raise misfit(f"{name!r}: its sizes stand in shape={shape!r} or before it, not in both")
+        return check_shape(shape if shape is not None else (*dims, *features), repr(name))
+    except WiringError as error:
+        raise WiringError(f"{error} [{user_line()}]") from None
+
+
 def _infer_input(*, shape: Shape, dtype: str, default: Any) -> tuple[Shape, str]:
     """Shapes: of any; a string is a named dimension, ``("time", "batch", 8)``. dtype: "float", "int" or "bool".
     default: its value where it is not fed, "zeros" or an array that can be repeated to the shape; None: it must be."""
@@ -228,7 +240,7 @@ def _check_law(init: tuple[Any, ...]) -> None:
 def check_init(shape: Shape, init: Any) -> None:
     """Raises WiringError unless `init` is a known name, a number, an array of this shape, a distribution or a
     function."""
-    if init == GIVEN if isinstance(init, str) else callable(init):
+    if callable(init) or (isinstance(init, str) and init == GIVEN):
         return
     if isinstance(init, tuple):
         _check_law(init)

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import BlocksError, WiringError, misfit, nearest, user_line
 from ..graph import Node, Op, Shape, Wire, apply, as_node, rebuild, show_shape
-from .leaves import _not_fed, check_name, check_shape
+from .leaves import _not_fed, check_name, check_shape, sizes_of
 
 Draw = tuple[int, int] | None  # the seed and the number of the update; None: the expectation
 
@@ -133,10 +133,10 @@ def bernoulli(*features: int, p: float = 0.5, name: str | None = None, shape: Sh
 
 
 def _drawn(law: str, of: tuple[Any, ...], features: tuple[int, ...], name: str | None, shape: Shape | None) -> Node:
-    if features and shape is not None:
-        raise WiringError(f"{law}: sizes stand in shape={shape!r} or before it, not in both [{user_line()}]")
-    sizes: Any = ("batch", *features) if shape is None else shape
-    return make_draw(law if name is None else name, law, tuple(map(_number, of)), sizes, name is not None)
+    called = law if name is None else name
+    return make_draw(
+        called, law, tuple(map(_number, of)), sizes_of(called, features, ("batch",), shape), name is not None
+    )
 
 
 def dropout(x: Wire, rate: float, name: str | None = None, shape: Shape | None = None) -> Node:

@@ -13,13 +13,15 @@ from pathlib import Path
 
 from .. import cells
 from ..bricks import ADD
-from ..cell import Cell, scan, sequence
+from ..cell import Cell
 from ..grad import grad
 from ..graph import Graph
 from ..ops.loss import cross_entropy
+from ..scan import scan
 from ..train.model import Model
 from ..train.optimizers import Adam
 from ..train.schedules import cosine
+from ..wires import sequence
 from . import text as task
 
 

@@ -18,11 +18,13 @@ import numpy as np
 
 from .. import cells
 from ..bricks import ADD, EMBED
-from ..cell import Cell, scan, sequence
+from ..cell import Cell
 from ..errors import BlocksError
 from ..ops.loss import cross_entropy
 from ..ops.shape import check_ids
+from ..scan import scan
 from ..train.model import Model
+from ..wires import sequence
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 

@@ -205,7 +205,7 @@ def scan_inside(pool: Pool) -> None:
         return
     initial = {}
     for name in made.cell.states:
-        shape, dtype = (like := made.cell._pairs[name]).shape, like.dtype
+        shape, dtype = (like := made.cell.wires[name]).shape, like.dtype
         if dtype == "float" and (not UNWIRED or dice.chance(50)):
             there = pool.any(lambda w, shape=shape: w.shape == shape)
             initial[name] = bk.zeros(shape) if there is None or dice.chance(30) else there

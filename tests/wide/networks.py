@@ -156,7 +156,7 @@ def scanned(
         wires = {made.cell.inputs[0]: x}
     initial = {}
     for name in made.cell.states:
-        shape, dtype = (like := made.cell._pairs[name]).shape, like.dtype
+        shape, dtype = (like := made.cell.wires[name]).shape, like.dtype
         there = [s for s in [*finals, *pool.bounds] if s.shape == shape and s.dtype == dtype]
         if there and dice.chance(30):
             initial[name] = dice.pick(there[-3:])
