@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import blocks as bk
-from blocks.draw.layers.values import Scale, computed, gradient_values, number, shade, size
-from blocks.draw.themes import THEMES
+from blocks.draw.layers.values import Scale, computed, gradient_values, number, size
+from blocks.draw.scene import Shade
+from blocks.draw.themes import THEMES, shade
 
 from .test_draw_invariants import check
 
@@ -41,7 +42,7 @@ def test_many_numbers_are_colours() -> None:
     scene = cell.draw(values=feeds).scene
     state = next(s for s in scene.shapes if s.kind == "state" and s.name == "C")
     wire = next(w for w in scene.wires if w.source == state.key)
-    assert wire.paint == THEMES["classic"].values[2]  # the largest
+    assert wire.paint == Shade("values", 1.0)  # the largest
     assert "from −90 to 90, mean 0, root mean square 90" in wire.tooltip
     values = computed(cell.graph, feeds)
     for w in scene.wires:
@@ -50,8 +51,8 @@ def test_many_numbers_are_colours() -> None:
             node = max((n for n in values if n.brick == source.name), key=lambda n: n.serial)
             assert w.label.plain == number(float(np.sqrt(np.mean(np.square(values[node])))))
     theme = THEMES["dark"]
-    scale = Scale("values", theme.values[1], theme.values[2], 4.0)
-    assert [shade(s, scale, theme) for s in (0.0, 4.0, np.inf)] == [theme.values[1], theme.values[2], theme.wrong]
+    scale = Scale("values", 4.0)
+    assert [shade(scale.at(s), theme) for s in (0.0, 4.0, np.inf)] == [theme.values[1], theme.values[2], theme.wrong]
 
 
 @pytest.mark.parametrize("values", [[3.0, -4.0] * 5, [0.0] * 10, [1e300] * 10, [1e-300] * 10])
@@ -75,7 +76,7 @@ def test_values_and_gradients_have_a_scale_each() -> None:
             ends = [s for s in cells if s.key.startswith(bar)]
             top = next(s.name for s in scene.shapes if s.key == f"{bar}-to")
             widest = [w for w in scene.wires if w.paint == ends[-1].paint]
-            assert widest and ends[0].paint == THEMES["classic"].values[1]
+            assert widest and ends[0].paint == Shade(bar, 0.0)
             assert ends[-1].paint in paints and any(f"root mean square {top}" in w.tooltip for w in widest)
         assert not any(data["kind"] == "scale" for _, data in figure.to_networkx().nodes(data=True))
         assert all(figure.render(format) for format in ("svg", "tex", "mmd", "json"))

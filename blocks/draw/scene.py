@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from .text import Line, extent
 
@@ -28,12 +29,20 @@ def corners(points: Iterable[Point]) -> tuple[Point, ...]:
     return tuple(out)
 
 
+class Shade(NamedTuple):
+    """A place on a scale of colours, which a theme paints: `part` is 0 for zero and 1 for the largest of what it is
+    `of`, "values" or "gradients"; what is not finite has no place there and is painted as what is wrong."""
+
+    of: str
+    part: float
+
+
 @dataclass(frozen=True)
 class Shape:
     """Something that wires begin and end at.
 
     `kind` says what it is (brick, operation, input, state, next, output, parameter, constant, merge, step,
-    gap, scale); `form` how it looks (box, pill, circle, ring, cell, text); `paint` fills it with a colour of
+    gap, scale); `form` how it looks (box, pill, circle, ring, cell, text); `paint` fills it with a shade of
     its own. x and y are its centre. `nodes` are the nodes of the graph that it stands for.
     """
 
@@ -50,7 +59,7 @@ class Shape:
     nodes: tuple[str, ...] = ()
     lit: bool = True
     shared: bool = False
-    paint: str | None = None
+    paint: Shade | None = None
 
     @property
     def left(self) -> float:
@@ -99,7 +108,7 @@ class Wire:
     mark_at: Point | None = None
     shape: str = ""
     lit: bool = True
-    paint: str | None = None
+    paint: Shade | None = None
     dashed: bool = False
 
 

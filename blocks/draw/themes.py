@@ -7,10 +7,12 @@ same besides), and so that text and lines stand out from their ground; a test me
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import BlocksError, nearest
+from .scene import Shade
 
 Paint = tuple[str, str, str]  # fill, line, text
 
@@ -106,6 +108,15 @@ def theme(name: str) -> Theme:
     return THEMES[name]
 
 
+def shade(paint: Shade, theme: Theme) -> str:
+    """The colour of a shade: between that of zero and that of the largest."""
+    if not math.isfinite(paint.part):
+        return theme.wrong
+    most, zero = theme.values[2 if paint.of == "values" else 0], theme.values[1]
+    ends = zip(_channels(zero), _channels(most), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * paint.part):02x}" for a, b in ends)
+
+
 def contrast(one: str, other: str) -> float:
     """The contrast of two colours, from 1 to 21 (WCAG 2.1, relative luminance)."""
     lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
@@ -113,6 +124,10 @@ def contrast(one: str, other: str) -> float:
 
 
 def _luminance(colour: str) -> float:
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    parts = [channel / 255 for channel in _channels(colour)]
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _channels(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))

@@ -34,7 +34,6 @@ from .layout.layered import layered
 from .layout.route import Unroutable
 from .scene import Scene
 from .text import clip
-from .themes import Theme
 from .themes import theme as theme_of
 
 LARGEST = 120  # elements; a larger graph is drawn in layers
@@ -131,7 +130,7 @@ def draw(
     obstacle = _obstacle(graph, bricks)
     _check(given, obstacle)
     if not obstacle:
-        drawing = _Drawing(graph, asked, colours)
+        drawing = _Drawing(graph, asked)
         try:
             if len(drawing.diagram.elements) <= LARGEST:
                 return Figure(drawing.drawn(), colours)
@@ -198,7 +197,6 @@ class _Drawing:
 
     graph: Graph
     asked: Mapping[str, Any]
-    colours: Theme
     change: Callable[[dict[str, Element]], dict[str, Element]] | None = None  # what is folded
     wider: float = 0.0  # room between the wires from left to right, for values
     scales: list[Scale] = field(default_factory=list)  # what the colours of its wires mean
@@ -257,9 +255,7 @@ def _values(drawing: _Drawing, scene: Scene) -> Scene:
     if gradient is True:
         return scene
     feeds = {k: v for k, v in drawing.asked["values"].items() if not gradient or k[:2] != "d/"}
-    scene, scale = with_values(
-        scene, drawing.diagram, computed(drawing.graph, feeds), drawing.colours, all=not drawing.roomy
-    )
+    scene, scale = with_values(scene, drawing.diagram, computed(drawing.graph, feeds), all=not drawing.roomy)
     drawing.scales.append(scale)
     return scene
 
@@ -269,7 +265,7 @@ def _gradient(drawing: _Drawing, scene: Scene) -> Scene:
     back = reversed_scene(marked, drawing.laid_out(marked))
     if drawing.asked["values"] is not None:
         slopes = gradient_values(drawing.graph, drawing.asked["values"])
-        back, scale = with_values(back, marked, slopes, drawing.colours, gradient=True, all=not drawing.roomy)
+        back, scale = with_values(back, marked, slopes, gradient=True, all=not drawing.roomy)
         drawing.scales.append(scale)
     if drawing.asked["gradient"] is True:
         return back
@@ -277,7 +273,7 @@ def _gradient(drawing: _Drawing, scene: Scene) -> Scene:
 
 
 def _legend(drawing: _Drawing, scene: Scene) -> Scene:
-    return with_scales(scene, drawing.scales, drawing.colours)
+    return with_scales(scene, drawing.scales)
 
 
 def _unroll(drawing: _Drawing, scene: Scene) -> Scene:

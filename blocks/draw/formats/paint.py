@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..scene import Frame, Point, Scene, Shape, Wire
 from ..text import LINE_HEIGHT, Line, extent
-from ..themes import Theme
+from ..themes import Theme, shade
 from .strokes import strokes
 
 LINE, FORK = 1.2, 4.4  # the width of a wire, the size of a fork
@@ -118,7 +118,9 @@ def _frame(frame: Frame, theme: Theme) -> tuple[Area, Words | None]:
 
 
 def _shape(shape: Shape, theme: Theme) -> Area:
-    fill, edge, ink = (shape.paint,) * 3 if shape.paint else theme.shapes[shape.kind] if shape.lit else theme.faded
+    fill, edge, ink = (
+        (shade(shape.paint, theme),) * 3 if shape.paint else theme.shapes[shape.kind] if shape.lit else theme.faded
+    )
     classes = " ".join([shape.kind, *(["shared"] if shape.shared else []), *([] if shape.lit else ["faded"])])
     bold = shape.shared and shape.form == "box"
     return Area(
@@ -129,7 +131,7 @@ def _shape(shape: Shape, theme: Theme) -> Area:
 
 def _stroke(wire: Wire, way: list[Point], theme: Theme) -> Stroke:
     base = {"conveyor": theme.conveyor, "gradient": theme.gradient, "wrong": theme.wrong}.get(wire.kind, theme.wire)
-    ink = (wire.paint or base) if wire.lit else theme.faded_wire
+    ink = (shade(wire.paint, theme) if wire.paint else base) if wire.lit else theme.faded_wire
     classes = wire.kind if wire.lit else f"{wire.kind} faded"
     width = _WIDTHS.get(wire.kind, LINE)
     return Stroke(

@@ -6,6 +6,7 @@ question mark: not computed is not zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,9 +17,8 @@ from ...errors import BlocksError, nearest
 from ...graph import FED, Graph, Node
 from ...interpret import run
 from ..diagram.elements import Diagram
-from ..scene import MARGIN, Scene, Shape, Wire, fit
+from ..scene import MARGIN, Scene, Shade, Shape, Wire, fit
 from ..text import line
-from ..themes import Theme
 from .gradients import cotangents
 from .labels import SIZE, with_labels
 
@@ -84,20 +84,21 @@ def _seed_name(graph: Graph, node: Node) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """What the colours of some wires mean: from `zero` for 0 to `most` for the largest root mean square, `top`; None
-    where all values are written out."""
+    """What the colours of some wires mean: their root mean square, of which `top` is the largest; None where all values
+    are written out."""
 
     of: str
-    zero: str
-    most: str
     top: float | None
+
+    def at(self, size: float) -> Shade:
+        """The shade of a root mean square."""
+        return Shade(self.of, size / self.top if self.top and math.isfinite(size) else size)
 
 
 def with_values(
     scene: Scene,
     diagram: Diagram,
     values: Mapping[Node, np.ndarray],
-    theme: Theme,
     gradient: bool = False,
     all: bool = False,
 ) -> tuple[Scene, Scale]:
@@ -109,8 +110,7 @@ def with_values(
     shown = {key for key in map(_carrier(diagram, carried), (w for w in scene.wires if w.lit)) if key}
     sizes = {key: size(known[key]) for key in sorted(shown & set(known)) if known[key].size > FEW}
     top = max((s for s in sizes.values() if np.isfinite(s)), default=None)
-    zero, most = theme.values[1], theme.values[0 if gradient else 2]
-    scale = Scale("gradients" if gradient else "values", zero, most, top)
+    scale = Scale("gradients" if gradient else "values", top)
     key_of = _carrier(diagram, carried)
     wires = []
     for wire in scene.wires:
@@ -118,10 +118,10 @@ def with_values(
         if key is None or not wire.lit:
             wires.append(wire)
         elif key not in known:
-            wires.append(replace(wire, dashed=True, paint=zero, tooltip=f"{wire.tooltip}: not computed"))
+            wires.append(replace(wire, dashed=True, paint=scale.at(0.0), tooltip=f"{wire.tooltip}: not computed"))
         else:
-            colour = shade(sizes[key], scale, theme) if key in sizes else None
-            wires.append(replace(wire, paint=colour, tooltip=f"{wire.tooltip}: {summary(known[key])}"))
+            shade = scale.at(sizes[key]) if key in sizes else None
+            wires.append(replace(wire, paint=shade, tooltip=f"{wire.tooltip}: {summary(known[key])}"))
 
     def text(wire: Wire) -> Any:
         key = key_of(wire)
@@ -143,7 +143,7 @@ def _carrier(diagram: Diagram, carried: Mapping[str, Node]) -> Callable[[Wire], 
     return key_of
 
 
-def with_scales(scene: Scene, scales: Sequence[Scale], theme: Theme) -> Scene:
+def with_scales(scene: Scene, scales: Sequence[Scale]) -> Scene:
     """The scene with a line above it that says what its numbers and colours mean: a bar of colours for each scale."""
     shapes: list[Shape] = []
     x, y = MARGIN, scene.height + 10.0
@@ -158,7 +158,7 @@ def with_scales(scene: Scene, scales: Sequence[Scale], theme: Theme) -> Scene:
         assert scale.top is not None
         write(f"{scale.of}-from", f"{scale.of}, root mean square: 0")
         for i in range(BAR):
-            paint = shade(scale.top * i / (BAR - 1), scale, theme)
+            paint = scale.at(scale.top * i / (BAR - 1))
             tip = f"{scale.of} of root mean square {number(scale.top * i / (BAR - 1))}"
             key = f"{scale.of}-{i}"
             shapes.append(Shape(key, "scale", "cell", "", x + CELL / 2, y, CELL, CELL * 0.8, tooltip=tip, paint=paint))
@@ -176,19 +176,6 @@ def size(value: np.ndarray) -> float:
     if not largest or not np.isfinite(largest):
         return largest
     return largest * float(np.sqrt(np.mean((value / largest) ** 2)))
-
-
-def shade(size: float, scale: Scale, theme: Theme) -> str:
-    """The colour of a root mean square on its scale."""
-    if not np.isfinite(size):
-        return theme.wrong
-    part = size / scale.top if scale.top else 0.0
-    ends = zip(_channels(scale.zero), _channels(scale.most), strict=True)
-    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in ends)
-
-
-def _channels(colour: str) -> tuple[int, ...]:
-    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
 
 
 def number(value: float) -> str:
