@@ -28,7 +28,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from .errors import BlocksError, WiringError, made, nearest, user_line
+from .errors import BlocksError, WiringError, made, misfit, nearest, user_line
 
 if TYPE_CHECKING:
     import networkx
@@ -221,6 +221,11 @@ class Node:
         first: Node | None = None,
     ):
         shape, dtype = op.infer(*operands, **attrs)
+        twice = [d for i, d in enumerate(shape) if isinstance(d, str) and d in shape[:i]]
+        if twice:
+            raise misfit(
+                f"it would be {show_shape(shape)}, with the dimension {twice[0]!r} twice; names tell them apart"
+            )
         for slot, value in (
             ("op", op),
             ("operands", operands),

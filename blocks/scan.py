@@ -10,12 +10,12 @@ from typing import Any
 from .cell import Cell
 from .errors import BlocksError, WiringError, fresh_name, made, nearest
 from .graph import Graph, Node, Wire, as_node, rebuild, show_shape, stamped, substitute
-from .ops.elementwise import where
+from .ops.elementwise import split_named, where
 from .ops.leaves import make_input
 from .ops.loop import FINAL, NEXT, loop, pick
 from .ops.loss import as_mask, hold
 from .ops.random import stepped
-from .ops.shape import ZERO, broadcast
+from .ops.shape import ZERO, broadcast, moveaxis, reshape
 
 
 def scan(
@@ -68,7 +68,7 @@ def scan(
         admitted = as_mask(mask)
         # A masked step changes nothing, but it is computed: with the values of an admitted step, so that no
         # division by a padded zero is.
-        sequences = {k: hold(v, admitted) if v.shape[:2] == mask.shape else v for k, v in sequences.items()}
+        sequences = {k: _held(v, admitted) for k, v in sequences.items()}
         sequences[port] = admitted
     sequences |= _draws_of_all_steps(cell, time)
     node = loop(Graph(outputs), constants, _initial_wires(cell, initial), sequences, cell.outputs, time, bool(reverse))
@@ -127,7 +127,7 @@ def _masked(cell: Cell, outputs: Mapping[str, Node], mask: Node, time: str) -> t
     port = fresh_name("mask", cell.graph.nodes)
     valid = make_input(port, ("batch",), "float", role="input")
     for name in cell.outputs:
-        outputs[name] = where(valid, outputs[name], ZERO[outputs[name].dtype])
+        outputs[name] = where(_along(valid, outputs[name]), outputs[name], ZERO[outputs[name].dtype])
     for s in cell.states:
         before = fed[s] if s in fed else cell.port(s, "state")
         if "batch" not in before.shape:
@@ -137,8 +137,25 @@ def _masked(cell: Cell, outputs: Mapping[str, Node], mask: Node, time: str) -> t
                 "scan",
                 (before,),
             )
-        outputs[NEXT + s] = where(valid, outputs[NEXT + s], before)
+        outputs[NEXT + s] = where(_along(valid, before), outputs[NEXT + s], before)
     return port, outputs
+
+
+def _held(sequence: Node, admitted: Node) -> Node:
+    """A sequence whose masked steps have an admitted step's value; as it is, where it has no batch."""
+    if "batch" not in sequence.shape:
+        return sequence
+    at = sequence.shape.index("batch")
+    if at == 1:
+        return hold(sequence, admitted)
+    return moveaxis(hold(moveaxis(sequence, source=at, destination=1), admitted), source=1, destination=at)
+
+
+def _along(valid: Node, value: Node) -> Node:
+    """The mask of a step so that it meets a value along its batch, wherever that stands."""
+    if "batch" not in value.shape or "batch" in split_named(value.shape)[0]:
+        return valid
+    return reshape(valid, shape=tuple(d if d == "batch" else 1 for d in value.shape))
 
 
 def _initial_wires(cell: Cell, initial: Any) -> dict[str, Node]:

@@ -155,15 +155,15 @@ def test_a_matrix_for_each_sample() -> None:
 
 
 def test_trials_run_side_by_side() -> None:
-    """Weights with a leading trials dimension: everything behind them has it too."""
+    """Weights with a leading trials dimension: everything behind them has it too, behind its steps."""
     x = bk.sequence("x", 3)
     w, bias = wire("W", "trials", 3, 2), wire("b", "trials", 2)
     graph = bk.Graph({"y": bk.tanh(x @ w + bias)})
     feeds = {"x": normal(5, 4, 3), "W": normal(6, 3, 2), "b": normal(6, 2)}
     y = bk.run(graph, feeds)["y"]
-    assert graph.outputs["y"].shape == ("trials", "time", "batch", 2)
+    assert graph.outputs["y"].shape == ("time", "trials", "batch", 2)
     for r in range(6):
-        np.testing.assert_allclose(y[r], np.tanh(feeds["x"] @ feeds["W"][r] + feeds["b"][r]), rtol=1e-12)
+        np.testing.assert_allclose(y[:, r], np.tanh(feeds["x"] @ feeds["W"][r] + feeds["b"][r]), rtol=1e-12)
     bk.check_grads(graph, feeds)
 
 

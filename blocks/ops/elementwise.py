@@ -5,7 +5,8 @@ differentiated again: ``lambda g, y, x: (g * (1 - y * y),)`` for tanh. Rules ign
 `grad` sums a cotangent to the shape of its operand, in one place.
 
 Operands of different shapes are aligned first: leading *named* dimensions meet by name, the features
-behind them as in NumPy, from the right. So a mask ``(time, batch)`` multiplies ``(time, batch, 32)``.
+behind them as in NumPy, from the right. So a mask ``(time, batch)`` multiplies ``(time, batch, 32)``. What the operands
+leave open stands as (time, trials, batch): ``(time, batch, 32)`` and ``(trials, 32)`` → ``(time, trials, batch, 32)``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from ..errors import BlocksError, misfit
 from ..graph import DTYPES, Dim, Node, Op, Shape, apply, show_shape
 
 Prepared = tuple[tuple[Node, ...], dict[str, Any]]
+TRIALS, BATCH = "trials", "batch"
+LAST = (TRIALS, BATCH)  # of the named dimensions: (time, trials, batch)
 
 
 def split_named(shape: Shape) -> tuple[tuple[str, ...], Shape]:
@@ -30,18 +33,28 @@ def split_named(shape: Shape) -> tuple[tuple[str, ...], Shape]:
     return tuple(str(d) for d in shape[:n]), shape[n:]
 
 
+def place_of_trials(shape: Shape) -> int:
+    """Where a dimension of trials stands in a shape that gets one: behind the steps, before the batch and the features,
+    (time, trials, batch, 32)."""
+    return next((i for i, d in enumerate(shape) if not isinstance(d, str) or d == BATCH), len(shape))
+
+
 def merge_named(prefixes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """The named dimensions of a result: all of them, in the operands' common order."""
+    """The named dimensions of a result: all of them, in the operands' common order; what they leave open stands as
+    (time, trials, batch)."""
     merged: list[str] = []
-    for prefix in sorted(prefixes, key=len, reverse=True):
-        merged = [d for d in prefix if d not in merged] + merged
-    merged.sort(key=lambda d: d != "trials")  # independent trials stand before everything
-    for prefix in prefixes:
-        if [d for d in merged if d in prefix] != list(prefix):
+    waiting = list(dict.fromkeys(d for prefix in sorted(prefixes, key=len) for d in prefix))
+    waiting.sort(key=lambda d: LAST.index(d) if d in LAST else -1)
+    while waiting:
+        behind = {d for prefix in prefixes for d in [p for p in prefix if p in waiting][1:]}
+        first = next((d for d in waiting if d not in behind), None)
+        if first is None:
             raise misfit(
                 f"the named dimensions {' and '.join(show_shape(p) for p in prefixes if p)} stand in different "
                 "orders; transpose one of them"
             )
+        merged.append(first)
+        waiting.remove(first)
     return tuple(merged)
 
 

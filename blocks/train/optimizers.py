@@ -63,16 +63,16 @@ class Optimizer:
         new_weights, new_slots, lr = {}, {}, self.rate(step)
         for name, w in weights.items():
             mine = [slots[f"{slot}/{name}"] for slot in self.slot_names]
-            change, mine = self.change(w, gradients[name], mine, lr, step + 1)
+            change, mine = self.change(w, gradients[name], mine, lr, step + 1, decays(name))
             new_weights[name] = (w - change).astype(w.dtype, copy=False)
             for slot, value in zip(self.slot_names, mine, strict=True):
                 new_slots[f"{slot}/{name}"] = value.astype(w.dtype, copy=False)
         return new_weights, new_slots
 
     def change(
-        self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], lr: float, t: int
+        self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], lr: float, t: int, decays: bool
     ) -> tuple[Any, list[np.ndarray]]:
-        """What to subtract from a weight, and its new slots; t counts updates from 1."""
+        """What to subtract from a weight, and its new slots; t counts updates from 1. `decays`: see the function."""
         raise BlocksError(f"{type(self).__name__} does not say how weights change")
 
 
@@ -88,7 +88,7 @@ class SGD(Optimizer):
     nesterov: bool = False
     slot_names = ("momentum",)
 
-    def change(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], lr: float, t: int) -> Any:
+    def change(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], lr: float, t: int, decays: bool) -> Any:
         """See the class."""
         v = self.momentum * slots[0] + g
         return lr * (g + self.momentum * v if self.nesterov else v), [v]
@@ -104,7 +104,7 @@ class RMSprop(Optimizer):
     slot_names = ("square",)
     below_one = ("decay",)
 
-    def change(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], lr: float, t: int) -> Any:
+    def change(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], lr: float, t: int, decays: bool) -> Any:
         """See the class."""
         s = self.decay * slots[0] + (1 - self.decay) * g * g
         return lr * g / (np.sqrt(s) + self.epsilon), [s]
@@ -122,7 +122,7 @@ class Adam(Optimizer):
     slot_names = ("mean", "square")
     below_one = ("beta1", "beta2")
 
-    def change(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], lr: float, t: int) -> Any:
+    def change(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], lr: float, t: int, decays: bool) -> Any:
         """See the class."""
         m = self.beta1 * slots[0] + (1 - self.beta1) * g
         v = self.beta2 * slots[1] + (1 - self.beta2) * g * g
@@ -133,14 +133,20 @@ class Adam(Optimizer):
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with weight decay beside the gradient: w = w - lr · (Adam's step + decay · w) (Loshchilov and
-    Hutter 2019, algorithm 2). Biases and scalar weights (fewer than two axes) do not decay."""
+    Hutter 2019, algorithm 2). Biases do not decay."""
 
     decay: float = 0.01
 
-    def change(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], lr: float, t: int) -> Any:
+    def change(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], lr: float, t: int, decays: bool) -> Any:
         """See the class."""
-        change, slots = super().change(w, g, slots, lr, t)
-        return change + lr * self.decay * w if w.ndim > 1 else change, slots
+        change, slots = super().change(w, g, slots, lr, t, decays)
+        return change + lr * self.decay * w if decays else change, slots
+
+
+def decays(name: str) -> bool:
+    """Whether weights of that name decay, where an optimizer has weight decay: biases, ``forget.b``, do not. Their
+    shape does not decide: a bias of several trials is a matrix."""
+    return name.rpartition(".")[2] != "b"
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
