@@ -116,12 +116,19 @@ def layer(pool: Pool, seen: list[Made], finals: list[Node]) -> list[Node]:
         pool.add(bk.concat(*(y[0] for y in ys)), STATE)
         return [s for y in ys for s in y[1]]
     usable = [m for m in seen if m.cell.inputs and m.cell.graph.inputs[m.cell.inputs[0]] == ("batch", n)]
+    usable = [m for m in usable if time == "time" or not names_a_draw(m)]
     if usable and dice.chance(15):
         made = dice.pick(usable)  # the same weights again
     else:
         made = gallery(world, n, dice.integer(1, 5)) if dice.chance(20) else cell(world, n)
-        seen.append(made)
+        if time == "time" or not names_a_draw(made):
+            seen.append(made)
     return scanned(pool, made, x, mask, finals, reverse=dice.chance(35), time=time)[1]
+
+
+def names_a_draw(made: Made) -> bool:
+    """What is drawn under a name is one value, so such a cell meets one time alone."""
+    return any(draw.attrs["named"] for draw in made.cell.graph.fed("draw").values())
 
 
 def scanned(
