@@ -84,7 +84,9 @@ MUTANTS = (
     Mutant("a second dropout is the first", "blocks/compile/passes/simplify.py", "if node.op.name in FED:", 'if node.op.name in ("input", "parameter"):', (DRAWS, RANDOM)),
     Mutant("predict draws", "blocks/train/model.py", "None if step is None else (self.seed, step)", "(self.seed, step or 0)", (DRAWS,)),
     # --- training
-    Mutant("Adam without its correction", "blocks/train/optimizers.py", "v / (1 - self.beta2**t)", "v", (TRAIN,)),
+    Mutant("Adam without its correction", "blocks/train/optimizers.py", "v / weight_so_far(self.beta2, t)", "v", (TRAIN, "tests/test_recorded.py")),
+    Mutant("updates count from 0", "blocks/train/update.py", "lr, step + 1.0, decaying", "lr, step + 0.0, decaying", (TRAIN,)),
+    Mutant("nothing is clipped", "blocks/train/update.py", "g = clipped(g, norm, clip)", "pass", (TRAIN,)),
     Mutant("momentum is not kept", "blocks/train/optimizers.py", "v = self.momentum * slots[0] + g", "v = g", (TRAIN,)),
 )  # fmt: skip
 

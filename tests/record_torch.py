@@ -1,6 +1,6 @@
-"""Record forward values and gradients of PyTorch's recurrent layers, for test_recorded.py.
+"""Record forward values and gradients of PyTorch's recurrent layers, and what its optimizers do, for test_recorded.py.
 
-    pip install torch numpy && python tests/record_torch.py      # writes tests/data/torch.npz
+    pip install torch numpy && python tests/record_torch.py      # writes tests/data/torch.npz, torch_optimizers.npz
 
 PyTorch is needed to make the arrays, not to run the tests. Everything is float64, with sizes that all
 differ; weights are named as in blocks. The number behind every gradient is
@@ -119,6 +119,64 @@ def gru_reset_before() -> None:
     record(case, "grad", "h", h0.grad[None])
 
 
+UPDATES = 20
+OPTIMIZERS = {
+    "sgd": lambda w: torch.optim.SGD(w, 0.3),
+    "momentum": lambda w: torch.optim.SGD(w, 0.1, momentum=0.9),
+    "nesterov": lambda w: torch.optim.SGD(w, 0.1, momentum=0.9, nesterov=True),
+    "rmsprop": lambda w: torch.optim.RMSprop(w, 0.02, alpha=0.9, eps=1e-7),
+    "adam": lambda w: torch.optim.Adam(w, 0.05, (0.8, 0.99), 1e-6),
+    "adamw": lambda w: torch.optim.AdamW(
+        [{"params": [p for p in w if p.ndim > 1]}, {"params": [p for p in w if p.ndim < 2], "weight_decay": 0.0}],
+        0.05, weight_decay=0.2,
+    ),
+}  # fmt: skip
+SCHEDULES = {
+    "step_decay": lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.7),
+    "exponential": lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.1 ** (1 / 30)),
+    "linear": lambda o: torch.optim.lr_scheduler.LinearLR(o, 1.0, 0.25, 16),
+    "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, UPDATES, 0.02),
+}
+
+
+def optimizer_case(case: str, make, schedule=None, clip: float | None = None) -> None:
+    """Updates of y = tanh(x W + b) under the mean squared error, and the weights after each."""
+    weights = {"W": torch.randn(N, H), "b": torch.randn(H)}
+    x, target = torch.randn(B * T, N), torch.rand(B * T, H)
+    for name, value in {**weights, "x": x, "target": target}.items():
+        record(case, "input", name, value)
+        value.requires_grad_(name in weights)
+    optimizer = make(list(weights.values()))
+    rates = schedule(optimizer) if schedule else None
+    after: dict[str, list[torch.Tensor]] = {name: [] for name in weights}
+    losses = []
+    for _ in range(UPDATES):
+        optimizer.zero_grad()
+        loss = ((torch.tanh(x @ weights["W"] + weights["b"]) - target) ** 2).mean()
+        loss.backward()
+        if clip is not None:  # clip_grad_norm_ divides by the norm + 1e-6
+            norm = torch.sqrt(sum((w.grad**2).sum() for w in weights.values()))
+            for w in weights.values():
+                w.grad *= min(1.0, clip / norm)
+        optimizer.step()
+        if rates:
+            rates.step()
+        losses.append(loss.detach())
+        for name, w in weights.items():
+            after[name].append(w.detach().clone())
+    record(case, "output", "loss", torch.stack(losses))
+    for name, steps in after.items():
+        record(case, "output", name, torch.stack(steps))
+
+
+def save(name: str) -> None:
+    """Write what was recorded, and begin anew."""
+    target = Path(__file__).parent / "data" / name
+    np.savez_compressed(target, **records)
+    print(f"{target}: {len(records)} arrays, PyTorch {torch.__version__}")
+    records.clear()
+
+
 if __name__ == "__main__":
     torch.manual_seed(20)
     layer_case("srn", "srn", nn.RNN)
@@ -130,6 +188,11 @@ if __name__ == "__main__":
         layer_case(f"{cell} 2 layers", cell, kind, layers=2)
         layer_case(f"{cell} 2 directions", cell, kind, both=True)
         layer_case(f"{cell} 2 directions masked", cell, kind, both=True, lengths=[3, 1, 7])
-    target = Path(__file__).parent / "data" / "torch.npz"
-    np.savez_compressed(target, **records)
-    print(f"{target}: {len(records)} arrays, PyTorch {torch.__version__}")
+    save("torch.npz")
+    for case, make in OPTIMIZERS.items():
+        optimizer_case(case, make)
+    for case in ("momentum", "adamw"):
+        optimizer_case(f"{case} clipped", OPTIMIZERS[case], clip=0.05)
+    for case, schedule in SCHEDULES.items():
+        optimizer_case(case, OPTIMIZERS["sgd"], schedule)
+    save("torch_optimizers.npz")

@@ -44,6 +44,7 @@ TABLE = {
     "power": (wire("p", "batch", 4) ** b, {"p": positive(3, 4), "b": B}, None),
     "negative": (-a * b, {"a": A, "b": B}, lambda: -A * B),
     "exp": (bk.exp(a), {"a": A}, lambda: np.exp(A)),
+    "expm1": (bk.expm1(1e-3 * a), {"a": A}, lambda: np.expm1(1e-3 * A)),
     "log": (bk.log(a * a + 0.5), {"a": A}, lambda: np.log(A**2 + 0.5)),
     "sqrt": (bk.sqrt(a * a + 0.5), {"a": A}, lambda: np.sqrt(A**2 + 0.5)),
     "abs": (bk.abs(a) * b, {"a": A, "b": B}, lambda: np.abs(A) * B),

@@ -6,10 +6,26 @@ import numpy as np
 import pytest
 
 import blocks as bk
+from blocks.train.optimizers import OPTIMIZERS as OPTIMIZERS_BY_NAME
 
-RECORDED = dict(np.load(Path(__file__).parent / "data" / "torch.npz"))
+FOLDER = Path(__file__).parent / "data"
+RECORDED = dict(np.load(FOLDER / "torch.npz"))
 CASES = sorted({key.split("|")[0] for key in RECORDED})
 N, H = 5, 4
+UPDATES = dict(np.load(FOLDER / "torch_optimizers.npz"))
+s = bk.schedules
+OPTIMIZERS = {
+    "sgd": bk.SGD(0.3),
+    "momentum": bk.SGD(0.1, momentum=0.9),
+    "nesterov": bk.SGD(0.1, momentum=0.9, nesterov=True),
+    "rmsprop": bk.RMSprop(0.02),
+    "adam": bk.Adam(0.05, 0.8, 0.99, 1e-6),
+    "adamw": bk.AdamW(0.05, decay=0.2),
+    "step_decay": bk.SGD(s.step_decay(0.3, 3, 0.7)),
+    "exponential": bk.SGD(s.exponential(0.3, 30)),
+    "linear": bk.SGD(s.linear(0.3, 16, final=0.075)),
+    "cosine": bk.SGD(s.cosine(0.3, 20, final=0.02)),
+}
 
 
 def of_case(case: str, kind: str) -> dict[str, np.ndarray]:
@@ -91,3 +107,42 @@ def test_a_deliberate_fault_is_noticed(fault: str) -> None:
     ys = bk.scan(bk.Cell(states={h: h1, C: C1}, outputs=h1), bk.sequence("x", N))
     gap = difference(bk.Graph({"y": ys}), "lstm")
     assert gap < 1e-12 if fault == "none" else gap > 1e-2
+
+
+def taught(case: str) -> tuple[bk.Node, dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """What the optimizers were recorded on: the loss, first weights, data; and the weights and the loss of each
+    update."""
+    inputs = {k.split("|")[2]: v for k, v in UPDATES.items() if k.startswith(f"{case}|input|")}
+    outputs = {k.split("|")[2]: v for k, v in UPDATES.items() if k.startswith(f"{case}|output|")}
+    net = bk.input("x", N) @ bk.parameter("W", N, H) + bk.parameter("b", H)
+    loss = bk.mean((bk.tanh(net) - bk.input("target", H)) ** 2)
+    weights = {k: inputs.pop(k) for k in ("W", "b")}
+    return loss, weights, inputs, outputs
+
+
+@pytest.mark.parametrize("case", sorted({key.split("|")[0] for key in UPDATES}))
+def test_fit_moves_weights_as_recorded(case: str) -> None:
+    loss, weights, data, outputs = taught(case)
+    model = bk.Model(loss=loss, dtype="float64")
+    model.set_weights(weights)
+    after: dict[str, list[np.ndarray]] = {name: [] for name in weights}
+
+    def note(record) -> None:
+        for name in after:
+            after[name].append(model.weights[name].copy())
+
+    clip = 0.05 if "clipped" in case else None
+    options = {"epochs": len(outputs["loss"]), "batch_size": len(data["x"]), "clip": clip, "callback": note}
+    history = model.fit(data, optimizer=OPTIMIZERS[case.split()[0]], shuffle=False, **options)
+    np.testing.assert_allclose(history.loss, outputs["loss"], rtol=1e-12)
+    for name in weights:
+        np.testing.assert_allclose(after[name], outputs[name], rtol=1e-12, atol=1e-12)
+    assert clip is None or max(r["norm"] for r in history.steps) > 1.2 * clip
+
+
+def test_the_recorded_optimizers_are_all() -> None:
+    cases = {key.split("|")[0].split()[0] for key in UPDATES}
+    assert {type(OPTIMIZERS[case]) for case in cases} == set(OPTIMIZERS_BY_NAME.values())
+    rates = {type(o.lr) for case, o in OPTIMIZERS.items() if case in cases and callable(o.lr)}
+    known = {v for v in vars(s).values() if isinstance(v, type) and issubclass(v, s.Decay) and not v.__subclasses__()}
+    assert rates == known - {s.constant}

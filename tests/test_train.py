@@ -12,8 +12,8 @@ import pytest
 
 import blocks as bk
 from blocks.train.data import Data
-from blocks.train.optimizers import clip_by_norm
 from blocks.train.truncated import Window, windows
+from blocks.train.update import Update
 
 RNG = np.random.default_rng(5)
 
@@ -91,12 +91,30 @@ def test_weight_decay_spares_biases() -> None:
         assert (w == (1 if name.endswith("b") else 0.95)).all(), name
 
 
+def clip(gradients, limit):
+    """The clipped gradients and their norm: what one step of gradient descent at rate 1 takes from zeros."""
+    zeros = {k: np.zeros_like(v) for k, v in gradients.items()}
+    new, _, norm = Update(bk.SGD(1.0), zeros, limit)(zeros, gradients, {}, 0, 1.0)
+    return {k: 0.0 - v for k, v in new.items()}, norm
+
+
 def test_clipping() -> None:
     grads = {"a": np.array([3.0, 0.0]), "b": np.array([[4.0]])}
-    clipped, norm = clip_by_norm(grads, 1.0)
+    clipped, norm = clip(grads, 1.0)
     assert norm == 5.0
     np.testing.assert_allclose(clipped["a"], [0.6, 0.0])
-    assert clip_by_norm(grads, 6.0)[0] is grads
+    for limit in (6.0, None):
+        clipped, norm = clip(grads, limit)
+        assert norm == 5.0 and all(np.array_equal(clipped[k], grads[k]) for k in grads)
+
+
+@pytest.mark.parametrize("size", [1e25, 1e-30, 3.0, 0.0])
+def test_clipping_neither_overflows_nor_vanishes(size) -> None:
+    gradients = {"w": np.full(4, size, "float32"), "v": np.zeros((1, 2), "float32")}
+    clipped, norm = clip(gradients, 1.0)
+    assert norm == pytest.approx(2 * size, rel=1e-5)
+    wanted = min(1.0, 2 * size)
+    assert np.linalg.norm(clipped["w"].astype("float64")) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_schedules() -> None:

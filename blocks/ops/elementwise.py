@@ -243,6 +243,7 @@ minimum: Op  = elementwise("minimum",  "the smaller of a and b; at a tie both ge
 
 negative: Op = elementwise("negative", "-x",      np.negative, lambda g, y, x: (-g,), sign="−")
 exp: Op      = elementwise("exp",      "eˣ",      np.exp,      lambda g, y, x: (g * y,))
+expm1: Op    = elementwise("expm1",    "eˣ - 1, exact for small x", np.expm1, lambda g, y, x: (g * (y + 1.0),))
 log: Op      = elementwise("log",      "ln x",    np.log,      lambda g, y, x: (g / x,), sign="ln")
 sqrt: Op     = elementwise("sqrt",     "√x",      np.sqrt,     lambda g, y, x: (g * 0.5 / y,), sign="√")
 abs_: Op     = elementwise("abs",      "|x|; slope 0 at 0", np.abs,  lambda g, y, x: (g * sign(x),), sign="|")

@@ -20,9 +20,10 @@ from .data import Arrays, Data
 from .files import ModelFileError, read_model
 from .history import History
 from .masks import all_masked
-from .optimizers import Optimizer, clip_by_norm, plain
+from .optimizers import Optimizer, plain
 from .terms import Terms, Totals, check_causal
 from .truncated import WINDOW, Window, carried_states, parse_tbptt, slice_time, windows
+from .update import Update
 
 
 class Trainable(Protocol):
@@ -86,6 +87,7 @@ class Session:
         self.tbptt = parse_tbptt(settings["tbptt"])
         self.at = Position()
         self.slots = optimizer.slots(model.weights)
+        self.rule = Update(optimizer, model.weights, settings["clip"])
         self.carried: dict[int, Arrays] = {}  # step in the sequences → the states before it
         self.best_weights: Arrays = {}
         self.purpose = "train"
@@ -127,11 +129,11 @@ class Session:
         self.totals.add(results)
         gradients = {name: results[f"grad/{name}"] for name in self.model.weights if f"grad/{name}" in results}
         idle = {name: np.zeros_like(w) for name, w in self.model.weights.items() if name not in gradients}
-        gradients, norm = clip_by_norm({**gradients, **idle}, self.settings["clip"])
-        weights, slots = self.optimizer.update(self.model.weights, gradients, self.slots, self.at.step)
-        self.model.weights, self.slots = weights, slots
-        loss = float(results["loss"])
         lr = self.optimizer.rate(self.at.step)
+        self.model.weights, self.slots, norm = self.rule(
+            self.model.weights, {**gradients, **idle}, self.slots, self.at.step, lr
+        )
+        loss = float(results["loss"])
         record = {"step": self.at.step, "epoch": self.at.epoch, "loss": loss, "norm": norm, "lr": lr}
         self.model.history.steps.append(record)
         self.at.step += 1

@@ -166,6 +166,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "minimum": lambda p, a, b: torch.minimum(a, b),
     "negative": lambda p, x: -x,
     "exp": lambda p, x: torch.exp(x),
+    "expm1": lambda p, x: torch.expm1(x),
     "log": lambda p, x: torch.log(x),
     "sqrt": lambda p, x: torch.sqrt(x),
     "abs": lambda p, x: torch.abs(x),

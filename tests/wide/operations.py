@@ -56,7 +56,7 @@ def length(pool: Pool, d: Any) -> int:
 def unary(pool: Pool) -> None:
     x = pool.any()
     b = pool.bound(x)
-    kinds = ["tanh", "sigm", "negative", "softplus", "exp", "log", "sqrt", "log_sigm", "square", "cube", "root",
+    kinds = ["tanh", "sigm", "negative", "softplus", "exp", "expm1", "log", "sqrt", "log_sigm", "square", "cube", "root",
              "two_to", "inverse", "scaled", "rescaled", "first", "none", "logarithm of σ"]  # fmt: skip
     kinds += ["relu", "abs", "sign", "stop"] if pool.world.kinks else []  # what differences do not agree with
     kind = pool.dice.pick(kinds)
@@ -68,6 +68,8 @@ def unary(pool: Pool) -> None:
         pool.add(bk.softplus(x), b + 0.7)
     elif kind == "exp":
         pool.add(bk.exp(bk.tanh(x)) if b > 2 else bk.exp(x), math.e if b > 2 else math.exp(b))
+    elif kind == "expm1":
+        pool.add(bk.expm1(bk.tanh(x)) if b > 2 else bk.expm1(x), math.e - 1 if b > 2 else math.expm1(b))
     elif kind == "log":
         y, c = positive(pool, x)
         pool.add(bk.log(y), 1 + math.log(c + 1))
