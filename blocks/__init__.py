@@ -60,7 +60,7 @@ from .train import schedules
 from .train.model import Model
 from .train.optimizers import SGD, Adam, AdamW, RMSprop
 from .wires import input, named, parameter, sequence, state
-from .wrappers import zoneout
+from .wrappers import bidirectional, layers, residual, zoneout
 
 __version__ = "0.1.0"
 
@@ -93,6 +93,7 @@ __all__ = [
     "abs",
     "add",
     "bernoulli",
+    "bidirectional",
     "broadcast",
     "cast",
     "cells",
@@ -111,6 +112,7 @@ __all__ = [
     "grad",
     "greater",
     "input",
+    "layers",
     "log",
     "log_sigm",
     "log_softmax",
@@ -133,6 +135,7 @@ __all__ = [
     "power",
     "relu",
     "reshape",
+    "residual",
     "run",
     "scan",
     "schedules",

@@ -173,6 +173,11 @@ def stacked(n: int, u: int) -> bk.Cell:
     return bk.Cell({}, bk.ADD(3, name="out")(bk.cells.srn(u, u, name="three")(middle)))
 
 
+def wrapped(n: int, u: int) -> bk.Cell:
+    top = bk.residual(bk.zoneout(bk.cells.gru(u, u), 0.2))
+    return bk.layers(bk.cells.srn(n, u), top, bk.residual(bk.cells.lstm(u, u)), name="all")
+
+
 def highway(n: int, u: int) -> bk.Cell:
     x, start = bk.input("x", n), bk.state("s", u)
     s = start
@@ -209,7 +214,7 @@ def without_input(n: int, u: int) -> bk.Cell:
     return bk.Cell({h: bk.where(bk.greater(h, 0.5), h * scale, bk.exp(-h))}, h)
 
 
-UNUSUAL = [peephole, stacked, highway, delay, kept, shared, without_input]
+UNUSUAL = [peephole, stacked, wrapped, highway, delay, kept, shared, without_input]
 
 
 @pytest.mark.parametrize("name", GALLERY)
@@ -312,6 +317,17 @@ def test_groups() -> None:
     check(cell.draw(fold="two", unroll=3, highlight="one").scene)
     with pytest.raises(bk.BlocksError, match=r"no group 'tow' to fold \(did you mean 'two'"):
         cell.draw(fold="tow")
+
+
+def test_what_stands_before_all_names_is_no_group() -> None:
+    cell = wrapped(5, 4)
+    folded = cell.draw(fold=True).scene
+    check(folded)
+    assert {s.name for s in folded.shapes if s.kind == "brick"} == {f"all/layer{i}" for i in (1, 2, 3)}
+    assert [s.lines[0].plain for s in folded.shapes if s.kind == "brick"] == ["layer1", "layer2", "layer3"]
+    assert [s.kind for s in folded.shapes if s.kind in ("operation", "draw")] == ["operation"] * 2  # the sums
+    alone = bk.layers(bk.cells.srn(3, 4), name="all").draw(fold=True).scene
+    assert [s.name for s in alone.shapes if s.kind == "brick"] == ["all/layer1"]
 
 
 def test_a_tall_stack_is_folded() -> None:

@@ -567,7 +567,7 @@ def test_equations_and_figures_say_what_is_drawn() -> None:
         (lambda: bk.dropout(bk.input("x", 3), 0.5, shape=("batch", 4)), "x .*3"),
         (lambda: bk.noise(bk.input("x", 3), -0.5), "std ≥ 0"),
         (lambda: bk.noise(bk.input("i", dtype="int"), 0.5), "is int; noise is of floating-point"),
-        (lambda: zoneout(bk.cells.lstm, 0.1), "of a Cell, not of a function"),
+        (lambda: zoneout(bk.cells.lstm, 0.1), "is a function, not a Cell"),
         (lambda: zoneout(bk.cells.lstm(3, 4), 1.0), "zoneout is a number"),
         (lambda: zoneout(bk.cells.lstm(3, 4), {"c": 0.1}), r"has no state 'c'.*it has (C, h|h, C)"),
         (lambda: zoneout(counter(), 0.1), "'n' is int, of which there is no mix"),

@@ -37,19 +37,13 @@ def build(case: str) -> bk.Graph:
     make = getattr(bk.cells, case.split()[0])
     mask = bk.sequence("mask") if "masked" in case else None
     xs = bk.sequence("x", N)
-    finals: dict[str, bk.Node] = {}
-
-    def layer(wire, inputs, name=None, reverse=False):
-        ys, last = bk.scan(make(inputs, H, name=name), wire, reverse=reverse, mask=mask, final=True)
-        finals.update(last)
-        return ys
-
     if "2 layers" in case:
-        y = layer(layer(xs, N, "layer0"), H, "layer1")
+        stack = bk.layers(make(N, H, name="layer0"), make(H, H, name="layer1"))
+        y, finals = bk.scan(stack, xs, mask=mask, final=True)
     elif "2 directions" in case:
-        y = bk.concat(layer(xs, N, "layer0"), layer(xs, N, "layer1", reverse=True))
+        y, finals = bk.bidirectional(make(N, H, name="layer0"), make(N, H, name="layer1"), xs, mask=mask, final=True)
     else:
-        y = layer(xs, N)
+        y, finals = bk.scan(make(N, H), xs, mask=mask, final=True)
     number = bk.sum(y * bk.sequence("probe y", y.shape[-1]))
     for name, wire in finals.items():
         number = number + bk.sum(wire * bk.input(f"probe {name}", H))

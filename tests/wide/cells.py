@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import blocks as bk
@@ -79,7 +80,27 @@ def cell(world: World, inputs: int, depth: int = 0) -> Made:
     mixed = [s for s in made.states if made.graph.outputs[f"next/{s}"].dtype == "float"]
     if mixed and dice.chance(20):
         made = bk.zoneout(made, {s: dice.pick([0.3, 0.8, 0.0]) for s in mixed})
+    if dice.chance(25):
+        made = wrapped(world, made)
     return Made(made, classes, contexts)
+
+
+def wrapped(world: World, cell: bk.Cell) -> bk.Cell:
+    """A cell in layers, with known cells or itself on top, with or without a residual; or with one around it."""
+    dice, y = world.dice, cell.graph.outputs["y"]
+    if y.shape[:-1] != ("batch",) or not features(y):
+        return cell
+    n = int(y.shape[-1])
+    kind = dice.pick(["on top", "residual on top", "again", "residual"])
+    with contextlib.suppress(bk.WiringError):  # more inputs than one, other features
+        if kind == "residual":
+            return bk.residual(cell)
+        if kind == "again":
+            return bk.layers(cell, cell, name=world.fresh("both"))
+    top = gallery(world, n, n if kind == "residual on top" else dice.integer(1, 4)).cell
+    more = [gallery(world, int(top.graph.outputs["y"].shape[-1]), 2).cell] if dice.chance(30) else []
+    top = bk.residual(top) if kind == "residual on top" else top
+    return bk.layers(cell, top, *more, name=world.fresh("stack") if dice.chance(50) else None)
 
 
 def another_input(pool: Pool, classes: dict[str, int], contexts: set[str]) -> None:

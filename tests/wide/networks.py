@@ -109,6 +109,12 @@ def layer(pool: Pool, seen: list[Made], finals: list[Node]) -> list[Node]:
     if dice.chance(20):
         units = dice.integer(1, 4)
         both = [gallery(world, n, units) for _ in range(2)]
+        if dice.chance(50):
+            first, second = both[0].cell, both[dice.integer(0, 1)].cell
+            name = world.fresh("both") if dice.chance(50) else None
+            y, last = bk.bidirectional(first, second, x, mask=mask, final=True, name=name)
+            pool.add(y, STATE)
+            return list(last.values())
         ys = [
             scanned(pool, m, x, mask, finals, reverse=back, time=time)
             for back, m in zip((False, True), both, strict=True)

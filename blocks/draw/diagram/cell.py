@@ -21,7 +21,7 @@ from ...notation import is_silent
 from ...ops.loop import NEXT
 from ..text import clip, line, value_at
 from .build import Builder, Scope
-from .elements import Diagram, Element, Link, calls, conveyors, owners
+from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners
 from .merges import merge, ordered
 from .signs import draw_lines, label, one_number, scalar, symbol, symbol_with
 
@@ -61,8 +61,7 @@ class _CellBuilder(Builder):
         called = {(last.brick, last) for last in self.calls.values()}
         self.uses = Counter(brick for brick, _ in called)
         self.formulas = {text.split(" = ", 1)[0]: text for text in equations(graph)}
-        prefixes = {str(n.brick).rpartition("/")[0] for n in graph.order() if n.brick}
-        self.prefix = prefixes.pop() + "/" if len(prefixes) == 1 and prefixes != {""} else ""
+        self.prefix = common_scope(n.brick for n in graph.order() if n.brick)
 
     def key(self, kind: str) -> str:
         self.made[kind] += 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from ...graph import Graph, Node, subgraphs
 from ...ops.loop import NEXT
@@ -72,6 +74,12 @@ class Network:
     elements: dict[str, Element]
     frames: list[Box]
     met: list[Element | Box | tuple[Element, Link]]
+
+
+def common_scope(names: Iterable[str]) -> str:
+    """What stands before all of some names, up to a slash: ``encoder/`` of encoder/layer1/h and encoder/layer2/h."""
+    levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
+    return "".join(f"{level[0]}/" for level in takewhile(lambda level: len({*level}) == 1, levels))
 
 
 def is_cell(graph: Graph) -> bool:

@@ -1,7 +1,8 @@
 """Groups: the cells inside a cell, and how each is folded into one box.
 
-A cell that is called inside another one has a name, and its bricks and states have it before theirs:
-``layer1/forget``, ``layer1/C``. Its operations without weights have no name; they are those that lie between.
+A cell that is called inside another one has a name, and its bricks, states and draws have it before theirs:
+``layer1/forget``, ``layer1/C``. What stands before all names of the cell around it makes no group. Its operations
+without weights have no name; they are those that lie between.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import replace
 
 from ...errors import BlocksError, nearest
 from ..text import clip, line
-from .elements import Element, Link
+from .elements import Element, Link, common_scope
 
 
 def members(elements: dict[str, Element]) -> dict[str, set[str]]:
@@ -21,9 +22,14 @@ def members(elements: dict[str, Element]) -> dict[str, set[str]]:
         for link in e.entries:
             users[link.source].append(e.key)
     named: dict[str, set[str]] = {}
-    for e in elements.values():
-        if "/" in e.name and e.kind in ("brick", "state", "next"):
-            named.setdefault(e.name.split("/")[0], set()).add(e.key)
+    owned = [e for e in elements.values() if e.kind in ("brick", "state", "next", "draw")]
+    scope = common_scope(e.name for e in owned)
+    if all(e.name.rpartition("/")[0] == scope[:-1] for e in owned):  # all of it is one group
+        scope = common_scope([scope[:-1]])
+    for e in owned:
+        first, slash, _ = e.name.removeprefix(scope).partition("/")
+        if slash:
+            named.setdefault(scope + first, set()).add(e.key)
     found: dict[str, set[str]] = {}
     for name, own in named.items():
         ends = {key for key in own if elements[key].kind == "next"}
@@ -69,7 +75,7 @@ def _fold_one(elements: dict[str, Element], name: str, own: set[str]) -> dict[st
     key = f"group-{sum(e.key.startswith('group-') for e in elements.values()) + 1}"
     states = [e.name.removeprefix(f"{name}/") for e in inside if e.kind == "next"]
     bricks = sum(e.kind == "brick" for e in inside)
-    lines = [line(clip(name), 13), line(f"{bricks} brick{'s' * (bricks != 1)}", 8)]
+    lines = [line(clip(name.rpartition("/")[2]), 13), line(f"{bricks} brick{'s' * (bricks != 1)}", 8)]
     if states:
         lines.append(line(clip(f"state{'s' * (len(states) > 1)} {', '.join(states)}"), 8))
     nodes = sorted({n for e in inside for n in e.nodes}, key=lambda n: n.serial)

@@ -25,7 +25,7 @@ def framed(scene: Scene, elements: dict[str, Element]) -> Scene:
         others = [s for s in scene.shapes if s.key not in own]
         if any(s.left < x1 and s.right > x0 and s.bottom < y1 and s.top > y0 for s in others):
             continue
-        title = line(clip(name), 10)
+        title = line(clip(name.rpartition("/")[2]), 10)
         at = free_place(scene, title, (x0 + 9, y0 + 4, x1 - 9, y1 - 4), labels)
         if at:
             labels.append((title, at))
