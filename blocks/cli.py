@@ -240,6 +240,8 @@ def doctor() -> None:
         "numpy",
         "networkx",
         "graphviz",
+        "resvg-py",
+        "fonttools",
         "pygraphviz",
         "matplotlib",
         "rich",

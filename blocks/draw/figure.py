@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +14,14 @@ from ..files import write_whole
 from .formats.dotfile import to_dot
 from .formats.export import graphml, json_text, network
 from .formats.mermaid import mermaid
-from .formats.paint import paint
-from .formats.svg import described, rendered
+from .formats.paint import paint, words_of
+from .formats.pdf import pdf
+from .formats.png import png
+from .formats.svg import digest, svg
 from .formats.tikz import tikz
 from .scene import Scene
-from .themes import Theme
+from .text import missing
+from .themes import THEMES, Theme
 
 if TYPE_CHECKING:
     import networkx
@@ -44,8 +46,8 @@ class Figure:
 
     @property
     def digest(self) -> str:
-        """What tells this figure from another one: the same on every machine, whatever its fonts."""
-        return hashlib.sha256(self.dot.source.encode()).hexdigest()[:16]
+        """What tells this figure from another one, the same on every machine."""
+        return digest(self._svg())
 
     def to_networkx(self) -> networkx.MultiDiGraph:
         """What is drawn, as a graph: shapes and wires with their labels, kinds and places."""
@@ -53,16 +55,24 @@ class Figure:
 
     def render(self, format: str) -> bytes:
         """The figure as bytes: "svg", "png", "pdf", "dot", "tex" (TikZ, a document of its own), "mmd"
-        (Mermaid), "graphml" or "json" (networkx's node-link form). Needs no Graphviz on the machine.
+        (Mermaid), "graphml" or "json" (networkx's node-link form).
 
-        Raises BlocksError for another format.
+        Raises BlocksError for another format, and for a letter that the fonts of a PNG or PDF lack.
         """
         if format not in FORMATS:
             raise BlocksError(f"a figure can be {', '.join(FORMATS)}, not {format!r}")
-        if format in ("svg", "png", "pdf"):
-            image = rendered(self.dot, format, max(self.scene.width, self.scene.height))
-            return described(image, self.title, self.description, self.digest) if format == "svg" else image
+        if format in ("png", "pdf"):
+            painting = paint(self.scene, self.theme)
+            if lacking := missing(words_of(painting)):
+                raise BlocksError(
+                    f"the fonts of the package, in which a {format.upper()} is set, have no "
+                    f"{', '.join(map(repr, lacking))}; save the figure as .svg, which the reader's fonts show"
+                )
+            if format == "pdf":
+                return pdf(painting, self.title, self.description)
+            return png(self._svg(nights=False), max(self.scene.width, self.scene.height))
         texts: dict[str, Callable[[], str]] = {
+            "svg": self._svg,
             "dot": lambda: self.dot.source,
             "tex": lambda: tikz(paint(self.scene, self.theme)),
             "mmd": lambda: mermaid(self.to_networkx()),
@@ -82,6 +92,12 @@ class Figure:
             raise BlocksError(f"there is no folder {os.fspath(target.parent)!r} for the figure")
         write_whole(target, self.render(format))
         return target
+
+    def _svg(self, nights: bool = True) -> str:
+        """The figure as SVG; `nights`: with the colours of a dark page, where the theme has any."""
+        night = THEMES.get(self.theme.night) if nights else None
+        day = paint(self.scene, self.theme)
+        return svg(day, self.title, self.description, paint(self.scene, night) if night else None)
 
     def _repr_svg_(self) -> str:
         return self.render("svg").decode()

@@ -1,30 +1,22 @@
 """Labels: runs of text, some slanted, some lowered, and how wide they are.
 
-A box is made for its label by the widths of DejaVu Sans, the widest of the usual sans-serif fonts; with
-Helvetica or Arial the same label is narrower. So it stays in its box on another machine.
+A box is made for its label by the widths of the fonts that come with the package. Their sans-serif is the widest of the
+usual ones; with Helvetica or Arial the same label is narrower. So it stays in its box in every browser.
 """
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-# Widths of the printable ASCII characters of DejaVu Sans, in thousandths of the font size.
-_WIDTHS = dict(
-    zip(
-        map(chr, range(32, 127)),
-        [
-            318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, 636, 636, 636, 636, 636,
-            636, 636, 636, 636, 636, 337, 337, 838, 838, 838, 531, 1000, 684, 686, 698, 770, 632, 575, 775, 752, 295,
-            295, 656, 557, 863, 748, 787, 603, 787, 695, 635, 611, 732, 684, 989, 685, 611, 685, 390, 337, 390, 838,
-            500, 500, 613, 635, 550, 635, 615, 352, 635, 634, 278, 278, 579, 278, 974, 634, 612, 635, 635, 411, 521,
-            392, 634, 592, 818, 592, 592, 525, 636, 337, 636, 838,
-        ],
-        strict=True,
-    )
-)  # fmt: skip
+from . import fonts
+
 SUBSCRIPT = 0.7  # size of a lowered run beside the others
 LINE_HEIGHT = 1.25
+LOWERED = 0.2  # how far a lowered run lies below the baseline, beside the size of the others
+MIDDLE = 0.346  # how far the middle of a line lies above its baseline: the same in DejaVu, Arial and Times to 0.01
 
 
 class Run(NamedTuple):
@@ -48,18 +40,64 @@ class Line(NamedTuple):
 
     @property
     def width(self) -> float:
-        """An upper bound of its width in the usual fonts, in points."""
-        return sum(_width(r.text) * (SUBSCRIPT if r.sub else 1.0) for r in self.runs) * self.size
+        """Its width in the fonts of the package, in points."""
+        return sum(width_of(r) * (SUBSCRIPT if r.sub else 1.0) for r in self.runs) * self.size
 
 
-def _width(text: str) -> float:
-    total = 0
+def missing(lines: Iterable[Line]) -> list[str]:
+    """The characters of some lines that the fonts of the package lack."""
+    found = (
+        character
+        for text in lines
+        for run in text.runs
+        for words, face in pieces(run)
+        for character in words
+        if not fonts.has(face, character)
+    )
+    return list(dict.fromkeys(found))
+
+
+def width_of(run: Run) -> float:
+    """The width of a run, beside the size of its font."""
+    return sum(width_in(face, text) for text, face in pieces(run))
+
+
+def width_in(face: str, text: str) -> float:
+    """The width of a text in one face, beside the size of its font."""
+    return sum(fonts.advance(face, character) for character in text)
+
+
+def pieces(run: Run) -> list[tuple[str, str]]:
+    """A run as pieces of text, each with its face (see `fonts`): of what is slanted, letters are those of mathematics,
+    slanted, and the rest stands upright."""
+    if not run.italic:
+        return [(run.text, "sans")]
+    return [("".join(c for _, c in group), face) for face, group in itertools.groupby(_faced(run.text), lambda p: p[0])]
+
+
+def _faced(text: str) -> Iterator[tuple[str, str]]:
+    face = "math"
     for character in text:
-        if character in _WIDTHS:
-            total += _WIDTHS[character]
-        elif not unicodedata.combining(character):
-            total += 1050 if unicodedata.east_asian_width(character) in "WF" or ord(character) > 0xFFFF else 840
-    return total / 1000
+        if not unicodedata.combining(character):  # an accent goes with its letter
+            slanted = character.isalpha() and fonts.has("math-italic", character)
+            face = "math-italic" if slanted else "math" if fonts.has("math", character) else "sans"
+        yield face, character
+
+
+def baselines(lines: Sequence[Line], y: float) -> Iterator[tuple[Line, float]]:
+    """Lines below each other with their middle at a height, each with the height of its baseline."""
+    top = y + extent(lines)[1] / 2
+    for text in lines:
+        yield text, top - text.size * LINE_HEIGHT / 2 - _above_baseline(text)
+        top -= text.size * LINE_HEIGHT
+
+
+def _above_baseline(text: Line) -> float:
+    """How far above the baseline the middle of a line lies, in points; of a sign alone, the middle of its ink."""
+    sign = text.plain
+    if len(sign) == 1 and not sign.isalnum() and fonts.has("sans", sign):
+        return fonts.middle("sans", sign) * text.size
+    return MIDDLE * text.size
 
 
 def line(text: str, size: float = 12.0, italic: bool = False) -> Line:
@@ -80,6 +118,11 @@ def step_text(offset: int) -> str:
     return "t" if offset == 0 else f"t{'+' if offset > 0 else '−'}{abs(offset)}"
 
 
+def printable(text: str) -> str:
+    """Text without the characters that have no form, and that XML does not have."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+
+
 def clip(text: str, longest: int = 24) -> str:
     """A name from a user, made short enough for a box; its middle is left out."""
     shown = "".join(c if c.isprintable() else "�" for c in text)
@@ -88,6 +131,6 @@ def clip(text: str, longest: int = 24) -> str:
     return shown[: longest - longest // 3 - 1] + "…" + shown[-(longest // 3) :]
 
 
-def extent(lines: tuple[Line, ...]) -> tuple[float, float]:
+def extent(lines: Sequence[Line]) -> tuple[float, float]:
     """Width and height of some lines below each other."""
     return max((x.width for x in lines), default=0.0), sum(x.size * LINE_HEIGHT for x in lines)

@@ -33,6 +33,7 @@ class Theme:
     faded_wire: str
     wrong: str
     values: tuple[str, str, str]  # of the largest gradient, of zero, of the largest value
+    night: str = ""  # the theme that takes its place on a dark page, where a format can tell; "" for none
 
 
 _PLAIN = ("state", "next", "input", "output", "constant", "caption")
@@ -60,7 +61,7 @@ THEMES = {
         wire="#1b1b1b", conveyor="#1b1b1b", gradient="#4527a0",
         frames={"cell": ("#e6f4e4", "#5d8a61"), "open": ("#fff6da", "#8a6d1a"), "group": ("#f1f5f9", "#64748b")},
         faded=("#fafafa", "#c9c9c9", "#949494"), faded_wire="#d3d3d3", wrong="#b00020",
-        values=("#1f5fa8", "#7d7d7d", "#b35806"),
+        values=("#1f5fa8", "#7d7d7d", "#b35806"), night="dark",
     ),
     "monochrome": _theme(
         "monochrome", "#ffffff", "#000000",

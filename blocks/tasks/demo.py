@@ -12,16 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import cells
-from ..bricks import ADD
 from ..cell import Cell
-from ..grad import grad
-from ..graph import Graph
-from ..ops.loss import cross_entropy
-from ..scan import scan
 from ..train.model import Model
 from ..train.optimizers import Adam
 from ..train.schedules import cosine
-from ..wires import sequence
 from . import text as task
 
 
@@ -107,13 +101,6 @@ def run_demo(
     figure.savefig(folder / "loss.png", dpi=150)
     cells.srn(units, units).draw().save(folder / "srn.svg")
     cells.lstm(units, units).draw().save(folder / "lstm.svg")
-    gradient_graph(units).draw().save(folder / "gradient.svg")
+    cells.lstm(units, units).draw(gradient=True).save(folder / "gradient.svg")
     lstm.model.save(folder / "lstm.safetensors")
     return results
-
-
-def gradient_graph(units: int) -> Graph:
-    """The LSTM with a read-out, its loss, and the gradient of all weights: one graph."""
-    hs = scan(cells.lstm(units, units), sequence("x", units))
-    y = ADD(units, name="w_o")(hs)
-    return grad(Graph({"loss": cross_entropy(y, sequence("target", dtype="int"))}))

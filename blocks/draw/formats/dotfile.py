@@ -13,10 +13,8 @@ import graphviz
 from ..scene import Point
 from ..text import SUBSCRIPT, Line
 from .paint import LINE, Area, Painting, Stroke, Words
-from .strokes import shortened
 
 FONT = "Helvetica,Arial,DejaVu Sans,sans-serif"
-ARROW = 6.0
 _FORMS = {
     "circle": ("circle", "filled"),
     "ring": ("circle", "filled"),
@@ -24,6 +22,7 @@ _FORMS = {
     "text": ("none", ""),
     "pill": ("box", "filled,rounded"),
     "box": ("box", "filled,rounded"),
+    "frame": ("box", "filled,rounded"),
     "ground": ("box", "filled"),
     "cell": ("box", "filled"),
 }
@@ -80,12 +79,10 @@ def _node(
 
 
 def _stroke(dot: graphviz.Digraph, stroke: Stroke) -> None:
-    ends, way = "", stroke.way
-    if stroke.arrow:
-        ends, way = f"e,{_at(way[-1])} ", shortened(way, ARROW)
+    ends = f"e,{_at(stroke.way[-1])} " if stroke.arrow else ""
     tooltip = quoted(stroke.tooltip)
     dot.edge(
-        stroke.source, stroke.target, pos=ends + " ".join(_at(p) for p in way), color=stroke.ink,
+        stroke.source, stroke.target, pos=ends + " ".join(_at(p) for p in stroke.body), color=stroke.ink,
         penwidth=_n(stroke.width), id=f"wire-{stroke.key}", arrowhead="normal" if stroke.arrow else "none",
         tooltip=tooltip, edgetooltip=tooltip, style="dashed" if stroke.dashed else "solid",
         **{"class": stroke.classes},

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..scene import Scene
+from ..text import printable
 
 if TYPE_CHECKING:
     import networkx
@@ -20,26 +21,21 @@ def network(scene: Scene) -> networkx.MultiDiGraph:
     with kind and way."""
     import networkx
 
-    out = networkx.MultiDiGraph(title=_printable(scene.title), width=scene.width, height=scene.height)
+    out = networkx.MultiDiGraph(title=printable(scene.title), width=scene.width, height=scene.height)
     for s in (s for s in scene.shapes if s.kind != "scale"):
         label = " ".join(text.plain for text in s.lines)
         out.add_node(
-            s.key, kind=s.kind, form=s.form, name=_printable(s.name), label=_printable(label),
-            tooltip=_printable(s.tooltip), nodes=_printable(" ".join(s.nodes)), emphasised=s.lit, shared=s.shared,
+            s.key, kind=s.kind, form=s.form, name=printable(s.name), label=printable(label),
+            tooltip=printable(s.tooltip), nodes=printable(" ".join(s.nodes)), emphasised=s.lit, shared=s.shared,
             x=round(s.x, 3), y=round(s.y, 3), width=round(s.w, 3), height=round(s.h, 3),
         )  # fmt: skip
     for w in scene.wires:
         way = " ".join(f"{round(x, 3):g},{round(y, 3):g}" for x, y in w.points)
         out.add_edge(
-            w.source, w.target, key=w.key, kind=w.kind, shape=w.shape, tooltip=_printable(w.tooltip), way=way,
+            w.source, w.target, key=w.key, kind=w.kind, shape=w.shape, tooltip=printable(w.tooltip), way=way,
             emphasised=w.lit, computed=not w.dashed, mark=w.mark.plain if w.mark else "",
         )  # fmt: skip
     return out
-
-
-def _printable(text: str) -> str:
-    """Text without the characters that XML does not have."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
 
 
 def graphml(graph: networkx.MultiDiGraph) -> str:

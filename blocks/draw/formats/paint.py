@@ -5,21 +5,26 @@ A format writes down what stands here, each in its own language, and decides not
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..scene import Frame, Point, Scene, Shape, Wire
 from ..text import LINE_HEIGHT, Line, extent
 from ..themes import Theme, shade
-from .strokes import strokes
+from .strokes import shortened, strokes
 
 LINE, FORK = 1.2, 4.4  # the width of a wire, the size of a fork
+EDGE, BOLD = 1.1, 2.0  # widths of the lines around shapes
+ARROW, SLIM, WIDE = 6.0, 2.2, 3.2  # an arrowhead's length, and half its width on a thin and on a thick line
+ROUND = {"frame": 10.0, "box": 7.0, "pill": 11.0}  # radii of corners
 _WIDTHS = {"conveyor": 2.2, "bus": 2.0}
 ROOM = 8.0  # around words that stand alone
 
 
 @dataclass(frozen=True)
 class Area:
-    """A filled form: of a shape with its label, of a frame, of a fork. x and y are its centre; `corners` its
+    """A filled form: of a shape with its label, of a frame, of a fork of a net. x and y are its centre; `corners` its
     lower left and upper right, for formats that want those."""
 
     key: str
@@ -35,12 +40,13 @@ class Area:
     lines: tuple[Line, ...] = ()
     ink: str = ""
     bold: bool = False
+    net: str = ""
     corners: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Words:
-    """Lines of text that stand alone. x and y are their centre."""
+    """Lines of text that stand alone, or at a wire of a net. x and y are their centre."""
 
     key: str
     lines: tuple[Line, ...]
@@ -51,6 +57,7 @@ class Words:
     ink: str
     classes: str
     tooltip: str
+    net: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,21 @@ class Stroke:
     tooltip: str
     arrow: bool
     dashed: bool
+    lit: bool
+    net: str
+
+    @property
+    def body(self) -> list[Point]:
+        """Its way without the arrowhead."""
+        return shortened(self.way, ARROW) if self.arrow else self.way
+
+    @property
+    def head(self) -> tuple[Point, Point, Point]:
+        """The corners of its arrowhead, the tip first."""
+        tip, foot = self.way[-1], self.body[-1]
+        dx, dy = tip[0] - foot[0], tip[1] - foot[1]
+        half = (WIDE if self.width > LINE else SLIM) / (math.hypot(dx, dy) or 1.0)
+        return tip, (foot[0] - dy * half, foot[1] + dx * half), (foot[0] + dy * half, foot[1] - dx * half)
 
 
 @dataclass(frozen=True)
@@ -84,12 +106,20 @@ class Painting:
     labels: list[Words]
 
 
+def words_of(painting: Painting) -> Iterator[Line]:
+    """All lines of text in a painting."""
+    for words in (*(caption for _, caption in painting.frames if caption), *painting.labels):
+        yield from words.lines
+    for area in painting.shapes:
+        yield from area.lines
+
+
 def paint(scene: Scene, theme: Theme) -> Painting:
     """A scene in the colours of a theme."""
     forks = []
     for number, d in enumerate(scene.dots):
         ink = theme.wire if d.lit else theme.faded_wire
-        forks.append(Area(f"fork{number}", "circle", d.x, d.y, FORK, FORK, ink, ink, "fork", "a fork"))
+        forks.append(Area(f"fork{number}", "circle", d.x, d.y, FORK, FORK, ink, ink, "fork", "a fork", net=d.net))
     labelled = [(wire, wire.label, wire.label_at) for wire in scene.wires if wire.label and wire.label_at]
     labelled += [(wire, wire.mark, wire.mark_at) for wire in scene.wires if wire.mark and wire.mark_at]
     return Painting(
@@ -109,7 +139,7 @@ def _frame(frame: Frame, theme: Theme) -> tuple[Area, Words | None]:
     fill, edge = theme.frames[frame.kind]
     x, y = frame.x + frame.w / 2, frame.y + frame.h / 2
     corners = (frame.x, frame.y, frame.x + frame.w, frame.y + frame.h)
-    area = Area(frame.key, "box", x, y, frame.w, frame.h, fill, edge, "frame", frame.tooltip, corners=corners)
+    area = Area(frame.key, "frame", x, y, frame.w, frame.h, fill, edge, "frame", frame.tooltip, corners=corners)
     if not frame.lines:
         return area, None
     w, h = extent(frame.lines)
@@ -125,7 +155,7 @@ def _shape(shape: Shape, theme: Theme) -> Area:
     bold = shape.shared and shape.form == "box"
     return Area(
         shape.key, shape.form, shape.x, shape.y, shape.w, shape.h, fill, edge, classes, shape.tooltip,
-        shape.lines, ink, bold, (shape.left, shape.bottom, shape.right, shape.top),
+        shape.lines, ink, bold, corners=(shape.left, shape.bottom, shape.right, shape.top),
     )  # fmt: skip
 
 
@@ -135,11 +165,12 @@ def _stroke(wire: Wire, way: list[Point], theme: Theme) -> Stroke:
     classes = wire.kind if wire.lit else f"{wire.kind} faded"
     width = _WIDTHS.get(wire.kind, LINE)
     return Stroke(
-        wire.key, wire.source, wire.target, way, ink, width, classes, wire.tooltip, wire.arrow, wire.dashed
+        wire.key, wire.source, wire.target, way, ink, width, classes, wire.tooltip, wire.arrow, wire.dashed, wire.lit,
+        wire.net,
     )  # fmt: skip
 
 
 def _label(key: str, wire: Wire, label: Line, at: Point, theme: Theme) -> Words:
     ink = theme.text if wire.lit else theme.faded[2]
     w, h = label.width + ROOM, label.size * LINE_HEIGHT + ROOM
-    return Words(key, (label,), *at, w, h, ink, "shape", wire.tooltip)
+    return Words(key, (label,), *at, w, h, ink, "label", wire.tooltip, wire.net)

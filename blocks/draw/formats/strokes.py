@@ -50,7 +50,8 @@ def curves(points: list[Point], hops: Iterable[Point] = (), sharp: Iterable[Poin
 def shortened(way: list[Point], by: float) -> list[Point]:
     """The same curve without its last `by` points, for an arrowhead; its last piece becomes straight there."""
     start, end = way[-4], way[-1]
-    before = way[-2] if way[-2] != end else start
+    straight = start[0] == way[-2][0] == end[0] or start[1] == way[-2][1] == end[1]
+    before = start if straight or way[-2] == end else way[-2]
     cut = _toward(end, before, min(by, 0.9 * _distance(before, end)))
     if start[0] == end[0] or start[1] == end[1]:
         return [*way[:-3], _mix(start, cut, 1 / 3), _mix(start, cut, 2 / 3), cut]

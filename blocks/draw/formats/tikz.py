@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ..scene import Point
 from ..text import SUBSCRIPT, Line
-from .paint import Area, Painting, Stroke, Words
+from .paint import ROUND, Area, Painting, Stroke, Words
 
 Colour = Callable[[str], str]  # the code of a colour → its name in the document
 
@@ -54,7 +54,7 @@ def tikz(painting: Painting) -> str:
         corner = f"({_p(painting.width)},{_p(painting.height)})"
         body.append(f"\\fill[{colour(painting.ground)}] (0,0) rectangle {corner};")
     for area, caption in painting.frames:
-        body.append(_box(area, 10, colour))
+        body.append(_box(area, colour))
         body += [_words(caption, colour)] if caption else []
     body += [_stroke(stroke, colour) for stroke in painting.strokes]
     for fork in painting.forks:
@@ -84,11 +84,12 @@ def _document(painting: Painting, body: list[str], paints: dict[str, str]) -> st
     return "\n".join([*head, *body, r"\end{tikzpicture}}\shipout\box0", r"\end{document}", ""])
 
 
-def _box(area: Area, radius: int, colour: Colour) -> str:
+def _box(area: Area, colour: Colour) -> str:
+    corners = f"rounded corners={_p(ROUND.get(area.form, 0.0))}bp"
     bold = ", line width=2bp" if area.bold else ""
     left, bottom, right, top = map(_p, area.corners)
     return (
-        f"\\draw[fill={colour(area.fill)}, draw={colour(area.edge)}, rounded corners={radius}bp{bold}] "
+        f"\\draw[fill={colour(area.fill)}, draw={colour(area.edge)}, {corners}{bold}] "
         f"({left},{bottom}) rectangle ({right},{top});"
     )
 
@@ -98,7 +99,7 @@ def _shape(area: Area, colour: Colour) -> list[str]:
     if area.form in ("circle", "ring", "sum"):
         out.append(f"\\draw[{style}] ({_p(area.x)},{_p(area.y)}) circle[radius={_p(area.w / 2)}bp];")
     elif area.form != "text":
-        out.append(_box(area, 0 if area.form == "cell" else 7, colour))
+        out.append(_box(area, colour))
     if area.lines:
         out.append(_text(area.lines, (area.x, area.y), colour(area.ink)))
     return out

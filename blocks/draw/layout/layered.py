@@ -82,8 +82,13 @@ def _beside(wire: Wire, middle: float) -> Point:
 def _laid_out(diagram: Network, shapes: dict[str, Shape], wires: dict[tuple[str, str], Wire]) -> Any:
     """The diagram as Graphviz lays it out. It places first what it is told first, so that is told in the order
     in which it was met."""
-    import pygraphviz
-
+    try:
+        import pygraphviz
+    except ImportError:
+        raise BlocksError(
+            "a graph that is not one step of a cell is laid out by Graphviz, which is not installed: "
+            "pip install 'blocks[graphviz]'"
+        ) from None
     dot = graphviz.Digraph("blocks")
     dot.attr(rankdir="BT", nodesep="0.3", ranksep="0.35", notranslate="true")
     dot.attr("node", fixedsize="true", shape="box", label="")
