@@ -15,6 +15,7 @@ from .cell import Cell
 from .check import GradientError, check_grads
 from .compile import Program, compile
 from .draw import draw, draw_error
+from .draw.notebook import figure_bundle, model_bundle
 from .errors import BlocksError, FeedError, WiringError
 from .files import ModelFileError, from_json, to_json
 from .grad import grad
@@ -66,6 +67,8 @@ __version__ = "0.1.0"
 
 # What a graph becomes: methods of the graph to the user, functions of it in the package.
 Graph.init, Graph.dump, Graph.to_networkx, Graph.draw = first_weights, dump, to_networkx, draw  # type: ignore[assignment, method-assign]
+Graph._repr_mimebundle_ = Cell._repr_mimebundle_ = figure_bundle  # type: ignore[attr-defined]
+Model._repr_mimebundle_ = model_bundle  # type: ignore[attr-defined]
 WiringError.draw = draw_error  # type: ignore[assignment, method-assign]
 
 __all__ = [

@@ -145,9 +145,6 @@ class Cell:
         """A `Figure` of one step; see `Graph.draw`."""
         return self.graph.draw(**options)
 
-    def _repr_svg_(self) -> str:
-        return self.draw()._repr_svg_()
-
     def __repr__(self) -> str:
         return f"<Cell {self.name or ''}({', '.join(self.inputs)}; {', '.join(self.states)})>".replace(
             "Cell (", "Cell("

@@ -513,9 +513,6 @@ class Graph:
         """The same graph with some nodes replaced by others."""
         return Graph(substitute(self.outputs, mapping))
 
-    def _repr_svg_(self) -> str:
-        return self.draw()._repr_svg_()
-
     def __repr__(self) -> str:
         weights = len(self.params)
         return f"<Graph of {len(self._order)} nodes, {weights} weights: {', '.join(self.outputs)}>"

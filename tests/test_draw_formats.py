@@ -19,7 +19,7 @@ import blocks as bk
 from blocks.draw import fonts
 from blocks.draw.figure import Figure
 from blocks.draw.formats.paint import Painting, paint
-from blocks.draw.scene import Scene, Shape
+from blocks.draw.scene import Scene, Shape, ways_from
 from blocks.draw.text import Line, Run, line, missing, pieces, value_at, width_in
 from blocks.draw.themes import THEMES
 
@@ -76,7 +76,8 @@ def test_one_group_a_net(kind: str) -> None:
         heads = [e.attrib["points"].split()[0] for e in group.iter(f"{SVG}polygon")]
         ends = [(w.curve or w.points)[-1] for w in wires if w.arrow]
         assert Counter(heads) == Counter(f"{number(x)},{number(figure.scene.height - y)}" for x, y in ends)
-        forks = [d for d in figure.scene.dots if d.net == net]
+        lit = [w for w in wires if w.lit]
+        forks = [d for d in figure.scene.dots if d.net == net and (d.lit or not ways_from((d.x, d.y), lit))]
         assert len(forks) == len(group.findall(f"{SVG}circle"))
         hit = [e for e in group if e.attrib.get("class") == "hit"]
         assert len(hit) == 1 and hit[0].attrib["d"].count("M") == len(wires)

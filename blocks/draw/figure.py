@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from .formats.pdf import pdf
 from .formats.png import png
 from .formats.svg import digest, svg
 from .formats.tikz import tikz
+from .notebook import chosen
 from .scene import Scene
 from .text import missing
 from .themes import THEMES, Theme
@@ -100,7 +101,13 @@ class Figure:
         return svg(day, self.title, self.description, paint(self.scene, night) if night else None)
 
     def _repr_svg_(self) -> str:
-        return self.render("svg").decode()
+        return self._svg()
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
+        makers = {"text/html": self._svg, "image/svg+xml": self._svg, "text/plain": lambda: repr(self)}
+        return chosen(makers, include, exclude)
 
     def __repr__(self) -> str:
         return f"<Figure of {len(self.scene.shapes)} shapes: {self.title}; .save('figure.svg')>"

@@ -32,12 +32,13 @@ class History:
     def plot(self, path: str | os.PathLike[str] | None = None, label: str = "training", axes: Any = None) -> Any:
         """Draw the loss over updates, smoothed, with the validation losses; save it if `path` is given.
 
-        Returns the matplotlib figure. With `axes` the curves are added to an existing plot.
+        Returns the matplotlib figure, which a notebook shows. With `axes` the curves are added to an existing plot.
         """
         import numpy as np
-        from matplotlib.figure import Figure
 
-        figure = axes.figure if axes is not None else Figure(figsize=(6.4, 4.0), layout="constrained")
+        from .plot import DPI, Plot
+
+        figure = axes.figure if axes is not None else Plot(figsize=(6.4, 4.0), layout="constrained")
         ax = axes if axes is not None else figure.subplots()
         losses = np.array([s["loss"] for s in self.steps])
         width = max(1, len(losses) // 100)
@@ -57,7 +58,7 @@ class History:
         if len(losses):
             ax.legend()
         if path is not None:
-            figure.savefig(os.fspath(path), dpi=150)
+            figure.savefig(os.fspath(path), dpi=DPI)
         return figure
 
     def __repr__(self) -> str:

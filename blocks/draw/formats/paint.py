@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..scene import Frame, Point, Scene, Shape, Wire
+from ..scene import Frame, Point, Scene, Shape, Wire, ways_from
 from ..text import LINE_HEIGHT, Line, extent
 from ..themes import Theme, shade
 from .strokes import shortened, strokes
@@ -117,7 +117,10 @@ def words_of(painting: Painting) -> Iterator[Line]:
 def paint(scene: Scene, theme: Theme) -> Painting:
     """A scene in the colours of a theme."""
     forks = []
+    shining = [wire for wire in scene.wires if wire.lit]
     for number, d in enumerate(scene.dots):
+        if not d.lit and ways_from((d.x, d.y), [wire for wire in shining if wire.net == d.net]):
+            continue  # it would lie on a wire that is not faded
         ink = theme.wire if d.lit else theme.faded_wire
         forks.append(Area(f"fork{number}", "circle", d.x, d.y, FORK, FORK, ink, ink, "fork", "a fork", net=d.net))
     labelled = [(wire, wire.label, wire.label_at) for wire in scene.wires if wire.label and wire.label_at]

@@ -95,7 +95,7 @@ def _laid_out(diagram: Network, shapes: dict[str, Shape], wires: dict[tuple[str,
     dot.attr("edge", arrowsize="0.6")
     parts = {"": dot} | {box.key: graphviz.Digraph(f"cluster_{box.key}") for box in diagram.frames}
     for box in diagram.frames:
-        parts[box.key].attr(margin="12", label=" ", fontsize="12")
+        parts[box.key].attr(margin="12", label=_room(8.0, 12.0))
     for item in diagram.met:
         if isinstance(item, Element):
             shape = shapes[item.key]
@@ -105,13 +105,19 @@ def _laid_out(diagram: Network, shapes: dict[str, Shape], wires: dict[tuple[str,
         else:
             wire = wires[item[1].source, item[0].key]
             width = wire.label.width if wire.label else 0.0
-            room = {"label": "x" * round((width + 8) / 4.5), "fontsize": "9"} if wire.label else {}
+            room = {"label": _room(width + 8, 12.0)} if wire.label else {}
             dot.edge(wire.source, wire.target, key=wire.key, **room)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Graphviz's remarks about fonts
         laid = pygraphviz.AGraph(string=dot.source)
         laid.layout(prog="dot")
     return laid
+
+
+def _room(width: float, height: float) -> str:
+    """An empty label of a size: with no text in it, Graphviz looks for no fonts."""
+    table = f'<table border="0" fixedsize="true" width="{width:.0f}" height="{height:.0f}"><tr><td></td></tr></table>'
+    return f"<{table}>"
 
 
 def _frame_box(laid: Any, key: str) -> list[str]:

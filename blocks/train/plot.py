@@ -1,0 +1,18 @@
+"""A matplotlib figure that a notebook shows, whatever its settings."""
+
+from __future__ import annotations
+
+import io
+
+from matplotlib.figure import Figure
+
+DPI = 150
+
+
+class Plot(Figure):
+    """A matplotlib figure with a picture of its own for a notebook; matplotlib's needs a backend that shows it."""
+
+    def _repr_png_(self) -> bytes:
+        out = io.BytesIO()
+        self.savefig(out, format="png", dpi=DPI)
+        return out.getvalue()
