@@ -13,7 +13,7 @@ from . import pickles as _pickles  # noqa: F401 (it tells pickle how)
 from .bricks import ADD, EMBED, MULTIPLY, RELU, SIGM, SOFTMAX, TANH
 from .cell import Cell
 from .check import GradientError, check_grads
-from .compile import Program, compile
+from .compile import Program, compile, trials
 from .draw import draw, draw_error
 from .draw.notebook import figure_bundle, model_bundle
 from .errors import BlocksError, FeedError, WiringError
@@ -157,6 +157,7 @@ __all__ = [
     "tanh",
     "to_json",
     "transpose",
+    "trials",
     "uniform",
     "unroll",
     "where",

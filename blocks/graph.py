@@ -497,7 +497,7 @@ class Graph:
 
     if TYPE_CHECKING:  # bound in blocks/__init__.py: what a graph becomes is not the graph's business
 
-        def init(self, seed: int = 0, dtype: Any = "float32") -> dict[str, Any]:
+        def init(self, seed: int = 0, dtype: Any = "float32", trials: int = 1) -> dict[str, Any]:
             """Fresh weights, name → array; see `ops.leaves.first_weights`."""
 
         def dump(self) -> str:

@@ -135,7 +135,8 @@ def _product(node: Node, a: Formula, b: Formula, dots: bool) -> Formula:
     if sign_of(node.op) != "⊗":
         return Formula((*a.held(least), Run(between), *b.held(least)), DOT if dots else PRODUCT)
     factors = (*a.held(ATOM), Run("T", "super"), Run(between), *b.held(least))
-    axes = _axes(tuple(range(len(node.operands[0].shape) - 1)), node.operands[0].shape)
+    summed = (i for i in range(len(node.operands[0].shape) - 1) if i not in node.attrs.get("each", ()))
+    axes = _axes(tuple(summed), node.operands[0].shape)
     if dots or not axes:
         return Formula(factors, DOT if dots else PRODUCT)
     return Formula((Run("Σ"), Run(axes, "sub"), Run(" "), *factors), SUM)

@@ -1,12 +1,17 @@
 """Trials: independent networks side by side, with the dimensions in the order (time, trials, batch, …)."""
 
+import pickle
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 import blocks as bk
+from blocks.compile.passes.trials import with_trials
 from blocks.ops.elementwise import merge_named, place_of_trials
 
-from .helpers import same
+from .helpers import limit, poisoned, same
+from .strategies import wide
 
 R, T, B = 4, 5, 3
 rng = np.random.default_rng(7)
@@ -52,12 +57,61 @@ def test_the_place_of_the_trials(shape, place) -> None:
         lambda: bk.input("x", shape=("time", "time", 3)),
         lambda: bk.input("x", 3) @ bk.transpose(bk.input("y", 3)),
         lambda: bk.broadcast(bk.input("x", 3), shape=("batch", "batch", 3)),
-        lambda: bk.parameter("W", "trials", "trials"),
     ],
 )
 def test_a_dimension_that_stands_twice_is_refused(build) -> None:
     with pytest.raises(bk.WiringError, match=r"with the dimension '\w+' twice.*test_trials.py"):
         build()
+
+
+def wire(name: str, *shape: int | str, dtype: str = "float") -> bk.Node:
+    return bk.input(name, shape=shape, dtype=dtype)
+
+
+E, F, G, K = normal(T, R, B, 3), normal(T, 1, B, 2), normal(R, T, B, 2), normal(3, 4, 2)
+IDS = np.array([[2, 0, 2]] * T)
+e, f, g = (
+    wire("e", "time", "trials", "batch", 3),
+    wire("f", "time", 1, "batch", 2),
+    wire("g", "trials", "time", "batch", 2),
+)
+q = wire("q", "a", "c", "trials", 3)
+k, ids = wire("k", 3, 4, 2), wire("ids", "time", "batch", dtype="int")
+
+
+@pytest.mark.parametrize(
+    ("built", "expected"),
+    [
+        (bk.outer(e, f, each="trials"), lambda: np.einsum("trbn,tbm->rnm", E, F[:, 0])),
+        (bk.outer(f, e, each=("trials",)), lambda: np.einsum("trbn,tbm->rmn", E, F[:, 0])),
+        (bk.outer(g, g, each=0), lambda: np.einsum("rtbn,rtbm->rnm", G, G)),
+        (bk.outer(e, e, each=(0, 1)), lambda: np.einsum("trbn,trbm->trnm", E, E)),
+        (bk.outer(q, bk.tanh(q), each="c"), None),
+        (bk.gather(k, ids), lambda: K[IDS]),
+        (f @ wire("w", "trials", 2, 4), None),
+        (wire("x", "batch", 2) @ wire("w", "trials", 2, 4), None),
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_products_and_rows_for_each(built, expected) -> None:
+    feeds = {"e": E, "f": F, "g": G, "k": K, "ids": IDS, "q": E, "w": normal(R, 2, 4), "x": normal(B, 2)}
+    graph = bk.Graph({"y": built})
+    feeds = {n: v for n, v in feeds.items() if n in graph.inputs}
+    got = bk.run(graph.verify(), feeds)["y"]
+    if expected is not None:
+        np.testing.assert_allclose(got, expected(), rtol=1e-12)
+    bk.check_grads(graph, feeds, order=2)
+    gradient = bk.grad(bk.Graph({"y": bk.sum(built * built)}), of="y", wrt=[n for n in feeds if n != "ids"])
+    same(bk.run(gradient, feeds), bk.compile(gradient)(feeds), 1e-10)
+    assert bk.from_json(bk.to_json(gradient)).dump() == gradient.dump()
+
+
+def test_what_outer_cannot_keep_apart_is_refused() -> None:
+    for each, error in (("batch", "leaves no rows"), ("time", "has no axis 'time'")):
+        with pytest.raises(bk.WiringError, match=error):
+            bk.outer(bk.input("a", 3), bk.input("b", 2), each=each)
+    with pytest.raises(bk.WiringError, match="must be equal"):
+        bk.outer(e, f)
 
 
 def recurrent(masked: bool) -> bk.Graph:
@@ -94,3 +148,95 @@ def test_recurrent_cells_have_trials(masked) -> None:
     same(bk.run(gradient, feeds), bk.compile(gradient)(feeds), 1e-10)
     if not masked:
         bk.check_grads(graph, feeds)
+
+
+# --- any network, side by side -------------------------------------------------------------------
+
+
+def apart(arrays: dict[str, np.ndarray], graph: bk.Graph, r: int) -> dict[str, np.ndarray]:
+    """What one trial has of the outputs of a graph of one trial."""
+    return {k: np.take(v, r, axis=place_of_trials(graph.outputs[k].shape)) for k, v in arrays.items()}
+
+
+def several(made) -> tuple[dict, dict, list[str]]:
+    """What each of R trials has of its own: weights, those draws that are fed and half of the inputs; and the others."""
+    noise, graph = np.random.default_rng(3), made.graph
+    inputs = graph.fed("input")
+    vary = [k for k, n in inputs.items() if k in made.feeds and n.dtype == "float" and "mask" not in k][::2]
+    own = {}
+    for k, shape in {**graph.params, **graph.draws, **{k: graph.inputs[k] for k in vary}}.items():
+        if k in made.feeds:
+            rows = [made.feeds[k] + 0.1 * r * noise.standard_normal(np.shape(made.feeds[k])) for r in range(R)]
+            own[k] = np.stack(rows, axis=place_of_trials(shape))
+    return own, {k: v for k, v in made.feeds.items() if k not in own}, vary
+
+
+@settings(max_examples=12)
+@given(wide(kinks=False))
+def test_any_network_and_its_gradient_have_trials(made) -> None:
+    """Each trial has the numbers of a network of its own, in the interpreter and compiled, draws too."""
+    own, data, vary = several(made)
+    gradient = made.gradient()
+    if not gradient.params:
+        return
+    leaves = bk.Graph({k: n for op in ("parameter", "draw", "input") for k, n in gradient.fed(op).items()})
+    with limit(20, made):
+        side_by_side = bk.trials(gradient, vary).verify()
+        assert side_by_side.dump() == bk.compile(gradient, trials=vary).graph.dump()
+        got = bk.run(side_by_side, {**own, **data}, draw=(5, 2))
+        for name, node in side_by_side.outputs.items():
+            assert node.shape == with_trials(gradient.outputs[name].shape)
+        for r in range(R):
+            feeds = {**apart(own, leaves, r), **data}
+            same(apart(got, gradient, r), bk.run(gradient, feeds, draw=(5 + r, 2)), 1e-9)
+        for every in (None, 3):
+            with poisoned():
+                same(got, bk.compile(gradient, trials=vary, checkpoint=every)({**own, **data}, draw=(5, 2)), 1e-9)
+
+
+def test_first_weights_of_trials() -> None:
+    x = bk.input("x", 3)
+    y = bk.TANH(4, name="f")(x) + bk.parameter("c", 4, init=np.arange(4.0))
+    graph = bk.trials(bk.Graph({"y": y}))
+    weights = graph.init(10, "float64", trials=R)
+    assert {k: v.shape for k, v in weights.items()} == {"f.W_x": (R, 3, 4), "f.b": (R, 4), "c": (R, 4)}
+    for r in range(R):
+        same({k: v[r] for k, v in weights.items()}, bk.Graph({"y": y}).init(10 + r, "float64"), 0.0)
+    again = bk.from_json(bk.to_json(graph))
+    same(again.init(10, "float64", trials=2), {k: v[:2] for k, v in weights.items()}, 0.0)
+
+
+def test_what_cannot_have_trials_is_refused() -> None:
+    x = bk.input("x", 3)
+    graph = bk.Graph({"y": bk.TANH(4)(x)})
+    with pytest.raises(bk.BlocksError, match="has no input 'y'"):
+        bk.trials(graph, vary=["y"])
+    with pytest.raises(bk.BlocksError, match="names of inputs"):
+        bk.compile(graph, trials="x")
+    with pytest.raises(bk.BlocksError, match="has trials already"):
+        bk.trials(bk.trials(graph))
+    with pytest.raises(bk.WiringError, match="the trials of weights stand in front"):
+        bk.parameter("W", 3, "trials")
+    xs = bk.sequence("x", 3)
+    mask = bk.greater(bk.sum(xs * bk.parameter("w", 3), axis=-1), 0.0)
+    ys = bk.scan(bk.cells.srn(3, 4), xs, mask=mask)
+    with pytest.raises(bk.BlocksError, match="a mask is the same for all trials"):
+        bk.trials(bk.Graph({"y": ys}))
+
+
+def test_rows_that_differ_among_the_trials() -> None:
+    """A table and the numbers of its rows, each the same or not: a row by number, and its gradient."""
+    table, ids = bk.parameter("table", 5, 3), bk.sequence("ids", dtype="int")
+    graph = bk.grad(bk.Graph({"loss": bk.sum(bk.tanh(bk.gather(table, ids)))}))
+    W, numbers = normal(R, 5, 3), rng.integers(0, 5, (T, R, B))
+    got = bk.run(bk.trials(graph, ["ids"]), {"table": W, "ids": numbers})
+    for r in range(R):
+        same(apart(got, graph, r), bk.run(graph, {"table": W[r], "ids": numbers[:, r]}), 1e-12)
+    same(got, bk.compile(graph, trials=["ids"])({"table": W, "ids": numbers}), 1e-12)
+
+
+def test_a_program_of_trials_is_pickled() -> None:
+    graph = bk.Graph({"y": bk.TANH(4)(bk.input("x", 3))})
+    program = bk.compile(graph, trials=["x"])
+    feeds = {**bk.trials(graph).init(0, "float64", trials=R), "x": normal(R, B, 3)}
+    same(program(feeds), pickle.loads(pickle.dumps(program))(feeds), 0.0)

@@ -6,9 +6,10 @@ Nothing here knows of any cell. Passes are pure functions from graphs to graphs,
 interpreter one by one.
 """
 
+from .passes.trials import trials
 from .program import Program, check_checkpoint, compile
 from .targets import NUMPY, Target
 
 PASSES = NUMPY.passes
 
-__all__ = ["NUMPY", "PASSES", "Program", "Target", "check_checkpoint", "compile"]
+__all__ = ["NUMPY", "PASSES", "Program", "Target", "check_checkpoint", "compile", "trials"]

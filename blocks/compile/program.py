@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from ..interpret import run as interpret
 from ..ops.loop import Every
 from ..ops.random import Draw
 from .passes.checkpoint import checkpointing
+from .passes.simplify import simplify
+from .passes.trials import over_trials
+from .passes.trials import trials as side_by_side
 from .targets import NUMPY, Arrays, Target
 
 SIZES_KEPT = 8  # for so many sizes of batch and time the buffers are kept
@@ -28,24 +32,35 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"blocks\.comp
 class Program:
     """What `compile` returns: call it with feeds, as `run`; the outputs are a dict, name → array.
 
-    Attributes: graph, as it was given; lowered, after all passes; source, the NumPy that runs; passes, the
-    graph after each pass, name → graph, if they were asked for; checkpoint, as it was given; target, what it became.
+    Attributes: graph, which it computes, and alone, that of one trial, as it was given; lowered, after all passes;
+    source, the NumPy that runs; passes, the graph after each pass, name → graph, if they were asked for; checkpoint and
+    trials, as they were given; target, what it became.
 
     New sizes of batch and time cost an allocation, not a compilation. Several threads may call one
     program: each call has buffers to itself. Outputs belong to the caller and are never written again.
     """
 
-    def __init__(self, graph: Graph, passes: bool = False, checkpoint: Every = None, target: Target = NUMPY):
-        self.graph, self.checkpoint, self.target = graph, checkpoint, target
+    def __init__(
+        self,
+        graph: Graph,
+        passes: bool = False,
+        checkpoint: Every = None,
+        target: Target = NUMPY,
+        trials: Collection[str] | None = None,
+    ):
+        self.alone, self.graph = graph, graph if trials is None else side_by_side(graph, trials)
+        self.trials = None if trials is None else tuple(trials)
+        self.checkpoint, self.target = checkpoint, target
         self.passes: dict[str, Graph] = {"given": graph} if passes else {}
         lowered = graph
         before = [] if checkpoint is None else [("checkpoint", checkpointing(checkpoint))]
-        for name, change in (*before, *target.passes):
+        after = [] if self.trials is None else [("trials", over_trials(self.trials)), ("simplify trials", simplify)]
+        for name, change in (*before, *target.passes, *after):
             lowered = change(lowered)
             if passes:
                 self.passes[name] = lowered
         self.lowered = lowered
-        self._draws = graph.fed("draw")
+        self._draws = self.graph.fed("draw")
         self._emitted = target.emit(lowered)
         self.source = self._emitted.source
         self._lock = threading.Lock()
@@ -105,13 +120,19 @@ class Program:
     def __reduce__(self) -> tuple[Any, ...]:
         from ..files import to_json
 
-        return _again, (to_json(self.graph), bool(self.passes), self.checkpoint, self.target)
+        return _again, (to_json(self.alone), bool(self.passes), self.checkpoint, self.target, self.trials)
 
     def __repr__(self) -> str:
         return f"<Program of {len(self.source.splitlines())} lines: {', '.join(self.graph.outputs)}>"
 
 
-def compile(graph: Graph, passes: bool = False, checkpoint: int | str | None = None, **renamed: Any) -> Program:
+def compile(
+    graph: Graph,
+    passes: bool = False,
+    checkpoint: int | str | None = None,
+    trials: Collection[str] | None = None,
+    **renamed: Any,
+) -> Program:
     """A `Program` that computes the outputs of a graph, fast.
 
     With `passes` it keeps the graph after each pass, `Program.passes`, to print or to draw.
@@ -124,6 +145,10 @@ def compile(graph: Graph, passes: bool = False, checkpoint: int | str | None = N
     Sequences that are fed, handed out, or go from one layer to the next stay whole. A graph without a gradient
     keeps nothing, and has nothing to gain.
 
+    With `trials` it computes ``bk.trials(graph, vary=trials)``, independent networks side by side: ``trials=()``, or
+    the names of the inputs that differ among them. The passes see one network, so what they pack, hoist and join for
+    one is packed, hoisted and joined for all.
+
     Numbers below about 1e-38 in float32 (1e-308 in float64), *denormals*, are computed many times slower by most
     processors, here as elsewhere in NumPy. Gradients that vanish over hundreds of steps become such: a network whose
     loss is at the last step alone may then take several times as long as one with a loss at each.
@@ -133,12 +158,12 @@ def compile(graph: Graph, passes: bool = False, checkpoint: int | str | None = N
     if "trace" in renamed:
         raise BlocksError("compile(trace=True) is compile(passes=True) now, and Program.trace is Program.passes")
     if renamed:
-        known = "passes, checkpoint"
+        known = ("passes", "checkpoint", "trials")
         name = next(iter(renamed))
-        raise BlocksError(f"compile has no option {name!r}{nearest(name, ['passes', 'checkpoint'])}; it has {known}")
+        raise BlocksError(f"compile has no option {name!r}{nearest(name, known)}; it has {', '.join(known)}")
     if not isinstance(graph, Graph):
         raise BlocksError(f"compile takes a Graph, not a {type(graph).__name__}")
-    return Program(graph, passes, check_checkpoint(checkpoint))
+    return Program(graph, passes, check_checkpoint(checkpoint), trials=trials)
 
 
 def check_checkpoint(checkpoint: Any) -> Every:
@@ -150,7 +175,7 @@ def check_checkpoint(checkpoint: Any) -> Every:
     raise BlocksError(f'checkpoint is a number of steps or "sqrt", not {checkpoint!r}')
 
 
-def _again(text: str, passes: bool, checkpoint: Every, target: Target) -> Program:
+def _again(text: str, passes: bool, checkpoint: Every, target: Target, trials: Collection[str] | None) -> Program:
     from ..files import from_json
 
-    return Program(from_json(text), passes, checkpoint, target)
+    return Program(from_json(text), passes, checkpoint, target, trials)

@@ -75,11 +75,18 @@ def _check_default(value: np.ndarray, shape: Shape, dtype: str) -> None:
 
 
 def _infer_parameter(*, shape: Shape, init: Any) -> tuple[Shape, str]:
-    """Shapes: of numbers, ``(8, 32)``. init: see `bricks.Brick`."""
-    if any(isinstance(d, str) and d != "trials" for d in check_shape(shape, "weights")):
+    """Shapes: of numbers, ``(8, 32)``; with trials in front, ``(trials, 8, 32)``. init: of one trial, see
+    `bricks.Brick`."""
+    if "trials" in check_shape(shape, "weights")[1:]:
+        raise misfit(f"the trials of weights stand in front, but these are {show_shape(shape)}")
+    if any(isinstance(d, str) for d in _of_one_trial(shape)):
         raise misfit(f"weights have no time or batch, but these are {show_shape(shape)}")
-    check_init(shape, init)
+    check_init(_of_one_trial(shape), init)
     return tuple(shape), "float"
+
+
+def _of_one_trial(shape: Shape) -> Shape:
+    return shape[1:] if shape[:1] == ("trials",) else shape
 
 
 def _infer_constant(*, value: np.ndarray) -> tuple[Shape, str]:
@@ -260,12 +267,19 @@ def check_init(shape: Shape, init: Any) -> None:
 
 
 def initial_weights(node: Node, seed: int, dtype: Any, trials: int = 1) -> np.ndarray:
-    """The first weights of one parameter, from the seed and the parameter's name alone.
+    """The first weights of one parameter, from the seed and the parameter's name alone. With trials, trial r has those
+    that a parameter without has with the seed + r.
 
     Raises WiringError for a function that does not give numbers of the parameter's shape, and BlocksError for weights
     that a function made when the graph was saved.
     """
-    shape = tuple(trials if isinstance(d, str) else d for d in node.shape)
+    shape = _of_one_trial(node.shape)
+    if shape != node.shape:
+        return np.stack([_first_numbers(node, seed + r, dtype, shape) for r in range(trials)])
+    return _first_numbers(node, seed, dtype, shape)
+
+
+def _first_numbers(node: Node, seed: int, dtype: Any, shape: tuple[Any, ...]) -> np.ndarray:
     init = node.attrs["init"]
     if isinstance(init, str) and init == GIVEN:
         raise BlocksError(
@@ -287,10 +301,11 @@ def initial_weights(node: Node, seed: int, dtype: Any, trials: int = 1) -> np.nd
     return np.broadcast_to(np.asarray(init, dtype=dtype), shape).copy()
 
 
-def first_weights(graph: Graph, seed: int = 0, dtype: Any = "float32") -> dict[str, Any]:
+def first_weights(graph: Graph, seed: int = 0, dtype: Any = "float32", trials: int = 1) -> dict[str, Any]:
     """Fresh weights of a graph, name → array. Each depends on the seed and its own name alone, so adding a
-    brick leaves the others' first weights as they were."""
-    return {name: initial_weights(node, seed, dtype) for name, node in graph.fed("parameter").items()}
+    brick leaves the others' first weights as they were. Where weights have trials, `trials` says how many; trial r
+    begins as a graph without begins with the seed + r."""
+    return {name: initial_weights(node, seed, dtype, trials) for name, node in graph.fed("parameter").items()}
 
 
 def dims_of(shape: Iterable[Dim]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ n, m)`` or ``(batch, n, m)`` (a matrix memory); then both are stacks of matrices
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from ..errors import misfit
 from ..graph import Node, Op, Shape, Wire, apply, as_node, show_shape
 from .elementwise import Prepared, align, broadcast_dims, to_float
+from .shape import Axes, axis_numbers
 
 
 def _infer_matmul(x: Node, w: Node) -> tuple[Shape, str]:
@@ -47,6 +49,10 @@ def _prepare_matmul(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
 def _matmul_vjp(g: Node, y: Node, x: Node, w: Node) -> tuple[Node | None, ...]:
     if len(w.shape) == 2:
         return matmul(g, transpose(w)), outer(x, g)
+    stack = (1,) * (len(g.shape) - len(w.shape)) + w.shape[:-2]
+    each = tuple(i for i, d in enumerate(stack) if d != 1)
+    if len(x.shape) == len(g.shape) and len(each) < len(stack):  # one matrix for several rows of rows
+        return matmul(g, transpose(w)), apply("reshape", outer(x, g, each=each), shape=w.shape)
     return matmul(g, transpose(w)), matmul(transpose(x), g)
 
 
@@ -57,24 +63,45 @@ def _infer_transpose(x: Node) -> tuple[Shape, str]:
     return (*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype
 
 
-def _infer_outer(a: Node, b: Node) -> tuple[Shape, str]:
+def _infer_outer(a: Node, b: Node, *, each: Axes = ()) -> tuple[Shape, str]:
     """Shapes: ``(time, batch, n)`` and ``(time, batch, m)`` → ``(n, m)``: it *sums* over time and batch. One product
-    for each example, ``(batch, n, m)``: ``reshape(a, shape=("batch", n, 1)) * reshape(b, shape=("batch", 1, m))``."""
-    if not a.shape or a.shape[:-1] != b.shape[:-1]:
+    for each example, ``(batch, n, m)``: ``reshape(a, shape=("batch", n, 1)) * reshape(b, shape=("batch", 1, m))``.
+    each: the leading dimensions that it does not sum over but the one before the last axis, by name or number: of
+    ``(time, trials, batch, n)`` and ``(time, trials, batch, m)`` with each="trials" → ``(trials, n, m)``; there one
+    factor may have 1, and is the same for all."""
+    rows_a, rows_b = a.shape[:-1], b.shape[:-1]
+    kept = axis_numbers(each, max(rows_a, rows_b, key=len))
+    pairs = enumerate(zip_longest(rows_a, rows_b))
+    if not a.shape or any(p != q and not (i in kept and 1 in (p, q)) for i, (p, q) in pairs):
         raise misfit(
             f"{show_shape(a.shape)} and {show_shape(b.shape)} do not fit: all dimensions but the last must be equal"
         )
-    return (a.shape[-1], b.shape[-1]), "float"
+    if len(rows_a) - 1 in kept:
+        raise misfit(f"each={each!r} of {show_shape(a.shape)} leaves no rows to sum over before the last axis")
+    return (*(rows_b[i] if rows_a[i] == 1 else rows_a[i] for i in kept), a.shape[-1], b.shape[-1]), "float"
 
 
 def _prepare_outer(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
     if len(nodes) != 2:
         raise misfit(f"takes 2 wires, not {len(nodes)}")
-    return to_float(nodes), attrs
+    each = attrs.get("each", ())
+    shape = max((n.shape for n in nodes), key=lambda s: sum(isinstance(d, str) for d in s))
+    return to_float(nodes), {"each": axis_numbers(each, shape[:-1])} if each != () else {}
 
 
-def _forward_outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
+def _forward_outer(a: np.ndarray, b: np.ndarray, *, each: tuple[int, ...] = ()) -> np.ndarray:
+    front = tuple(range(len(each)))
+    rows = [np.moveaxis(x, each, front) for x in (a, b)]
+    x, y = (r.reshape(*r.shape[: len(each)], -1, r.shape[-1]) for r in rows)
+    return np.matmul(np.swapaxes(x, -1, -2), y)
+
+
+def _outer_vjp(g: Node, y: Node, a: Node, b: Node) -> tuple[Node | None, ...]:
+    each = y.attrs.get("each", ())
+    if each:  # a matrix for each row of a and b
+        shape = tuple(y.shape[each.index(i)] if i in each else 1 for i in range(len(a.shape) - 2))
+        g = apply("reshape", g, shape=(*shape, *y.shape[-2:]))
+    return matmul(b, transpose(g)), matmul(a, g)
 
 
 matmul: Op = Op(
@@ -101,7 +128,7 @@ outer: Op = Op(
     "Σ aᵗ b, summed over all leading dimensions, batch and time too",
     _infer_outer,
     _forward_outer,
-    lambda g, y, a, b: (matmul(b, transpose(g)), matmul(a, g)),
+    _outer_vjp,
     _prepare_outer,
     kind="product",
     sign="⊗",

@@ -414,25 +414,27 @@ def check_ids(ids: np.ndarray, count: int) -> np.ndarray:
 
 
 def _infer_gather(table: Node, ids: Node) -> tuple[Shape, str]:
-    """Shapes: a table ``(rows, 32)`` and integers ``(time, batch)`` → ``(time, batch, 32)``."""
+    """Shapes: a table ``(rows, 32)`` and integers ``(time, batch)`` → ``(time, batch, 32)``; a row may have any
+    shape."""
     _need_ids(ids)
-    if len(table.shape) != 2 or dims_of(table.shape):
+    if len(table.shape) < 2 or isinstance(table.shape[0], str):
         raise misfit(f"takes rows from a matrix (rows, features), not {show_shape(table.shape)}")
-    return (*ids.shape, table.shape[1]), "float"
+    return (*ids.shape, *table.shape[1:]), "float"
 
 
 def _infer_scatter(g: Node, ids: Node, *, rows: int) -> tuple[Shape, str]:
     """Shapes: ``(time, batch, 32)`` and integers ``(time, batch)`` with rows=100 → ``(100, 32)``."""
     _need_ids(ids)
-    if g.shape[:-1] != ids.shape:
+    if len(g.shape) <= len(ids.shape) or g.shape[: len(ids.shape)] != ids.shape:
         raise misfit(f"{show_shape(g.shape)} has no row for each of {show_shape(ids.shape)}")
     _check_count(rows, "rows")
-    return (rows, g.shape[-1]), "float"
+    return (rows, *g.shape[len(ids.shape) :]), "float"
 
 
 def _forward_scatter(g: np.ndarray, ids: np.ndarray, *, rows: int) -> np.ndarray:
-    out = np.zeros((rows, g.shape[-1]), g.dtype)
-    np.add.at(out, check_ids(ids, rows).reshape(-1), g.reshape(-1, g.shape[-1]))
+    row = g.shape[ids.ndim :]
+    out = np.zeros((rows, *row), g.dtype)
+    np.add.at(out, check_ids(ids, rows).reshape(-1), g.reshape(-1, *row))
     return out
 
 

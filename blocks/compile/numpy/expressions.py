@@ -162,9 +162,10 @@ class Expressions:
         """An array of our own: for all calls, for one, or for one block at a time, as long as each block."""
         kind = {"float": "dtype", "int": "np.int64", "bool": "np.bool_"}[place.dtype]
         for body in self.body.around():
-            if body.block and place.shape[:1] == (body.block.dim,):
+            if body.block and body.block.dim in place.shape:
                 name, made = self.names.fresh(place.label), self.names.fresh(f"{place.label}_blocks")
-                options = f", extra={place.extra}" if place.extra else ""
+                axis = place.shape.index(body.block.dim)
+                options = f", extra={place.extra}" if place.extra else f", axis={axis}" if axis else ""
                 value = f"rt.scratch({body.block.lengths.name}, {self.shape(place.shape)}, {kind}{options})"
                 return body.run_over(place, name, self.allocate.define(made, made, value))
         value = f"np.empty({self.shape(place.shape, place.extra)}, {kind})"
@@ -179,7 +180,7 @@ class Expressions:
         def shape(s: Shape) -> str:
             if node.op.name == "broadcast":
                 return self.running_shape(s)
-            return self.shape((-1, *s[1:]) if s[:1] and s[0] in blocks else s)  # blocks are not all as long
+            return self.shape(tuple(-1 if d in blocks else d for d in s))  # blocks are not all as long
 
         made = self.seen(place, view_label(node, self.viewed_by(node)), base, lambda v: view(node, v, shape), sized)
         if node.op.name in ("reshape", "moveaxis") and only_part(node) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,11 +68,13 @@ def blocks(x: np.ndarray, most: int) -> list[np.ndarray]:
     return [x[start : start + most] for start in range(0, len(x), most)]
 
 
-def scratch(lengths: list[int], shape: tuple[int, ...], dtype: Any, extra: int = 0) -> list[np.ndarray]:
-    """A buffer for one block at a time, of the shape of the longest, cut to the length of each, with `extra` rows
-    more."""
-    buffer = np.empty((shape[0] + extra, *shape[1:]), dtype)
-    return [buffer[: n + extra] for n in lengths]
+def scratch(lengths: list[int], shape: tuple[int, ...], dtype: Any, extra: int = 0, axis: int = 0) -> list[np.ndarray]:
+    """A buffer for one block at a time, of the shape of the longest, for each block as an array of its length along
+    an axis, with `extra` rows more."""
+    numbers = np.empty(math.prod(shape) // shape[axis] * (shape[axis] + extra), dtype)
+    sizes = [(*shape[:axis], n + extra, *shape[axis + 1 :]) for n in lengths]
+    made = {size: numbers[: math.prod(size)].reshape(size) for size in sizes}
+    return [made[size] for size in sizes]
 
 
 def where(condition: Any, a: Any, b: Any, out: np.ndarray) -> None:

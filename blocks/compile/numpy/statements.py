@@ -80,12 +80,32 @@ def _matmul(node: Node, a: list[str], out: str, place: Geometry) -> str:
     if flat and place.joined:  # all rows in one product
         rows = f"{a[0]}.reshape(-1, {x.shape[-1]})"
         return _product(rows, a[1], f"{out}.reshape(-1, {w.shape[-1]})", place.contiguous)
+    if place.contiguous and 4 <= len(w.shape) == len(node.shape) and w.shape[0] != 1 and {*w.shape[1:-2]} == {1}:
+        first = "-1" if len(x.shape) < len(w.shape) else f"len({a[0]}), -1"  # all rows of one matrix in one product
+        rows, matrices = f"{a[0]}.reshape({first}, {x.shape[-1]})", f"{a[1]}.reshape(-1, {x.shape[-1]}, {w.shape[-1]})"
+        return f"np.matmul({rows}, {matrices}, out={out}.reshape(len({a[1]}), -1, {w.shape[-1]}))"
     return _product(a[0], a[1], out, place.contiguous and len(x.shape) == len(w.shape) == 2)
 
 
 def _outer(node: Node, a: list[str], out: str, place: Geometry) -> str:
-    n, m = node.shape
-    x, g = [a[i] if len(node.operands[i].shape) == 2 else f"{a[i]}.reshape(-1, {k})" for i, k in ((0, n), (1, m))]
+    each, operands = node.attrs.get("each", ()), node.operands
+    if len(each) == 1:  # all rows of each in one product; one factor may be the same for all
+        (k,) = each
+        front = (
+            ""
+            if k == 0
+            else f".swapaxes(0, {k})"
+            if k == 1
+            else f".transpose({k}, *range({k}), *range({k + 1}, {len(operands[0].shape)}))"
+        )
+        x, g = [
+            a[i] if (k, len(o.shape)) == (0, 3) else f"{a[i]}{front}.reshape({a[i]}.shape[{k}], -1, {o.shape[-1]})"
+            for i, o in enumerate(operands)
+        ]
+        return f"np.matmul({x}.swapaxes(1, 2), {g}, out={out})"
+    if each:
+        return f"rt.call('outer', {a[0]}, {a[1]}, out={out}, each={each})"
+    x, g = [a[i] if len(o.shape) == 2 else f"{a[i]}.reshape(-1, {o.shape[-1]})" for i, o in enumerate(operands)]
     return _product(f"{x}.T", g, out, place.contiguous)
 
 

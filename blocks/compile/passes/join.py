@@ -17,7 +17,7 @@ from ..passes.sweep import terms_of
 def join_outers(groups: Groups, place: Callable[[Node], tuple[str, int]]) -> None:
     """Groups of outer products that share a factor, and of the sums of what stands side by side for them."""
     rows: list[list[Node]] = []
-    for outers in groups.shared(lambda n: n.op.name == "outer", place):
+    for outers in groups.shared(lambda n: n.op.name == "outer" and "each" not in n.attrs, place):
         outers.sort(key=lambda n: n.operands[1].serial)
         others = [n.operands[1] for n in outers]
         if len({o.shape[:-1] for o in others}) == 1:

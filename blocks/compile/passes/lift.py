@@ -1,10 +1,11 @@
-"""Lift: one operation of a loop's body, over all steps at once.
+"""Lift: one operation with one dimension more, over all steps of a loop at once, or over all trials.
 
     before      at each step: z = x W                 after      Z = X W          X, Z: (time, batch, n)
 
 A table: operation → the rule that lifts it, or the reason why it stays in the loop. Elementwise operations have
-one rule for all, by their kind, so a new one needs no row. A rule is given a node of the body, its operands
-outside of the loop, and for each whether it is constant: what is not has the time axis in front.
+one rule for all, by their kind, so a new one needs no row. A rule is given a node, its lifted operands, and for each
+whether it is constant: what is not has the new dimension. Over steps that stands in front; over trials (see
+`trials`) behind the steps, where a rule can do that, else in front too.
 """
 
 from __future__ import annotations
@@ -12,21 +13,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...graph import Node, apply
+from ...graph import Node, Shape, apply
 
 
 @dataclass(frozen=True)
 class Steps:
-    """A node of a body whose steps are asked for: its operands outside, and which of them are constant."""
+    """A node of which all steps, or trials, are asked for: its operands with that dimension, and which of them are
+    constant and do not have it; `at` is where it stands in the shape of the node."""
 
     node: Node
     operands: list[Node]
     constant: list[bool]
-    time: str
+    dim: str
+    at: int = 0
 
-    def shape(self) -> tuple[int | str, ...]:
-        """The shape of the node over all steps."""
-        return (self.time, *self.node.shape)
+    def shape(self) -> Shape:
+        """The shape of the node with the new dimension."""
+        return (*self.node.shape[: self.at], self.dim, *self.node.shape[self.at :])
 
 
 def always(node: Node, constant: list[bool]) -> bool:
@@ -36,40 +39,55 @@ def always(node: Node, constant: list[bool]) -> bool:
 
 @dataclass(frozen=True)
 class Rule:
-    """How an operation is lifted, and when."""
+    """How an operation is lifted, and when; `anywhere`, whether also where the new dimension stands behind others
+    that it leaves as they are."""
 
     lift: Callable[[Steps], Node]
     fits: Callable[[Node, list[bool]], bool] = always
+    anywhere: bool = False
+
+
+def rule_of(node: Node) -> Rule | None:
+    """The rule for a node, if there is one."""
+    return ELEMENTWISE if node.op.kind == "elementwise" else RULES.get(node.op.name)
 
 
 def liftable(node: Node, constant: list[bool]) -> bool:
     """Whether `lift` can compute a node for all steps at once; `constant` says so of each operand."""
-    if node.op.kind == "elementwise":
-        return True
-    rule = RULES.get(node.op.name)
+    rule = rule_of(node)
     return rule is not None and rule.fits(node, constant)
 
 
-def lift(node: Node, operands: list[Node], constant: list[bool], time: str) -> Node:
-    """A node over all steps: operands that are not constant have a time axis in front."""
-    rule = _elementwise if node.op.kind == "elementwise" else RULES[node.op.name].lift
-    return rule(Steps(node, operands, constant, time))
+def lift(node: Node, operands: list[Node], constant: list[bool], dim: str, at: int = 0) -> Node:
+    """A node with a dimension more, at an axis: operands that are not constant have it."""
+    rule = rule_of(node)
+    assert rule is not None
+    return rule.lift(Steps(node, operands, constant, dim, at))
+
+
+def _met(s: Steps, o: Node, constant: bool, inside: Shape) -> Node:
+    """An operand with dimensions of size 1 put in, so that it meets the node's shape as it did before."""
+    more = len(s.node.shape) - len(inside)
+    at = max(0, s.at - more)  # where the new dimension stands among the operand's own
+    if constant and at == 0:
+        return o
+    if not constant and (now := o.shape.index(s.dim)) != at:
+        o = apply("moveaxis", o, source=now, destination=at)
+    new: Shape = (1,) if constant else (s.dim,)
+    before, behind = (1,) * min(more, s.at), (1,) * max(0, more - s.at)
+    return _shaped(o, (*before, *inside[:at], *new, *behind, *inside[at:]))
+
+
+def _shaped(node: Node, shape: Shape) -> Node:
+    return node if node.shape == shape else apply("reshape", node, shape=shape)
 
 
 def _elementwise(s: Steps) -> Node:
-    rank = len(s.node.shape)
-
-    def padded(o: Node, constant: bool, inside: Node) -> Node:
-        """An operand with dimensions of size 1 behind the time axis, so that it meets the others as it did inside."""
-        if constant or (len(inside.shape) in (0, rank) and rank == len(o.shape) - 1):
-            return o
-        return apply("reshape", o, shape=(s.time, *(1,) * (rank - len(inside.shape)), *inside.shape))
-
-    operands = [padded(*o) for o in zip(s.operands, s.constant, s.node.operands, strict=True)]
+    operands = [_met(s, o, c, i.shape) for o, c, i in zip(s.operands, s.constant, s.node.operands, strict=True)]
     return _to_shape(apply(s.node.op, *operands, **s.node.attrs), s.shape())
 
 
-def _to_shape(node: Node, shape: tuple[int | str, ...]) -> Node:
+def _to_shape(node: Node, shape: Shape) -> Node:
     return node if node.shape == shape else apply("broadcast", node, shape=shape)
 
 
@@ -78,10 +96,14 @@ def _as_it_is(s: Steps) -> Node:
 
 
 def _next_axis(s: Steps) -> Node:
-    """The axes that an operation names, counted behind the time axis."""
-    axes = {key: s.node.attrs[key] for key in ("axis", "source", "destination") if key in s.node.attrs}
-    moved = {key: tuple(a + 1 for a in axis) if isinstance(axis, tuple) else axis + 1 for key, axis in axes.items()}
-    return apply(s.node.op, *s.operands, **{**s.node.attrs, **moved})
+    """The axes that an operation names, counted behind the new one."""
+
+    def moved(a: int) -> int:
+        return a + (a >= s.at)
+
+    axes = {key: s.node.attrs[key] for key in AXES if key in s.node.attrs}
+    new = {key: tuple(map(moved, axis)) if isinstance(axis, tuple) else moved(axis) for key, axis in axes.items()}
+    return apply(s.node.op, *s.operands, **{**s.node.attrs, **new})
 
 
 def _reshape(s: Steps) -> Node:
@@ -89,18 +111,37 @@ def _reshape(s: Steps) -> Node:
 
 
 def _broadcast(s: Steps) -> Node:
-    inside = s.node.operands[0].shape
-    x = apply("reshape", s.operands[0], shape=(s.time, *(1,) * (len(s.node.shape) - len(inside)), *inside))
-    return apply("broadcast", x, shape=s.shape())
+    return apply("broadcast", _met(s, s.operands[0], False, s.node.operands[0].shape), shape=s.shape())
 
 
 def _pad(s: Steps) -> Node:
-    attrs = {**s.node.attrs, "axis": s.node.attrs["axis"] + 1, "shape": s.shape()}
-    return apply("pad", s.operands[0], **attrs)
+    axis = s.node.attrs["axis"]
+    return apply("pad", s.operands[0], **{**s.node.attrs, "axis": axis + (axis >= s.at), "shape": s.shape()})
+
+
+def _matmul(s: Steps) -> Node:
+    """Stacks of matrices: what has no dimension for the other's gets one of size 1 behind the new one."""
+    x, w = s.node.operands
+    if s.constant[1] and len(w.shape) == 2:
+        return _as_it_is(s)
+    rank = max(len(x.shape), len(w.shape), 2)
+
+    def stacked(o: Node, constant: bool, inside: Shape) -> Node:
+        matrix = (1, *inside) if len(inside) == 1 else inside
+        return _shaped(o, matrix if constant else (s.dim, *(1,) * (rank - len(matrix)), *matrix))
+
+    operands = [stacked(o, c, i.shape) for o, c, i in zip(s.operands, s.constant, (x, w), strict=True)]
+    return _shaped(apply("matmul", *operands), s.shape())
 
 
 def _outer(s: Steps) -> Node:
-    return _to_shape(apply("matmul", apply("transpose", s.operands[0]), s.operands[1]), s.shape())
+    """A product for each, not summed over."""
+
+    def rows(o: Node, constant: bool, inside: Shape) -> Node:
+        return _shaped(o, (1 if constant else s.dim, *(inside if len(inside) > 1 else (1, *inside))))
+
+    operands = [rows(o, c, i.shape) for o, c, i in zip(s.operands, s.constant, s.node.operands, strict=True)]
+    return apply("outer", *operands, each=(0, *(i + 1 for i in s.node.attrs.get("each", ()))))
 
 
 def _products(node: Node, constant: list[bool]) -> bool:
@@ -113,25 +154,28 @@ def _none_constant(node: Node, constant: list[bool]) -> bool:
     return not any(constant)
 
 
+AXES = ("axis", "source", "destination")  # the options that name axes
+ELEMENTWISE = Rule(_elementwise, anywhere=True)
+
 RULES: dict[str, Rule] = {
-    "transpose": Rule(_as_it_is),  # of the last two axes
-    "reshape": Rule(_reshape),
-    "broadcast": Rule(_broadcast),
-    "moveaxis": Rule(_next_axis),
-    "slice": Rule(_next_axis),
-    "pad": Rule(_pad),
-    "stop_gradient": Rule(_as_it_is),
-    "concat": Rule(_next_axis, _none_constant),
-    "sum": Rule(_next_axis),
-    "mean": Rule(_next_axis),
-    "max": Rule(_next_axis),
-    "softmax": Rule(_next_axis),
-    "log_softmax": Rule(_next_axis),
-    "matmul": Rule(_as_it_is, _products),
-    "outer": Rule(_outer, lambda node, constant: len(node.operands[0].shape) == 2),
+    "transpose": Rule(_as_it_is, anywhere=True),  # of the last two axes
+    "reshape": Rule(_reshape, anywhere=True),
+    "broadcast": Rule(_broadcast, anywhere=True),
+    "moveaxis": Rule(_next_axis, anywhere=True),
+    "slice": Rule(_next_axis, anywhere=True),
+    "pad": Rule(_pad, anywhere=True),
+    "stop_gradient": Rule(_as_it_is, anywhere=True),
+    "concat": Rule(_next_axis, _none_constant, anywhere=True),
+    "sum": Rule(_next_axis, anywhere=True),
+    "mean": Rule(_next_axis, anywhere=True),
+    "max": Rule(_next_axis, anywhere=True),
+    "softmax": Rule(_next_axis, anywhere=True),
+    "log_softmax": Rule(_next_axis, anywhere=True),
+    "matmul": Rule(_matmul, _products),
+    "outer": Rule(_outer),
     "gather": Rule(_as_it_is, lambda node, constant: constant[0]),  # one table for all steps
-    "one_hot": Rule(_as_it_is),
-    "cross_entropy": Rule(_as_it_is, _none_constant),
+    "one_hot": Rule(_as_it_is, anywhere=True),
+    "cross_entropy": Rule(_as_it_is, _none_constant, anywhere=True),
 }
 
 REFUSALS: dict[str, str] = {

@@ -90,6 +90,10 @@ def _better(node: Node, operands: tuple[Node, ...]) -> Node | None:
         return x
     if name == "reshape" and x.op.name == "reshape":
         return apply("reshape", x.operands[0], shape=node.attrs["shape"])
+    if name == "moveaxis" and node.attrs["source"] == node.attrs["destination"]:
+        return x
+    if name == "moveaxis" and x.op.name == "moveaxis" and _ways(node) == _ways(x)[::-1]:
+        return x.operands[0]
     if name == "transpose" and x.op.name == "transpose":
         return x.operands[0]
     if name == "negative" and x.op.name == "negative":
@@ -105,6 +109,11 @@ def _better(node: Node, operands: tuple[Node, ...]) -> Node | None:
     if node.op.kind == "elementwise":
         return _better_elementwise(node, operands)
     return None
+
+
+def _ways(node: Node) -> tuple[int, int]:
+    """From where to where an axis is moved."""
+    return node.attrs["source"], node.attrs["destination"]
 
 
 def _better_slice(node: Node, x: Node) -> Node | None:

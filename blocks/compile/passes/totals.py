@@ -62,6 +62,8 @@ def _total(node: Node, all_steps: Callable[[Node], Node]) -> Node:
     if node.op.name not in OVER_ALL_STEPS:
         return apply("sum", all_steps(node), axis=(0,), keepdims=False)
     parts = [all_steps(o) for o in node.operands]
+    if node.op.name == "outer" and "each" in node.attrs:
+        return apply(node.op, *parts, each=tuple(i + 1 for i in node.attrs["each"]))
     if node.op.name != "sum":
         return apply(node.op, *parts, **node.attrs)
     axes = (0, *(a + 1 for a in node.attrs["axis"]))
