@@ -21,22 +21,25 @@ from .files import ModelFileError, from_json, to_json
 from .grad import grad
 from .graph import Graph, Node
 from .interpret import run
+from .ops.composed import cast, log_sigm
 from .ops.elementwise import abs_ as abs
 from .ops.elementwise import add as add
 from .ops.elementwise import (
-    cast,
     divide,
     elementwise,
     equal,
     exp,
     expm1,
     greater,
+    greater_equal,
+    less,
+    less_equal,
     log,
-    log_sigm,
     maximum,
     minimum,
     multiply,
     negative,
+    not_equal,
     power,
     relu,
     sigm,
@@ -114,8 +117,11 @@ __all__ = [
     "gather",
     "grad",
     "greater",
+    "greater_equal",
     "input",
     "layers",
+    "less",
+    "less_equal",
     "log",
     "log_sigm",
     "log_softmax",
@@ -132,6 +138,7 @@ __all__ = [
     "negative",
     "noise",
     "normal",
+    "not_equal",
     "one_hot",
     "outer",
     "parameter",

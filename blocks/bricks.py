@@ -20,7 +20,7 @@ import numpy as np
 
 from .errors import WiringError, made, nearest, user_line
 from .graph import Node, Shape, Wire, as_node, show_shape, stamped
-from .ops.elementwise import cast, relu, sigm, stop_gradient, tanh
+from .ops.elementwise import cast_op, relu, sigm, stop_gradient, tanh
 from .ops.leaves import check_name, make_parameter
 from .ops.linear import matmul
 from .ops.shape import gather, softmax
@@ -31,7 +31,7 @@ KINDS = ("dense", "diagonal", "scalar")
 def wire_name(wire: Node, position: int) -> str:
     """What a wire is called in the name of a weight: after its input or state, else after the brick
     that made it, else by its position, from 1."""
-    while wire.name is None and wire.brick is None and wire.op in (stop_gradient, cast):
+    while wire.name is None and wire.brick is None and wire.op in (stop_gradient, cast_op):
         (wire,) = wire.operands
     label = wire.name or wire.brick or str(position)
     return label.rsplit("/", 1)[-1]

@@ -177,8 +177,9 @@ _serials = itertools.count()
 class Node:
     """One value in a graph: an operation, its operands, and the type of what it gives.
 
-    Immutable; two nodes are equal only if they are the same node. Arithmetic on nodes makes nodes:
-    ``f * C + i``, ``x @ W``, ``-x``, ``x ** 2``.
+    Immutable. Arithmetic and comparisons on nodes make nodes: ``f * C + i``, ``x @ W``, ``-x``, ``x ** 2``, ``x > 0``.
+    But ``a == b`` asks whether they are the same node, as sets and dicts of nodes do; numbers are compared by
+    ``bk.equal``.
 
     Attributes: op, operands, attrs, shape (see `Dim`), dtype ("float", "int" or "bool"), and the
     labels of its `Stamp`: name, brick, role, step, where.
@@ -301,6 +302,21 @@ class Node:
 
     def __neg__(self) -> Node:
         return apply("negative", self)
+
+    def __abs__(self) -> Node:
+        return apply("abs", self)
+
+    def __gt__(self, other: Wire) -> Node:
+        return apply("greater", self, other)
+
+    def __ge__(self, other: Wire) -> Node:
+        return apply("greater_equal", self, other)
+
+    def __lt__(self, other: Wire) -> Node:
+        return apply("less", self, other)
+
+    def __le__(self, other: Wire) -> Node:
+        return apply("less_equal", self, other)
 
 
 def as_node(value: Wire) -> Node:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import BlocksError, FeedError, nearest
+from .errors import BlocksError, FeedError, WiringError, nearest
 from .graph import FED, Graph, Node, Shape, show_shape
+from .ops.leaves import check_whole
 from .ops.random import Draw, check_draw, draw_array
 
 Feeds = Mapping[str, Any]
@@ -36,6 +37,10 @@ class Run:
             raise FeedError(f"the size of {missing[0]!r} is unknown: no feed has that dimension")
         return tuple(self.dims[d] if isinstance(d, str) else d for d in shape)
 
+    def type_of(self, dtype: str) -> np.dtype:
+        """The NumPy type of "float", "int" or "bool" in this run: integers have 64 bits."""
+        return self.dtype if dtype == "float" else np.dtype(np.int64 if dtype == "int" else np.bool_)
+
     def step(self, body: Graph, feeds: Feeds, t: int, dims: Mapping[str, int] | None = None) -> dict[str, Any]:
         """One step of a loop; `dims` has the sizes that only this step knows."""
         known = self.dims if dims is None else {**self.dims, **dims}
@@ -46,7 +51,8 @@ def run(graph: Graph, feeds: Feeds, watch: Watch | None = None, draw: Draw = Non
     """The outputs of a graph, name → array.
 
     `feeds` is one flat dict of parameters, inputs and initial states (zero, if not given); arrays have
-    the shapes that the graph says, with time first. The floating-point type is that of the weights.
+    the shapes that the graph says, with time first. The floating-point type is that of the weights; integers have 64
+    bits, whatever is fed.
     `watch(node, value, steps)` sees every value as it is computed. With ``draw=(seed, update)`` random numbers are
     drawn from both, as in that update of a `Model` with that seed; else they are their expectation, or what is fed
     under their names.
@@ -107,11 +113,10 @@ def bind(graph: Graph, feeds: Feeds, draw: Draw = None) -> tuple[dict[str, np.nd
                     f"{name!r} {show_shape(node.shape)} is not fed{nearest(name, feeds)}; the feeds are "
                     f"{', '.join(map(str, feeds)) or 'empty'}"
                 )
-            kind: Any = {"float": dtype, "int": np.int64, "bool": np.bool_}[node.dtype]
-            default = node.attrs["default"]
+            default, kind = node.attrs["default"], context.type_of(node.dtype)
             arrays[name] = np.full(context.shape(node.shape), 0 if isinstance(default, str) else default, kind)
-        elif name in arrays and node.dtype == "float":
-            arrays[name] = arrays[name].astype(dtype, copy=False)
+        elif name in arrays:
+            arrays[name] = arrays[name].astype(context.type_of(node.dtype), copy=False)
     return arrays | drawn(graph.fed("draw"), arrays, draw, context), context
 
 
@@ -138,6 +143,10 @@ def _array(node: Node, value: Any) -> np.ndarray:
     if array.dtype.kind not in fits:
         hint = "; whole numbers: use .astype(int)" if node.dtype == "int" and array.dtype.kind == "f" else ""
         raise FeedError(f"{wanted}; an array of {array.dtype} does not fit{hint}")
+    try:
+        check_whole(array, repr(node.name))
+    except WiringError as error:
+        raise FeedError(str(error)) from None
     return array
 
 

@@ -24,12 +24,11 @@ BETWEEN = {
     "−": (SUM, SUM, DOT),
     "⊙": (PRODUCT, PRODUCT, PRODUCT),
     "/": (PRODUCT, PRODUCT, UNARY),
-    ">": (COMPARISON, SUM, SUM),
-    "=": (COMPARISON, SUM, SUM),
+    **dict.fromkeys((">", "≥", "<", "≤", "=", "≠"), (COMPARISON, SUM, SUM)),
 }
 BEFORE = {"−": (SUM, UNARY), "√": (UNARY, ATOM)}  # the same for a sign before its only operand
 _RAISED = {"T": "ᵀ"}  # what has a raised character of its own
-_WRITTEN = {"axis", "keepdims", "start", "stop", "shape", "dims"}  # attributes that have a form of their own
+_WRITTEN = {"axis", "keepdims", "start", "stop", "shape", "dims", "dtype"}  # attributes that have a form of their own
 
 
 class Run(NamedTuple):

@@ -7,6 +7,10 @@ differentiated again: ``lambda g, y, x: (g * (1 - y * y),)`` for tanh. Rules ign
 Operands of different shapes are aligned first: leading *named* dimensions meet by name, the features
 behind them as in NumPy, from the right. So a mask ``(time, batch)`` multiplies ``(time, batch, 32)``. What the operands
 leave open stands as (time, trials, batch): ``(time, batch, 32)`` and ``(trials, 32)`` → ``(time, trials, batch, 32)``.
+
+Operands of different types become one type first: floating-point numbers, where one of them is, else integers. So
+``n + 1`` counts, and ``n * 0.5`` is a floating-point number. Booleans alone are 0.0 and 1.0 in arithmetic. Integers
+have 64 bits in every run, and no gradient.
 """
 
 from __future__ import annotations
@@ -121,19 +125,34 @@ def to_float(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     return tuple(n if n.dtype == "float" else apply("cast", n) for n in nodes)
 
 
-def _prepare_arithmetic(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
+def alike(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The operands as values of one type: floating-point numbers, where one of them is; else integers, where one is."""
+    kinds = {n.dtype for n in nodes}
+    if len(kinds) < 2 or "float" in kinds:
+        return nodes if len(kinds) < 2 else to_float(nodes)
+    return tuple(n if n.dtype == "int" else apply("cast", n, dtype="int") for n in nodes)
+
+
+def to_numbers(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The operands as numbers of one type: integers stay integers, booleans alone become floating-point numbers."""
+    nodes = alike(nodes)
+    return nodes if any(n.dtype == "int" for n in nodes) else to_float(nodes)
+
+
+def _prepare_floats(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
     return align(to_float(nodes)), attrs
 
 
+def _prepare_numbers(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
+    return align(to_numbers(nodes)), attrs
+
+
 def _prepare_comparison(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
-    return align(nodes), attrs
+    return align(alike(nodes)), attrs
 
 
 def _prepare_where(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
-    if len(nodes) != 3:
-        return nodes, attrs
-    same = nodes[1].dtype == nodes[2].dtype
-    return align((nodes[0], *(nodes[1:] if same else to_float(nodes[1:])))), attrs
+    return align((*nodes[:1], *alike(nodes[1:]))), attrs
 
 
 def elementwise(
@@ -147,7 +166,7 @@ def elementwise(
     sign: str | None = None,
     commutative: bool = False,
     rows: Mapping[str, str] | None = None,
-    prepare: Callable[..., Prepared] = _prepare_arithmetic,
+    prepare: Callable[..., Prepared] | None = None,
 ) -> Op:
     """Define an elementwise operation; returns it, ready to be called on wires and numbers.
 
@@ -165,12 +184,13 @@ def elementwise(
         vjp: ``(g, y, *operands) -> (cotangent or None, ...)``, in the package's own operations: g is the cotangent
             of the result y. Broadcasting is undone elsewhere. None: no gradient.
         arity: how many wires it takes.
-        dtype: of the result, "float", "int" or "bool"; where it is empty, that of the last operand.
+        dtype: of the result, "float", "int" or "bool"; where it is empty, that of the operands: `forward` then has
+            integers to do with too.
         sign: what figures and formulas write for it; its name, by default.
         commutative: whether its operands may change places; if not, a figure marks its entries.
         rows: target → how that target writes it, ``{"native": "sinf({0})"}``, with its operands in braces.
-        prepare: ``(operands, attrs) -> (operands, attrs)`` before the node is made; by default operands become
-            floating-point numbers and are aligned.
+        prepare: ``(operands, attrs) -> (operands, attrs)`` before the node is made; by default operands are aligned
+            and become floating-point numbers, or, where `dtype` is empty, numbers of one type.
 
     Raises BlocksError for a name that is taken or no identifier, and for a rule that does not take `arity` wires.
     """
@@ -188,6 +208,7 @@ def elementwise(
             raise misfit(f"takes {arity} wires, not {len(operands)}")
         return broadcast_dims([o.shape for o in operands]), dtype or operands[-1].dtype
 
+    prepare = prepare or (_prepare_floats if dtype else _prepare_numbers)
     names = [*inspect.signature(vjp).parameters][2:] if vjp is not None else "abc"[:arity]
     ports = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names]
     infer.__signature__ = inspect.Signature(ports)  # type: ignore[attr-defined]
@@ -195,6 +216,12 @@ def elementwise(
         name, formula, infer, forward, vjp, prepare,
         kind="elementwise", sign=sign, commutative=commutative, rows=rows or {},
     )  # fmt: skip
+
+
+def _comparison(name: str, formula: str, forward: np.ufunc, sign: str, commutative: bool = False) -> Op:
+    return elementwise(
+        name, formula, forward, None, 2, "bool", sign=sign, commutative=commutative, prepare=_prepare_comparison
+    )
 
 
 def _logistic(x: Any) -> Any:
@@ -227,36 +254,40 @@ def _power_vjp(g: Node, y: Node, x: Node, p: Node) -> tuple[Node | None, ...]:
 
 
 # fmt: off
-add: Op      = elementwise("add",      "a + b",   np.add,      lambda g, y, a, b: (g, g), 2, sign="+",
+add: Op      = elementwise("add",      "a + b",   np.add,      lambda g, y, a, b: (g, g), 2, "", sign="+",
                        commutative=True)
-subtract: Op = elementwise("subtract", "a - b",   np.subtract, lambda g, y, a, b: (g, -g), 2, sign="−")
-multiply: Op = elementwise("multiply", "a * b",   np.multiply, lambda g, y, a, b: (g * b, g * a), 2, sign="⊙",
+subtract: Op = elementwise("subtract", "a - b",   np.subtract, lambda g, y, a, b: (g, -g), 2, "", sign="−")
+multiply: Op = elementwise("multiply", "a * b",   np.multiply, lambda g, y, a, b: (g * b, g * a), 2, "", sign="⊙",
                        commutative=True)
 divide: Op   = elementwise("divide",   "a / b",   np.divide,   lambda g, y, a, b: (g / b, -g * y / b), 2, sign="/")
 power: Op    = elementwise("power",    "a ** b",  np.power,    _power_vjp, 2, sign="^")
 maximum: Op  = elementwise("maximum",  "the larger of a and b; at a tie both get half the gradient", np.maximum,
-                       lambda g, y, a, b: (g * _half_step(a, b), g * _half_step(b, a)), 2, sign="max",
+                       lambda g, y, a, b: (g * _half_step(a, b), g * _half_step(b, a)), 2, "", sign="max",
                        commutative=True)
 minimum: Op  = elementwise("minimum",  "the smaller of a and b; at a tie both get half the gradient", np.minimum,
-                       lambda g, y, a, b: (g * _half_step(b, a), g * _half_step(a, b)), 2, sign="min",
+                       lambda g, y, a, b: (g * _half_step(b, a), g * _half_step(a, b)), 2, "", sign="min",
                        commutative=True)
 
-negative: Op = elementwise("negative", "-x",      np.negative, lambda g, y, x: (-g,), sign="−")
+negative: Op = elementwise("negative", "-x",      np.negative, lambda g, y, x: (-g,), dtype="", sign="−")
 exp: Op      = elementwise("exp",      "eˣ",      np.exp,      lambda g, y, x: (g * y,))
 expm1: Op    = elementwise("expm1",    "eˣ - 1, exact for small x", np.expm1, lambda g, y, x: (g * (y + 1.0),))
 log: Op      = elementwise("log",      "ln x",    np.log,      lambda g, y, x: (g / x,), sign="ln")
 sqrt: Op     = elementwise("sqrt",     "√x",      np.sqrt,     lambda g, y, x: (g * 0.5 / y,), sign="√")
-abs_: Op     = elementwise("abs",      "|x|; slope 0 at 0", np.abs,  lambda g, y, x: (g * sign(x),), sign="|")
-sign: Op     = elementwise("sign",     "-1, 0 or 1", np.sign,  None)
+abs_: Op     = elementwise("abs",      "|x|; slope 0 at 0", np.abs,  lambda g, y, x: (g * sign(x),), dtype="",
+                       sign="|")
+sign: Op     = elementwise("sign",     "-1, 0 or 1", np.sign,  None, dtype="")
 sigm: Op     = elementwise("sigm",     "1 / (1 + e⁻ˣ)", _logistic,   lambda g, y, x: (g * y * (1.0 - y),), sign="σ")
 tanh: Op     = elementwise("tanh",     "(eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)", np.tanh, lambda g, y, x: (g * (1.0 - y * y),))
 relu: Op     = elementwise("relu",     "max(x, 0); slope 0 at 0", _rectified, lambda g, y, x: (g * sign(y),),
                        rows={"numpy": "maximum({0}, zero, out={out})"})
 softplus: Op = elementwise("softplus", "ln(1 + eˣ)", _softplus, lambda g, y, x: (g * sigm(x),))
 
-greater: Op  = elementwise("greater",  "a > b",   np.greater,  None, 2, "bool", sign=">", prepare=_prepare_comparison)
-equal: Op    = elementwise("equal",    "a = b",   np.equal,    None, 2, "bool", sign="=", commutative=True,
-                       prepare=_prepare_comparison)
+greater: Op  = _comparison("greater",  "a > b",   np.greater, ">")
+greater_equal: Op = _comparison("greater_equal", "a ≥ b", np.greater_equal, "≥")
+less: Op     = _comparison("less",     "a < b",   np.less, "<")
+less_equal: Op = _comparison("less_equal", "a ≤ b", np.less_equal, "≤")
+equal: Op    = _comparison("equal",    "a = b",   np.equal, "=", commutative=True)
+not_equal: Op = _comparison("not_equal", "a ≠ b", np.not_equal, "≠", commutative=True)
 where: Op    = elementwise("where",    "a where the condition holds (is not 0), else b",
                        lambda c, a, b: np.where(np.not_equal(c, 0), a, b),
                        lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), 3, "", prepare=_prepare_where)
@@ -268,9 +299,12 @@ def _infer_same(x: Node) -> tuple[Shape, str]:
     return x.shape, x.dtype
 
 
-def _infer_cast(x: Node) -> tuple[Shape, str]:
-    """Shapes: that of x."""
-    return x.shape, "float"
+def _infer_cast(x: Node, *, dtype: str = "float") -> tuple[Shape, str]:
+    """Shapes: that of x. dtype: "float", by default, or "int"; never what cannot hold every value of x."""
+    known = isinstance(dtype, str) and {dtype, x.dtype} <= set(DTYPES)
+    if not known or DTYPES.index(dtype) > DTYPES.index(x.dtype):
+        raise misfit(f"{x.describe()} is {x.dtype}; that does not pass for {dtype!r:.40}")
+    return x.shape, dtype
 
 
 stop_gradient: Op = Op(
@@ -284,19 +318,16 @@ stop_gradient: Op = Op(
     sign="stop",
 )
 
-cast: Op = Op(
+cast_op: Op = Op(
     "cast",
-    "integers or booleans as floating-point numbers",
+    "booleans as integers, both as floating-point numbers",
     _infer_cast,
-    lambda run, x: np.asarray(x).astype(run.dtype),
+    lambda run, x, *, dtype: np.asarray(x).astype(run.type_of(dtype)),
     lambda g, y, x: (g if x.dtype == "float" else None,),
-    None,
+    lambda nodes, attrs: (nodes, {"dtype": attrs.get("dtype", "float")}),
     True,
     kind="elementwise",
     sign="",
 )
-
-
-def log_sigm(x: Node) -> Node:
-    """ln σ(x) = -softplus(-x): exact for large |x|, where ln(sigm(x)) is not."""
-    return -softplus(-x)
+truncate: Op = elementwise("truncate", "x without its fraction, an integer", lambda x: np.trunc(x).astype(np.int64),
+                           None, dtype="int", sign="int")  # fmt: skip

@@ -102,7 +102,7 @@ def _prepare_constant(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> tuple[t
 
 
 def _array_of(value: Any) -> np.ndarray:
-    """A number or an array of them, as an array of its own that nobody changes."""
+    """A number or an array of them, as an array of its own that nobody changes; integers have 64 bits."""
     try:
         array = np.array(value)
     except ValueError:
@@ -112,10 +112,19 @@ def _array_of(value: Any) -> np.ndarray:
             f"a {type(value).__name__} is no number, array or wire: {value!r:.80}; options such as shape= and axis= "
             "are given by name"
         )
+    if array.dtype.kind in "iu":
+        check_whole(array, "a constant")
+        array = array.astype(np.int64)
     if array.dtype.char == "g" or not array.dtype.isnative:  # no run computes in more than float64
         array = array.astype(np.float64 if array.dtype.char == "g" else array.dtype.newbyteorder("="))
     array.flags.writeable = False
     return array
+
+
+def check_whole(array: np.ndarray, what: str) -> None:
+    """Raises WiringError for unsigned integers that 64 bits with a sign do not hold."""
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise misfit(f"{what} holds the integer {array.max()}; the largest is 2⁶³ − 1")
 
 
 def _forward_constant(run: Any, *, value: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import misfit
 from ..graph import Node, Op, Shape, Wire, apply, as_node, show_shape
-from .elementwise import Prepared, align, equal, exp, to_float
+from .elementwise import Prepared, align, alike, cast_op, equal, exp, to_float, to_numbers
 from .leaves import check_shape, constant, dims_of
 
 Axes = int | str | tuple[int | str, ...] | None
@@ -56,12 +56,12 @@ def _infer_reduction(x: Node, *, axis: Axes = None, keepdims: bool = False) -> t
     axis, ``()``. axis: a number, the name of a dimension, or several; all, by default."""
     axes = axis_numbers(axis, x.shape)
     if keepdims:
-        return kept_shape(x.shape, axes), "float"
-    return tuple(d for i, d in enumerate(x.shape) if i not in axes), "float"
+        return kept_shape(x.shape, axes), x.dtype
+    return tuple(d for i, d in enumerate(x.shape) if i not in axes), x.dtype
 
 
 def _prepare_reduction(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
-    (x,) = to_float(nodes)
+    (x,) = to_numbers(nodes)
     axis, keepdims = axis_numbers(attrs.get("axis"), x.shape), attrs.get("keepdims", False)
     if not isinstance(keepdims, bool | np.bool_):
         raise misfit(f"keepdims is True or False, not {keepdims!r:.40}")
@@ -85,17 +85,24 @@ def _mean_vjp(g: Node, y: Node, x: Node) -> tuple[Node | None, ...]:
 def _max_vjp(g: Node, y: Node, x: Node) -> tuple[Node | None, ...]:
     axes = y.attrs["axis"]
     kept = kept_shape(x.shape, axes)
-    winners = apply("cast", equal(x, reshape(y, shape=kept)))
+    winners = cast_op(equal(x, reshape(y, shape=kept)))
     share = reshape(g, shape=kept) / sum_(winners, axis=axes, keepdims=True)
     return (winners * share,)
 
 
-def _reduction(name: str, formula: str, forward: Any, vjp: Any, sign: str | None = None) -> Op:
-    return Op(name, formula, _infer_reduction, forward, vjp, _prepare_reduction, kind="reduction", sign=sign)
+def _prepare_mean(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
+    return _prepare_reduction(to_float(nodes), attrs)
+
+
+def _reduction(
+    name: str, formula: str, forward: Any, vjp: Any, sign: str | None = None, prepare: Any = _prepare_reduction
+) -> Op:
+    return Op(name, formula, _infer_reduction, forward, vjp, prepare, kind="reduction", sign=sign)
 
 
 sum_: Op = _reduction("sum", "the sum over axes", lambda x, **a: np.sum(x, **a), _sum_vjp, "Σ")
-mean: Op = _reduction("mean", "the mean over axes", lambda x, **a: np.mean(x, **a), _mean_vjp)
+mean: Op = _reduction("mean", "the mean over axes", lambda x, **a: np.mean(x, **a), _mean_vjp,
+                        prepare=_prepare_mean)  # fmt: skip
 max_: Op = _reduction("max", "the largest over axes; ties share the gradient", lambda x, **a: np.max(x, **a), _max_vjp)
 
 
@@ -244,7 +251,7 @@ moveaxis: Op = Op(
 
 
 def _prepare_axis(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
-    nodes = nodes if len({n.dtype for n in nodes}) == 1 else to_float(nodes)
+    nodes = alike(nodes)
     axis = axis_number(attrs.get("axis", -1), nodes[0].shape) if nodes else 0
     return nodes, {**attrs, "axis": axis}
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..graph import Graph, Node
-from ..ops.elementwise import cast, multiply
+from ..ops.elementwise import cast_op, multiply
 from ..ops.leaves import input_op
 from ..ops.loss import hold, mask_op, weighted_mean
 
@@ -34,7 +34,7 @@ def _factors(weights: Node) -> set[str]:
         node = pending.pop()
         if node.op is mask_op and node.operands[0].op is input_op:
             found.add(str(node.operands[0].name))
-        elif node.op is multiply or node.op is cast or node.op.kind == "view":
+        elif node.op is multiply or node.op is cast_op or node.op.kind == "view":
             pending.extend(node.operands)
     return found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import blocks as bk
 from blocks.graph import Node, Shape
 
-from .operations import by_whole_numbers, features, move
+from .operations import LIMIT, by_whole_numbers, features, move
 from .wires import FED, Pool, World
 
 STATE = 4.0  # the bound of a state
@@ -152,6 +152,9 @@ def next_value(pool: Pool, s: Node, states: list[Node]) -> Node:
         flags = [n for n in pool.whole if n.dtype == "bool" and n.shape == s.shape]
         if there and flags and dice.chance(50):
             return bk.where(dice.pick(flags), dice.pick(there), s)
+        if s.dtype == "int" and dice.chance(60):  # it counts
+            more = bk.minimum(s + dice.pick([1, *flags, *there]), LIMIT)
+            return bk.where(dice.pick(flags), more, 0) if flags and dice.chance(30) else more
         return dice.pick([*there, *others])
     how = dice.pick(["tanh", "sum", "decay", "swap", "blend", "same", "normal", "in place", "wire", "sum", "swap"])
     if how == "swap" or (how == "same" and dice.chance(30)):

@@ -16,8 +16,9 @@ import numpy as np
 import blocks as bk
 from blocks.graph import Node, Shape
 
-from .wires import FED, Pool
+from .wires import FED, LARGEST, Pool
 
+LIMIT = 6  # of integers that are computed
 DTYPES = ("float64", "float32", "float16", "int8", "int16", "int32", "int64", "uint8", "bool")
 
 
@@ -58,7 +59,9 @@ def unary(pool: Pool) -> None:
     b = pool.bound(x)
     kinds = ["tanh", "sigm", "negative", "softplus", "exp", "expm1", "log", "sqrt", "log_sigm", "square", "cube", "root",
              "two_to", "inverse", "scaled", "rescaled", "first", "none", "logarithm of σ"]  # fmt: skip
-    kinds += ["relu", "abs", "sign", "stop"] if pool.world.kinks else []  # what differences do not agree with
+    kinds += (
+        ["relu", "abs", "sign", "stop", "truncated"] if pool.world.kinks else []
+    )  # what differences do not agree with
     kind = pool.dice.pick(kinds)
     if kind in ("tanh", "sigm"):
         pool.add(getattr(bk, kind)(x), 1.0)
@@ -100,6 +103,8 @@ def unary(pool: Pool) -> None:
         pool.add(x * 0.0 + 1.0 * x, b)
     elif kind == "logarithm of σ":
         pool.add(-bk.log(bk.sigm(x)) if b < 8 else -bk.log_sigm(x), b + 0.7)
+    elif kind == "truncated":
+        pool.add(bk.cast(x * 2.0 - odd(pool), dtype="int"), 2 * b + 3)
     elif kind == "stop":
         pool.add(bk.stop_gradient(x), b)
     elif kind == "relu":
@@ -137,7 +142,8 @@ def binary(pool: Pool) -> None:
     elif kind in ("maximum", "minimum"):
         pool.add(getattr(bk, kind)(x, y + odd(pool)), a + b + 3)
     elif kind == "where":
-        pool.add(bk.where(bk.greater(x, odd(pool)), y, bk.tanh(x)), b + 1)
+        how = pool.dice.pick([bk.greater, bk.less, bk.greater_equal, bk.less_equal])
+        pool.add(bk.where(how(x, odd(pool)), y, bk.tanh(x)), b + 1)
 
 
 def infinite(pool: Pool) -> None:
@@ -163,8 +169,8 @@ def by_whole_numbers(pool: Pool) -> None:
     if not pool.whole:
         return
     node = pool.dice.pick(pool.whole)
-    kinds = ["where", "cast", "where of constants"]
-    kinds += ["embed", "one_hot", "equal", "greater"] if node.dtype == "int" else ["not"]
+    kinds = ["where", "cast", "where of constants", "arithmetic", "compared", "as another type"]
+    kinds += ["embed", "one_hot", "equal", "greater", "total"] if node.dtype == "int" else ["not"]
     kind = pool.dice.pick(kinds)
     x = pool.any()
     if kind == "where":
@@ -180,6 +186,18 @@ def by_whole_numbers(pool: Pool) -> None:
         pool.add(bk.greater(node, pool.dice.integer(0, 2)), 0)
     elif kind == "not":
         pool.add(bk.equal(node, False), 0)
+    elif kind == "arithmetic":
+        pool.add(whole_number(pool, node), FED)
+    elif kind == "compared":
+        z = x + odd(pool)
+        pool.add(pool.dice.pick([node < z, z >= node, bk.not_equal(node, 1), node <= pool.dice.pick(pool.whole)]), 0)
+    elif kind == "as another type":
+        pool.add(
+            bk.cast(pool.dice.pick([node, x * 2.0 - odd(pool)]), dtype=pool.dice.pick(["int", "bool", "float"])),
+            2 * LARGEST,
+        )
+    elif kind == "total":
+        pool.add(bk.sum(node, axis=0) if node.shape else bk.max(node), 1)
     elif node in pool.classes and kind == "one_hot":
         pool.add(bk.one_hot(node, classes=pool.classes[node]), 1.0)
     elif node in pool.classes:
@@ -190,6 +208,15 @@ def by_whole_numbers(pool: Pool) -> None:
                 pool.add(bk.gather(table, node), pool.bound(table))
                 return
         pool.add(bk.EMBED(pool.classes[node], n, name=name)(node), FED)
+
+
+def whole_number(pool: Pool, node: Node) -> Node:
+    """An integer of an integer or a boolean and another one, or a number, from -LIMIT to LIMIT; two booleans make a
+    floating-point number."""
+    other = pool.dice.pick([pool.dice.integer(-2, 3), pool.dice.pick(pool.whole)])
+    how = pool.dice.pick([bk.add, bk.subtract, bk.multiply, bk.minimum, bk.maximum, bk.subtract])
+    y = how(node, other) if not pool.dice.chance(20) else how(other, -bk.abs(node))
+    return bk.maximum(bk.minimum(y, LIMIT), -LIMIT)
 
 
 def constant_array(pool: Pool) -> None:
@@ -461,7 +488,7 @@ def chances(pool: Pool) -> None:
         pool.add(both.get(kind, both["normal"])(x.shape), FED)
 
 
-MOVES = (chances, unary, binary, brick, unary, binary, brick, reduction, cut, other_shape, turned, repeated, joined, along, normalised, product, product, constant_array, constant_array, by_whole_numbers, infinite, attention)  # fmt: skip
+MOVES = (chances, unary, binary, brick, unary, binary, brick, reduction, cut, other_shape, turned, repeated, joined, along, normalised, product, product, constant_array, constant_array, by_whole_numbers, by_whole_numbers, infinite, attention)  # fmt: skip
 
 
 def move(pool: Pool, what: Callable[[Pool], None] | None = None) -> None:

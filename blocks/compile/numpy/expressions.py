@@ -76,13 +76,13 @@ class Expressions:
         self.functions.add(name)
         return name
 
-    def number(self, value: float) -> Variable:
-        """A number, as an array made once: a Python float costs NumPy a conversion at every call."""
+    def number(self, value: float | int | bool) -> Variable:
+        """A number, as an array made once: a Python number costs NumPy a conversion at every call."""
         key = ("number", repr(value))
         known = self.allocate.find(key)
         if known is None:
-            name = self.names.fresh(WORDS.get(value, "number"))
-            known = self.allocate.define(key, name, f"np.array({_number(value)}, dtype)")
+            name, kind = self.names.fresh(WORDS.get(value, "number")), ", dtype" if isinstance(value, float) else ""
+            known = self.allocate.define(key, name, f"np.array({_number(value)}{kind})")
             self.numbers[name] = f"{value:g}"
         return known
 
@@ -137,7 +137,10 @@ class Expressions:
         if isinstance(place, Literal):
             return self.number(place.value)
         if isinstance(place, Constant):
-            at = self.constant(place.node.attrs["value"])
+            number = place.node.attrs["value"]
+            if number.ndim == 0:
+                return self.number(number.item())
+            at = self.constant(number)
             value = f"{at}.astype(dtype)" if place.node.dtype == "float" else at
             return self.allocate.define(place, self.names.fresh("constant"), value)
         if isinstance(place, Buffer):

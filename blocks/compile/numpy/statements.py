@@ -130,5 +130,6 @@ STATEMENTS: dict[str, Callable[[Node, list[str], str, Geometry], str]] = {
     "max": _reduction,
     "reshape": lambda node, a, out, place: f"np.copyto({out}, {a[0]}.reshape({out}.shape))",  # one that is no view
     "cast": lambda node, a, out, place: f"np.copyto({out}, {a[0]})",
+    "truncate": lambda node, a, out, place: f"np.copyto({out}, {a[0]}, casting='unsafe')",
     "where": lambda node, a, out, place: f"rt.where({', '.join(a)}, out={out})",
 }

@@ -22,6 +22,7 @@ from ...graph import FED, Graph, Node, apply
 from ...interpret import Run, evaluate
 from ...ops.elementwise import already_aligned
 from ...ops.loop import FINAL, NEXT
+from ...ops.shape import ZERO
 from ..passes.sweep import Loop, same, sweep
 
 
@@ -78,8 +79,8 @@ def same_number(a: Node, b: Node) -> bool:
 
 
 def filled(value: float, node: Node) -> Node:
-    """One number in the shape of a node."""
-    number = apply("constant", value=np.float64(value))
+    """One number in the shape and of the type of a node."""
+    number = apply("constant", value={"float": np.float64, "int": np.int64, "bool": np.bool_}[node.dtype](value))
     return number if node.shape == () else apply("broadcast", number, shape=node.shape)
 
 
@@ -101,7 +102,7 @@ def _better(node: Node, operands: tuple[Node, ...]) -> Node | None:
     if name in ("cast", "stop_gradient") and x.dtype == node.dtype:
         return x
     if name == "cast" and x.op.name == "constant" and x.shape == ():
-        return filled(float(x.attrs["value"]), node)
+        return filled(x.attrs["value"], node)
     if name == "slice":
         return _better_slice(node, x)
     if name == "concat":
@@ -194,7 +195,7 @@ def _better_elementwise(node: Node, operands: tuple[Node, ...]) -> Node | None:
         if name == "add" and a.op.name == "negative":
             return apply("subtract", b, a.operands[0])
     if name == "where" and operands[0].dtype != "bool":  # a condition that is false or true, once and for all
-        false = apply("equal", operands[0], apply("constant", value=0.0))
+        false = apply("equal", operands[0], ZERO[operands[0].dtype])
         return apply("where", false, operands[2], operands[1])
     slim = tuple(_unrepeated(o) for o in operands)
     if slim != operands:
