@@ -1,7 +1,4 @@
-"""The measured cells, as a user of each framework writes them; each is a step function over dicts of weights.
-
-`gates` names the weights: for each gate W (inputs × units), U (units × units) and b.
-"""
+"""The measured cells, as a user of blocks writes them; `peers` has the same in other frameworks."""
 
 import blocks as bk
 
@@ -42,4 +39,44 @@ def multiplicative(inputs, units):
     return bk.Cell(states={h: h1, C: C1}, outputs=h1)
 
 
-CELLS = {"lstm": lstm, "gru": gru, "peephole": peephole, "multiplicative": multiplicative}
+def min_gru(inputs, units):
+    """The minimal GRU (Feng 2024, section 3.1): gate and candidate see the input alone."""
+    x, h = bk.input("x", inputs), bk.state("h", units)
+    z = bk.SIGM(units, name="update")(x)
+    h1 = (1.0 - z) * h + z * bk.ADD(units, name="candidate")(x)
+    return bk.Cell(states={h: h1}, outputs=h1)
+
+
+KEYS = 16
+
+
+def matrix_memory(inputs, units):
+    """A matrix memory (Beck 2024, eq. 19 to 27, without the normaliser): C = f C + i v kᵀ, h = o ⊙ C q."""
+    x, C = bk.input("x", inputs), bk.state("C", units, KEYS)
+    f, i = (bk.reshape(bk.SIGM(1, name=name)(x), shape=("batch", 1, 1)) for name in ("forget", "input"))
+    k, v = bk.ADD(KEYS, name="key")(x), bk.ADD(units, name="value")(x)
+    written = bk.reshape(v, shape=("batch", units, 1)) * bk.reshape(k, shape=("batch", 1, KEYS))
+    C1 = f * C + i * written
+    h1 = bk.SIGM(units, name="output")(x) * bk.matvec(C1, bk.ADD(KEYS, name="query")(x))
+    return bk.Cell(states={C: C1}, outputs=h1)
+
+
+def odd(inputs, units):
+    """A cell that no library has: a leak, a product of two nets, and a quotient as the output."""
+    x, h, s = bk.input("x", inputs), bk.state("h", units), bk.state("s", units)
+    leak = bk.SIGM(units, name="leak")(x, s)
+    net = bk.ADD(units, name="net")(x, h)
+    s1 = leak * s + (1.0 - leak) * bk.tanh(bk.MULTIPLY(units, name="product")(x, h) + net)
+    h1 = s1 / (1.0 + bk.abs(net))
+    return bk.Cell(states={h: h1, s: s1}, outputs=h1)
+
+
+CELLS = {
+    "lstm": lstm,
+    "gru": gru,
+    "peephole": peephole,
+    "multiplicative": multiplicative,
+    "min_gru": min_gru,
+    "matrix_memory": matrix_memory,
+    "odd": odd,
+}

@@ -36,8 +36,8 @@ class HandwrittenLSTM:
         self.f = f
         self.back = [*map(list, [self.dz, *d, *f, self.parts[1], self.through])]
 
-    def step(self, x, weights_x, weights_h, bias, dh_all):
-        """Gradients of the weights; `weights_*` have the columns input, forget, output, candidate."""
+    def outputs(self, x, weights_x, weights_h, bias):
+        """h at every step; `weights_*` have the columns input, forget, output, candidate."""
         n = self.sizes[3]
         np.copyto(self.wx, weights_x)
         np.copyto(self.wh, weights_h)
@@ -58,6 +58,12 @@ class HandwrittenLSTM:
             np.add(c1, s, out=c1)
             np.tanh(c1, out=tc)
             np.multiply(o, tc, out=h1)
+        return self.h[1:]
+
+    def gradients(self, x, weights_x, weights_h, bias, dh_all):
+        """Gradients of the weights."""
+        n, s = self.sizes[3], self.s
+        self.outputs(x, weights_x, weights_h, bias)
         i, f, o, a = self.parts
         tc, (fi, ff, fo, fa), through = self.tc, self.f, self.through
         np.multiply(tc, tc, out=through)

@@ -1,0 +1,67 @@
+"""Times of several contestants that take turns, so that none is measured beside the other's threads.
+
+The workers of OpenBLAS and OpenMP spin for some 26 ms after a call before they sleep: whoever is measured next has one
+processor less. So each turn begins with a pause and calls that do not count.
+"""
+
+import os
+import statistics
+import time
+
+PAUSE = 0.05  # seconds
+WARM = 2  # calls
+TURN = 0.1  # seconds of counted calls in a turn
+LEAST, MOST = 3, 50  # calls in a turn
+
+
+def turn(call):
+    """Seconds of one call: the median of a turn."""
+    time.sleep(PAUSE)
+    for _ in range(WARM):
+        began = time.perf_counter()
+        call()
+        last = time.perf_counter() - began
+    times = []
+    for _ in range(min(MOST, max(LEAST, int(TURN / last)))):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def rounds(contestants, count):
+    """Name → seconds in each of so many rounds; the first goes first in one and last in the next."""
+    times = {name: [] for name in contestants}
+    for number in range(count):
+        for name in list(contestants)[:: -1 if number % 2 else 1]:
+            times[name].append(turn(contestants[name]))
+    return times
+
+
+def ratio(times, other):
+    """The median over rounds of one's time over the other's in the same round."""
+    return statistics.median(a / b for a, b in zip(times, other, strict=True))
+
+
+class Others:
+    """How many processors other processes kept busy since it was made; None where the system does not say."""
+
+    def __init__(self):
+        self.began = self._now()
+
+    def busy(self):
+        if self.began is None:
+            return None
+        wall, others = (b - a for a, b in zip(self.began, self._now(), strict=True))
+        return max(0.0, others / wall)
+
+    @staticmethod
+    def _now():
+        try:
+            with open("/proc/stat") as file:
+                user, nice, system, _, _, interrupts, soft, steal = map(int, file.readline().split()[1:9])
+        except OSError:
+            return None
+        busy = (user + nice + system + interrupts + soft + steal) / os.sysconf("SC_CLK_TCK")
+        own = os.times()
+        return time.monotonic(), busy - own.user - own.system

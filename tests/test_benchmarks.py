@@ -1,0 +1,45 @@
+"""What the benchmarks compare is the same: every form of every cell, by a small size; and who is measured beside whom."""
+
+import numpy as np
+import pytest
+
+from benchmarks import peers, speed, turns
+from benchmarks.cells import CELLS
+
+
+@pytest.mark.parametrize("what", ["gradients", "forward"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_forms_of_a_cell_agree(cell, what, monkeypatch) -> None:
+    numpy_alone = {name: row for name, row in peers.PEERS.items() if row[0] == "numpy"}  # others: each run compares
+    monkeypatch.setattr(speed, "PEERS", numpy_alone)
+    task = speed.tasks(cell, (4, 3, 5, 6), "float64")[what]
+    found, _ = speed.contestants(task, interpreted=True)
+    results = {name: run() for name, run in found.items()}
+    speed.agree(results, 1e-12)
+    names = {name.removeprefix("grad/") for name in results["blocks"]}
+    assert ("handwritten" in results) == (cell == "lstm")
+    assert names == ({"y"} if what == "forward" else set(task.weights))
+    for name, got in results.items():
+        assert {n.removeprefix("grad/") for n in got} == names, name
+    spoilt = {"blocks": {key: value + 1e-6 for key, value in results["blocks"].items()}}
+    with pytest.raises(SystemExit, match="interpreted disagrees"):
+        speed.agree({**results, **spoilt}, 1e-12)
+
+
+def test_each_turn_begins_with_a_pause_and_calls_that_do_not_count(monkeypatch) -> None:
+    log = []
+    monkeypatch.setattr(turns.time, "sleep", lambda seconds: log.append(seconds))
+    times = turns.rounds({"a": lambda: log.append("a"), "b": lambda: log.append("b")}, 2)
+    runs = [name for name, before in zip(log, [None, *log], strict=False) if name != before]
+    assert runs == [turns.PAUSE, "a", turns.PAUSE, "b", turns.PAUSE, "b", turns.PAUSE, "a"]
+    assert {name: len(seconds) for name, seconds in times.items()} == {"a": 2, "b": 2}
+    assert log.count("a") == 2 * (turns.WARM + turns.MOST)
+
+
+def test_a_ratio_is_of_the_same_round() -> None:
+    assert turns.ratio([1.0, 20.0, 3.0], [2.0, 40.0, 1.0]) == 0.5
+
+
+def test_memory_is_that_of_the_arrays() -> None:
+    small, large = (speed.peak_memory(speed.tasks("lstm", (100, batch, 16, 32))["gradients"]) for batch in (8, 32))
+    assert np.isclose(large / small, 4.0, rtol=0.3)
