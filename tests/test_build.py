@@ -104,6 +104,36 @@ def test_flags_reach_the_compiler() -> None:
 
 
 @needs_compiler
+def test_what_is_new_is_checked_before_it_is_kept(place, monkeypatch) -> None:
+    monkeypatch.setenv("CC", fake(place, f'exec {REAL} "$@"'))
+    seen = []
+
+    def check(library):
+        assert kept(place)[0].startswith("new-") and len(kept(place)) == 1
+        seen.append(library.answer())
+        return "" if seen[-1] == 42 else f"it answers {seen[-1]}"
+
+    assert build.library(SOURCE, check=check).answer() == 42
+    assert len(kept(place)) == 1
+    forget(monkeypatch)
+    build.library(SOURCE, check=check)
+    assert seen == [42]
+    (place / "cache" / "native" / kept(place)[0]).unlink()
+    build.HEADER.write_text("#define ANSWER 41\n")
+    for _ in range(2):
+        with pytest.raises(build.Unavailable, match=r"what cc 1.0 made is wrong: it answers 41"):
+            build.library(SOURCE, check=check)
+    assert seen == [42, 41] and kept(place) == [] and calls(place) == 2
+
+
+@needs_compiler
+def test_a_check_that_fails_leaves_nothing(place) -> None:
+    with pytest.raises(ZeroDivisionError):
+        build.library(SOURCE, check=lambda library: 1 / 0)
+    assert kept(place) == [] and build.library(SOURCE).answer() == 42
+
+
+@needs_compiler
 def test_threads_that_want_one_library_wait_for_one_compilation(place, monkeypatch) -> None:
     monkeypatch.setenv("CC", fake(place, f'sleep 0.1; exec {REAL} "$@"'))
     got = []
@@ -305,7 +335,8 @@ def test_a_temporary_folder_that_is_full_says_so(place, monkeypatch) -> None:
 def test_a_broken_library_in_the_cache_is_built_anew(place, monkeypatch, left) -> None:
     with monkeypatch.context() as unloaded:
         unloaded.setattr(build.ctypes, "CDLL", Path)
-        path = build.library(SOURCE)
+        build.library(SOURCE)
+    (path,) = (place / "cache" / "native").iterdir()
     whole = path.read_bytes()
     path.write_bytes(whole[: int(left * len(whole) if isinstance(left, float) else left)])
     forget(monkeypatch)

@@ -12,6 +12,7 @@ import ctypes
 import functools
 import hashlib
 import os
+import secrets
 import shlex
 import shutil
 import signal
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,9 @@ DAYS_KEPT = 90  # without use
 BYTES_KEPT = 256 << 20
 
 
+Check = Callable[[ctypes.CDLL], str]
+
+
 class Unavailable(BlocksError):
     """There is no library, and why. The caller has another way."""
 
@@ -58,12 +62,13 @@ class Compiler:
         return f"{Path(self.command[0]).name} {self.version}"
 
 
-def library(source: str, *, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
+def library(source: str, *, flags: tuple[str, ...] = (), check: Check | None = None) -> ctypes.CDLL:
     """The library of a C text that says ``#include "blocks.h"``, from the cache if it is there; `flags` are added to
     the compiler's command.
 
-    One text is compiled once, by one thread. Raises Unavailable, at once and again the second time, where there is no
-    compiler, or it fails, hangs, or makes what cannot be loaded.
+    One text is compiled once, by one thread. What is new goes to the cache after `check`, which says what is wrong
+    with it, or nothing. Raises Unavailable, at once and again the second time, where there is no compiler, or it
+    fails, hangs, or makes what cannot be loaded or is wrong.
     """
     found = compiler()
     words = [part.encode() for part in (found.digest, *found.command, "", *FLAGS, "", *flags)]
@@ -71,7 +76,7 @@ def library(source: str, *, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     with _locks.setdefault(key, threading.Lock()):
         if key not in _known:
             try:
-                _known[key] = _load(key, source, found, flags)
+                _known[key] = _load(key, source, found, flags, check)
             except (Unavailable, OSError) as error:  # OSError: no folder for what is temporary
                 _known[key] = str(error)
         known = _known[key]
@@ -166,7 +171,7 @@ def _run(command: Sequence[str], folder: str | None, limit: float) -> tuple[int,
     return process.returncode, out, errors
 
 
-def _load(key: str, source: str, found: Compiler, flags: tuple[str, ...]) -> ctypes.CDLL:
+def _load(key: str, source: str, found: Compiler, flags: tuple[str, ...], check: Check | None) -> ctypes.CDLL:
     """The library from the cache; else built, and put there if that can be."""
     folder = cache()
     kept = _kept(folder, key) if folder else None
@@ -174,16 +179,34 @@ def _load(key: str, source: str, found: Compiler, flags: tuple[str, ...]) -> cty
         return kept
     with tempfile.TemporaryDirectory(prefix="blocks-", ignore_cleanup_errors=True) as place:
         built = _build(place, source, found, flags)
-        if folder is not None:
-            with contextlib.suppress(OSError):  # no room, or no right to write
-                data = built.read_bytes()
-                write_whole(path := folder / f"{key}-{_digest(data)}{SUFFIX}", data)
-                _evict(folder)
-                return ctypes.CDLL(os.fspath(path))
+        data = built.read_bytes()
+        apart = _aside(folder, data) if folder else None
         try:
-            return ctypes.CDLL(os.fspath(built))
+            new = ctypes.CDLL(os.fspath(apart or built))
+            wrong = check(new) if check else ""
+            if wrong:
+                raise Unavailable(f"what {found} made is wrong: {wrong}")
+            if folder is not None and apart is not None:
+                with contextlib.suppress(OSError):
+                    apart.replace(folder / f"{key}-{_digest(data)}{SUFFIX}")
+                _evict(folder)
         except OSError as error:
             raise Unavailable(f"what {found} made cannot be loaded: {error}") from None
+        finally:
+            if apart is not None:
+                with contextlib.suppress(OSError):  # on Windows it is in use
+                    apart.unlink(missing_ok=True)
+    return new
+
+
+def _aside(folder: Path, data: bytes) -> Path | None:
+    """A new file in a folder, under a name that no one looks for; None where there is no room, or no right to write."""
+    path = folder / f"new-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
+    try:
+        write_whole(path, data)
+    except OSError:
+        return None
+    return path
 
 
 def _kept(folder: Path, key: str) -> ctypes.CDLL | None:
