@@ -12,19 +12,18 @@ used of it is printed; compare columns of one run, never two runs. Peers that ar
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 import tracemalloc
 
 import numpy as np
 
 import blocks as bk
+from benchmarks import apart
 from benchmarks.cells import CELLS
 from benchmarks.peers import PEERS, Task
 from benchmarks.turns import Others, ratio, rounds
@@ -32,7 +31,6 @@ from benchmarks.turns import Others, ratio, rounds
 POINTS = [(100, 1, 16, 16), (100, 32, 16, 32), (100, 32, 64, 128), (100, 32, 128, 256), (50, 128, 256, 512)]
 INSTALL = {"torch": "pip install torch", "jax": "pip install jax"}
 TOLERANCE = {"float32": 2e-3, "float64": 1e-9}
-LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def tasks(cell, point, dtype="float32"):
@@ -108,9 +106,9 @@ def measure(task, count, interpreted):
     return {"seconds": times, "compile_s": seconds, "peak_mib": peak_memory(task), "others": busy}
 
 
-def table(cell, what, dtype, options):
+def table(cell, what, dtype, threads, options):
     """Measure and print the points of one cell; the rows."""
-    print(f"\n{cell}, {what}, {dtype}, {options.threads[0]} threads: blocks in milliseconds; its time over theirs")
+    print(f"\n{cell}, {what}, {dtype}, {threads} threads: blocks in milliseconds; its time over theirs")
     rows, columns = [], None
     for point in POINTS[: options.points]:
         interpreted = options.interpreted and point[3] <= 256
@@ -125,42 +123,22 @@ def table(cell, what, dtype, options):
         busy = "-" if row["others"] is None else f"{row['others']:.2f}"
         ms = 1000 * statistics.median(times["blocks"])
         print(f"{point!s:<24}{ms:>9.2f}{shown}{row['compile_s']:>11.3f}{row['peak_mib']:>6.0f}{busy:>8}", flush=True)
-        about = {"cell": cell, "what": what, "dtype": dtype, "threads": options.threads[0], "point": point}
+        about = {"cell": cell, "what": what, "dtype": dtype, "threads": threads, "point": point}
         rows.append({**about, "ratios": ratios, **row})
     means = {name: [row["ratios"][name] for row in rows if name in row["ratios"]] for name in columns or ()}
     print(f"{'geometric mean':<33}" + "".join(f"{statistics.geometric_mean(means[name]):>13.2f}" for name in means))
     return rows
 
 
-def measure_here(options):
-    """All tables of one number of threads, in this process; as JSON to the file asked for."""
+def tables(options, threads):
+    """All tables of one number of threads."""
+    print(f"{platform.machine()}, {threads} of {os.cpu_count()} processors, NumPy {np.__version__}")
+    for module, command in INSTALL.items():
+        if importlib.util.find_spec(module) is None:
+            print(f"{module} is not installed: its columns are left out ({command})")
     cells = list(CELLS) if "all" in options.cell else options.cell
-    rows = []
-    for what in options.what:
-        for dtype in options.dtype:
-            for cell in cells:
-                rows += table(cell, what, dtype, options)
-    with open(options.output, "w") as file:
-        json.dump(rows, file)
-
-
-def measure_apart(threads, arguments):
-    """The rows of one number of threads, measured in a process that has so many processors."""
-    with tempfile.TemporaryDirectory() as folder:
-        output = os.path.join(folder, "rows.json")
-        command = [sys.executable, "-m", "benchmarks.speed", *arguments, "--threads", str(threads), "-o", output]
-        before = None
-        if hasattr(os, "sched_setaffinity"):
-            before = os.sched_getaffinity(0)
-            os.sched_setaffinity(0, sorted(before)[:threads])
-        try:
-            limits = dict.fromkeys(LIMITS, str(threads))
-            subprocess.run(command, check=True, env={**os.environ, **limits, "BLOCKS_BENCHMARK": "measure"})
-        finally:
-            if before is not None:
-                os.sched_setaffinity(0, before)
-        with open(output) as file:
-            return json.load(file)
+    kinds = itertools.product(options.what, options.dtype, cells)
+    return [row for what, dtype, cell in kinds for row in table(cell, what, dtype, threads, options)]
 
 
 def main():
@@ -174,17 +152,7 @@ def main():
     parser.add_argument("--interpreted", action="store_true", help="the interpreter too: it is slow")
     parser.add_argument("-o", "--output", default="speed.json", help="JSON file; the plot stands beside it as .png")
     options = parser.parse_args()
-    if os.environ.get("BLOCKS_BENCHMARK") == "measure":
-        measure_here(options)
-        return
-    for module, command in INSTALL.items():
-        if importlib.util.find_spec(module) is None:
-            print(f"{module} is not installed: its columns are left out ({command})")
-    print(f"{platform.machine()}, {os.cpu_count()} processors, NumPy {np.__version__}", flush=True)
-    same = ["--points", str(options.points), "--rounds", str(options.rounds)]
-    same += ["--cell", *options.cell, "--what", *options.what, "--dtype", *options.dtype]
-    same += ["--interpreted"] if options.interpreted else []
-    rows = [row for threads in options.threads for row in measure_apart(threads, same)]
+    rows = apart.rows("benchmarks.speed", options.threads, lambda threads: tables(options, threads))
     with open(options.output, "w") as file:
         json.dump({"machine": platform.machine(), "results": rows}, file, indent=1)
     plot(rows, os.path.splitext(options.output)[0] + ".png")

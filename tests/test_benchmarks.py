@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import peers, speed, turns
+from benchmarks import peers, scale, speed, turns
 from benchmarks.cells import CELLS
 
 
@@ -43,3 +43,16 @@ def test_a_ratio_is_of_the_same_round() -> None:
 def test_memory_is_that_of_the_arrays() -> None:
     small, large = (speed.peak_memory(speed.tasks("lstm", (100, batch, 16, 32))["gradients"]) for batch in (8, 32))
     assert np.isclose(large / small, 4.0, rtol=0.3)
+
+
+def test_series_grow_and_are_plotted(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(turns, "PAUSE", 0.0)
+    monkeypatch.setattr(turns, "TURN", 0.0)
+    rows = []
+    for name in ("steps", "batch", "bricks"):
+        sizes, make = scale.SERIES[name]
+        about = {"series": name, "target": "numpy", "threads": 1}
+        rows += [{**about, "size": size, **scale.measure(make, size, "numpy", 1)} for size in sizes[:2]]
+        assert rows[-2]["peak_mib"] < rows[-1]["peak_mib"]
+    scale.plot(rows, tmp_path / "scale.png")
+    assert (tmp_path / "scale.png").stat().st_size > 10_000
