@@ -15,13 +15,16 @@ from pathlib import Path
 
 import matplotlib
 from fontTools import subset
+from fontTools.feaLib.builder import addOpenTypeFeaturesFromString
 from fontTools.ttLib import TTFont
+from fontTools.ttLib.tables._g_l_y_f import Glyph
 
 SOURCE = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 TARGET = Path(__file__).parent.parent / "blocks" / "draw" / "fonts"
 LETTERS = [(0x20, 0x17F), (0x1CD, 0x1DC), (0x300, 0x30C), (0x370, 0x3FF), (0x1E00, 0x1EFF)]
-SIGNS = [(0x2010, 0x203A), (0x2044, 0x2044), (0x2070, 0x209C), (0x2100, 0x214F), (0x2190, 0x21FF), (0x2200, 0x22FF)]
+SIGNS = [(0x2010, 0x203A), (0x2044, 0x2044), (0x2070, 0x209C), (0x20D7, 0x20D7), (0x2100, 0x214F), (0x2190, 0x22FF)]
 MORE = [(0x250, 0x2FF), (0x400, 0x45F), (0x1D2C, 0x1D6A), (0x2300, 0x23FF), (0x25A0, 0x25FF), (0xFFFD, 0xFFFD)]
+ACCENTS, GAP = range(0x300, 0x30D), 70  # the codes of accents, and how far one stands above its letter
 FACES = {
     "sans": ("DejaVuSans.ttf", "Blocks Sans", LETTERS + SIGNS + MORE),
     "math": ("STIXGeneral.ttf", "Blocks Math", LETTERS + SIGNS),
@@ -44,6 +47,8 @@ def main() -> None:
         part = subset.Subsetter(options)
         part.populate(unicodes=[c for first, last in ranges for c in range(first, last + 1)])
         part.subset(font)
+        if family == "Blocks Math":
+            put_accents(font)
         rename(font, family, family + FULL[face])
         font.recalcTimestamp = False
         font.save(TARGET / f"{face}.ttf")
@@ -63,6 +68,26 @@ def complete(font: TTFont, upright: TTFont) -> None:
         for table in font["cmap"].tables:
             if table.isUnicode() and code <= 0xFFFF:
                 table.cmap[code] = name
+
+
+def put_accents(font: TTFont) -> None:
+    """Say where accents stand on letters, which STIX does not: above the middle of their ink."""
+    names, glyphs = font.getBestCmap(), font["glyf"]
+    accents = [names[code] for code in (*ACCENTS, 0x20D7) if code in names]
+    letters = [name for code, name in names.items() if chr(code).isalpha() and glyphs[name].numberOfContours > 0]
+    rules = []
+    for name in accents:
+        rules.append(f"markClass {name} <anchor {middle(glyphs[name])} {glyphs[name].yMin - GAP}> @TOP;")
+    places = "".join(
+        f"  pos base {name} <anchor {middle(glyphs[name])} {glyphs[name].yMax}> mark @TOP;\n" for name in letters
+    )
+    table = f"table GDEF {{ GlyphClassDef [{' '.join(letters)}], , [{' '.join(accents)}], ; }} GDEF;"
+    addOpenTypeFeaturesFromString(font, "\n".join([*rules, f"feature mark {{\n{places}}} mark;", table]))
+
+
+def middle(glyph: Glyph) -> int:
+    """The middle of a glyph's ink."""
+    return round((glyph.xMin + glyph.xMax) / 2)
 
 
 def rename(font: TTFont, family: str, full: str) -> None:

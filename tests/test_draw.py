@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,6 @@ import pytest
 
 import blocks as bk
 from blocks.draw.figure import FORMATS, Figure
-from blocks.draw.formats.tikz import tex
 from blocks.draw.text import clip, line
 from blocks.draw.themes import THEMES, Theme, contrast
 
@@ -135,10 +135,46 @@ def test_graphml_and_json_read_back(kind: str, tmp_path: Path) -> None:
 
 
 def test_mermaid() -> None:
-    text = lstm().draw().render("mmd").decode()
+    """The cell in a subgraph, in the theme's colours, with Unicode's lowered letters; thick lines for state and bus."""
+    text = lstm().draw(highlight="forget").render("mmd").decode()
     assert text.startswith("flowchart BT\n")
-    assert '["#963; forget"]:::brick' in text
+    inside = text[text.index("subgraph") : text.index("    end\n")]
+    assert '["#963;<br/>forget"]:::brick' in inside and '["#963;<br/>output"]:::faded' in inside
+    assert '["h#8348;#8331;#8321;"]:::statetext' in text and "h#8348;" not in inside
+    used = set(re.findall(r":::(\w+)", text))
+    assert used == set(re.findall(r"classDef (\w+) ", text))
+    assert "classDef brick fill:#ffe08a,stroke:#6b4f00,color:#3d2d00" in text
     assert text.count("==>") == 3 + 4  # the conveyor's pieces and the bus to four bricks
+    wires = [row for row in text.splitlines() if re.fullmatch(r"    n\d+ [=-]{2}> n\d+", row)]
+    styled = [int(n) for row in re.findall(r"linkStyle ([\d,]+) ", text) for n in row.split(",")]
+    assert sorted(styled) == list(range(len(wires)))
+    nested = bk.Graph({"y": bk.scan(bk.cells.srn(2, 2, name="up"), bk.scan(bk.cells.gru(2, 2, name="low"), bk.sequence("x", 2)))}).draw()
+    text = nested.render("mmd").decode()
+    assert text.count("subgraph") == text.count("    end\n") == len(nested.scene.frames)
+
+
+def test_dot_draws_itself_right() -> None:
+    """Whatever engine it is given to: places and ways are kept."""
+    import pygraphviz
+
+    figure = lstm().draw()
+    drawn = pygraphviz.AGraph(string=figure.render("dot").decode()).draw(format="svg", prog="dot").decode()
+    middles = re.findall(r'<ellipse fill="#f7c6d4".*? cx="(.*?)" cy="(.*?)"', drawn)
+    wanted = [(s.x, s.y) for s in figure.scene.shapes if s.form == "circle"]
+    assert [(float(x), -float(y)) for x, y in middles] == [pytest.approx(p, abs=0.02) for p in wanted]
+
+
+def test_tikz_names_its_nodes() -> None:
+    """Each shape is a node of its own name, of a style of its own that a paper can set before."""
+    figure = lstm().draw(unroll=3, zoom="all")
+    text = figure.render("tikz").decode()
+    nodes = re.findall(r"^\\node\[blocks/node.*?\] \((.*?)\)", text, flags=re.MULTILINE)
+    assert len(nodes) == len(set(nodes)) == len(figure.scene.shapes) + len(figure.scene.frames)
+    assert {"forget", "forget-2", "forget-3", "C-state", "h-output", "x"} <= set(nodes)
+    used = set(re.findall(r"blocks/([\w ]+)[,\]]", text.split("\\begin{tikzpicture}")[1]))
+    assert used == set(re.findall(r"^\\blocksstyle\{(.*?)\}", text, flags=re.MULTILINE)) and "brick" in used
+    assert text.startswith("%") and "\\documentclass" not in text
+    assert figure.render("tex").decode().count(text) == 1
 
 
 def hostile_cell(name: str) -> bk.Cell:
@@ -162,15 +198,10 @@ def test_hostile_names_are_inert(name: str, options: dict[str, Any], tmp_path: P
     latex = figure.render("tex").decode()
     assert "\\input{" not in latex and latex.count("\\begin{") == latex.count("\\end{") == 2
     labels = [row.split('"')[1] for row in figure.render("mmd").decode().splitlines()[1:] if '"' in row]
-    assert len(labels) == len(figure.scene.shapes)
-    assert all(c.isalnum() or c in " ,.#;" for label in labels for c in label)
+    assert len(labels) == len(figure.scene.shapes + figure.scene.frames)
+    assert all(c.isalnum() or c in " ,.#;" for label in labels for c in label.replace("<br/>", ""))
     for format in ("png", "pdf", "dot"):
         assert figure.render(format)
-
-
-def test_tex_prints_what_it_is_given() -> None:
-    assert tex("a_b{c}\\d%") == r"a\_b\{c\}\textbackslash{}d\%"
-    assert tex("σ × é 漢") == r"$\sigma$ $\times$ e ?"
 
 
 def test_tikz_compiles(tmp_path: Path) -> None:

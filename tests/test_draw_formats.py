@@ -20,8 +20,9 @@ from blocks.draw import fonts
 from blocks.draw.figure import Figure
 from blocks.draw.formats.paint import Painting, paint
 from blocks.draw.scene import Scene, Shape, ways_from
-from blocks.draw.text import Line, Run, line, missing, pieces, value_at, width_in
+from blocks.draw.text import Line, Run, line, missing, pieces, width_in
 from blocks.draw.themes import THEMES
+from blocks.draw.typeset import value_at
 
 from .test_draw import KINDS, SVG, figure_of, lstm
 

@@ -18,7 +18,7 @@ from .formats.paint import paint, words_of
 from .formats.pdf import pdf
 from .formats.png import png
 from .formats.svg import digest, svg
-from .formats.tikz import tikz
+from .formats.tikz import document, tikz
 from .notebook import chosen
 from .scene import Scene
 from .text import missing
@@ -27,7 +27,7 @@ from .themes import THEMES, Theme
 if TYPE_CHECKING:
     import networkx
 
-FORMATS = ("svg", "png", "pdf", "dot", "tex", "mmd", "graphml", "json")
+FORMATS = ("svg", "png", "pdf", "dot", "tex", "tikz", "mmd", "graphml", "json")
 
 
 class Figure:
@@ -55,10 +55,10 @@ class Figure:
         return network(self.scene)
 
     def render(self, format: str) -> bytes:
-        """The figure as bytes: "svg", "png", "pdf", "dot", "tex" (TikZ, a document of its own), "mmd"
-        (Mermaid), "graphml" or "json" (networkx's node-link form).
+        """The figure as bytes: "svg", "png", "pdf", "dot", "tex" (TikZ, a document of its own), "tikz"
+        (the same for ``\\input``), "mmd" (Mermaid), "graphml" or "json" (networkx's node-link form).
 
-        Raises BlocksError for another format, and for a letter that the fonts of a PNG or PDF lack.
+        Raises BlocksError for another format, and for a letter that the fonts of the format lack.
         """
         if format not in FORMATS:
             raise BlocksError(f"a figure can be {', '.join(FORMATS)}, not {format!r}")
@@ -75,8 +75,9 @@ class Figure:
         texts: dict[str, Callable[[], str]] = {
             "svg": self._svg,
             "dot": lambda: self.dot.source,
-            "tex": lambda: tikz(paint(self.scene, self.theme)),
-            "mmd": lambda: mermaid(self.to_networkx()),
+            "tex": lambda: document(paint(self.scene, self.theme)),
+            "tikz": lambda: tikz(paint(self.scene, self.theme)),
+            "mmd": lambda: mermaid(self.scene, paint(self.scene, self.theme)),
             "graphml": lambda: graphml(self.to_networkx()),
             "json": lambda: json_text(self.to_networkx()),
         }

@@ -13,18 +13,32 @@ from typing import NamedTuple
 
 from . import fonts
 
-SUBSCRIPT = 0.7  # size of a lowered run beside the others
+SUBSCRIPT = 0.7  # size of a lowered or raised run beside the others
 LINE_HEIGHT = 1.25
-LOWERED = 0.2  # how far a lowered run lies below the baseline, beside the size of the others
+LOWERED, RAISED = 0.2, 0.36  # how far such a run lies below or above the baseline, beside the size of the others
 MIDDLE = 0.346  # how far the middle of a line lies above its baseline: the same in DejaVu, Arial and Times to 0.01
 
 
 class Run(NamedTuple):
-    """A piece of text in one style."""
+    """A piece of text in one style: slanted or bold as a symbol of mathematics, lowered, raised. `time` is a time step,
+    which changes from step to step."""
 
     text: str
     italic: bool = False
     sub: bool = False
+    sup: bool = False
+    bold: bool = False
+    time: bool = False
+
+    @property
+    def scale(self) -> float:
+        """Its size beside that of its line."""
+        return SUBSCRIPT if self.sub or self.sup else 1.0
+
+    @property
+    def rise(self) -> float:
+        """How far it stands above the baseline of its line, beside the size of the line."""
+        return RAISED * self.sup - LOWERED * self.sub
 
 
 class Line(NamedTuple):
@@ -36,12 +50,17 @@ class Line(NamedTuple):
     @property
     def plain(self) -> str:
         """The text alone, a lowered run behind an underscore."""
-        return "".join(f"_{r.text}" if r.sub else r.text for r in self.runs)
+        out, before = "", (False, False)
+        for run in self.runs:
+            now = (run.sub, run.sup)
+            out += ("" if now == before else "_" if run.sub else "^" if run.sup else "") + run.text
+            before = now
+        return out
 
     @property
     def width(self) -> float:
         """Its width in the fonts of the package, in points."""
-        return sum(width_of(r) * (SUBSCRIPT if r.sub else 1.0) for r in self.runs) * self.size
+        return sum(width_of(r) * r.scale for r in self.runs) * self.size
 
 
 def missing(lines: Iterable[Line]) -> list[str]:
@@ -70,17 +89,21 @@ def width_in(face: str, text: str) -> float:
 def pieces(run: Run) -> list[tuple[str, str]]:
     """A run as pieces of text, each with its face (see `fonts`): of what is slanted, letters are those of mathematics,
     slanted, and the rest stands upright."""
-    if not run.italic:
+    if not run.italic and not run.bold:
         return [(run.text, "sans")]
-    return [("".join(c for _, c in group), face) for face, group in itertools.groupby(_faced(run.text), lambda p: p[0])]
+    letters = "math-bold" if run.bold else "math-italic"
+    return [
+        ("".join(c for _, c in group), face)
+        for face, group in itertools.groupby(_faced(run.text, letters), lambda p: p[0])
+    ]
 
 
-def _faced(text: str) -> Iterator[tuple[str, str]]:
+def _faced(text: str, letters: str) -> Iterator[tuple[str, str]]:
     face = "math"
     for character in text:
         if not unicodedata.combining(character):  # an accent goes with its letter
-            slanted = character.isalpha() and fonts.has("math-italic", character)
-            face = "math-italic" if slanted else "math" if fonts.has("math", character) else "sans"
+            styled = character.isalpha() and fonts.has(letters, character)
+            face = letters if styled else "math" if fonts.has("math", character) else "sans"
         yield face, character
 
 
@@ -103,14 +126,6 @@ def _above_baseline(text: Line) -> float:
 def line(text: str, size: float = 12.0, italic: bool = False) -> Line:
     """A line in one style."""
     return Line((Run(text, italic),), size)
-
-
-def value_at(name: str, time: str, size: float = 12.0, mark: str = "") -> Line:
-    """A value at a time step, the time lowered: h with t−1 below. Long names stand upright."""
-    short = clip(name)
-    return Line(
-        (*([Run(mark)] if mark else []), Run(short, italic=len(short) <= 2), Run(time, italic=True, sub=True)), size
-    )
 
 
 def step_text(offset: int) -> str:

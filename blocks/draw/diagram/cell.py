@@ -19,7 +19,8 @@ from ...equations import equations
 from ...graph import Graph, Node, show_shape
 from ...notation import is_silent
 from ...ops.loop import NEXT
-from ..text import clip, line, value_at
+from ..text import clip, line
+from ..typeset import name_line, value_at
 from .build import Builder, Scope
 from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners
 from .merges import merge, ordered
@@ -98,7 +99,7 @@ class _CellBuilder(Builder):
         name = str(brick.brick)
         weights = [node for node, owner in self.owner.items() if owner == name]
         number = sum(math.prod(int(d) for d in w.shape if not isinstance(d, str)) for w in weights)
-        lines = [line(symbol(brick), 13), line(self.mark + self.short(name), 9)]
+        lines = [line(symbol(brick), 13), name_line(self.short(name), 9, self.mark)]
         if self.counts:
             lines.append(line(f"{number:,} weights", 8))
         tooltip = f"{self.formulas.get(name, name)}; {show_shape(brick.shape)}; {number:,} weights"
@@ -115,7 +116,7 @@ class _CellBuilder(Builder):
             kind = "state" if state and self.fold else "input"
             return self.add(scope, kind, "text", name, (text,), node, _tip(name, node)), ()
         if node.op.name == "parameter":
-            text = line(self.short(name), 10)
+            text = name_line(self.short(name), 10)
             return self.add(scope, "parameter", "box", name, (text,), node, _tip(name, node)), ()
         if node.op.name == "draw":
             return self.add(scope, "draw", "box", name, draw_lines(self.short(name), node), node, _tip(name, node)), ()

@@ -13,7 +13,8 @@ from ...errors import WiringError
 from ...graph import Graph, Node, subgraphs
 from ...notation import is_mark, is_silent
 from ...ops.loop import FINAL, NEXT
-from ..text import Line, clip, line, value_at
+from ..text import Line, clip, line
+from ..typeset import name_line, value_at
 from .build import Builder, Scope
 from .elements import Box, Element, Link, Network
 from .signs import draw_lines, label, symbol
@@ -110,7 +111,7 @@ class _NetworkBuilder(Builder):
     def brick(self, scope: Scope, brick: Hashable) -> Element:
         node, name = self.last[scope.graph][str(brick)], str(brick)
         gradient = node.role == "gradient"
-        lines = (line("∂" if gradient else symbol(node), 13), line(clip(name.removeprefix("∂ ")), 9))
+        lines = (line("∂" if gradient else symbol(node), 13), name_line(name.removeprefix("∂ "), 9))
         return self.add(scope, "gradient" if gradient else "brick", "box", name, lines, node)
 
     def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Sequence[Node]]:
@@ -123,7 +124,7 @@ class _NetworkBuilder(Builder):
                 return self.add(scope, "draw", "box", name, (line(clip(name), 10),), node), ()
             kind = node.role if node.role in ("state", "gradient") else "input"
             before = kind == "state" and node.step is None and "(" not in name
-            text = value_at(clip(name), "t−1", 13) if before else line(clip(name), 12)
+            text = value_at(clip(name), "t−1", 13) if before else name_line(name, 12)
             return self.add(scope, kind, "box" if gradient else "text", name, (text,), node), ()
         if node.op.name == "parameter":
             return self.add(scope, "parameter", "box", name, (line(clip(name), 10),), node), ()

@@ -1,4 +1,4 @@
-"""A painting as DOT, with every position given: what Graphviz then renders (engine ``nop2``).
+"""A painting as DOT, with every position given, which Graphviz's ``nop2`` keeps; the file asks for it itself.
 
 Names come from users and files. Identifiers are our own; labels are HTML-like and escaped as XML; tooltips
 are quoted strings and escaped as such.
@@ -11,7 +11,7 @@ import html
 import graphviz
 
 from ..scene import Point
-from ..text import SUBSCRIPT, Line
+from ..text import Line
 from .paint import LINE, Area, Painting, Stroke, Words
 
 FONT = "Helvetica,Arial,DejaVu Sans,sans-serif"
@@ -33,7 +33,7 @@ def to_dot(painting: Painting) -> graphviz.Digraph:
     dot = graphviz.Digraph("blocks", engine="neato")
     width, height, ground = painting.width, painting.height, painting.ground
     box = f"0,0,{_n(width)},{_n(height)}"
-    dot.attr("graph", bb=box, pad="0", margin="0", bgcolor=ground, splines="true", notranslate="true")
+    dot.attr("graph", layout="nop2", bb=box, pad="0", margin="0", bgcolor=ground, splines="true", notranslate="true")
     dot.attr("graph", fontname=FONT, outputorder="nodesfirst", id="figure")
     dot.attr("node", fontname=FONT, fixedsize="shape", penwidth="1.1", label="", shape="box", margin="0")
     dot.attr("edge", fontname=FONT, penwidth=_n(LINE), arrowsize="0.6")
@@ -97,11 +97,11 @@ def _html(lines: tuple[Line, ...], colour: str) -> str:
     for text in lines:
         runs = []
         for run in text.runs:
-            size = text.size * (SUBSCRIPT if run.sub else 1.0)
+            size = text.size * run.scale
             inner = html.escape(run.text, quote=True).replace("\\", "&#92;&#92;")  # one would be an escape of Graphviz
-            inner = f"<i>{inner}</i>" if run.italic else inner
+            inner = f"<i>{inner}</i>" if run.italic else f"<b>{inner}</b>" if run.bold else inner
             inner = f'<font point-size="{_n(size)}" color="{colour}">{inner}</font>'
-            runs.append(f"<sub>{inner}</sub>" if run.sub else inner)
+            runs.append(f"<sub>{inner}</sub>" if run.sub else f"<sup>{inner}</sup>" if run.sup else inner)
         out.append("".join(runs))
     return "<" + "<br/>".join(out) + ">"
 

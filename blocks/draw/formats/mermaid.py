@@ -1,33 +1,93 @@
-"""The same figure as a Mermaid flow chart.
+"""A figure as a Mermaid flow chart: its shapes in the theme's colours, a subgraph for each frame.
 
-Mermaid has characters that end a label or start a command; names come from users and files, so all of them are
-escaped, and identifiers are our own.
+Mermaid lays it out by itself. It has characters that end a label or start a command; names come from users and files,
+so all of them are escaped, and identifiers are our own. What is lowered or raised is written in Unicode's own letters.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-if TYPE_CHECKING:
-    import networkx
+from ..scene import Frame, Scene, Shape
+from ..text import Line
+from ..typeset import unicode_line
+from .paint import Area, Painting
+
+_FORMS = {"circle": ("((", "))"), "ring": ("((", "))"), "sum": ("((", "))"), "pill": ("([", "])"), "text": ("[", "]")}
+_ARROWS = {"conveyor": "==>", "bus": "==>"}
 
 
-def mermaid(graph: networkx.MultiDiGraph) -> str:
-    """A Mermaid flow chart; Mermaid lays it out by itself."""
-    forms = {"circle": ("((", "))"), "pill": ("([", "])"), "text": ("[/", "/]"), "ring": ("((", "))")}
-    numbers = {key: f"n{i}" for i, key in enumerate(graph.nodes)}
-    lines = ["flowchart BT"]
-    for key, data in graph.nodes(data=True):
-        start, end = forms.get(str(data.get("form", "")), ("[", "]"))
-        kind = "".join(c for c in str(data.get("kind", "")) if c.isalpha()) or "shape"
-        lines.append(f'    {numbers[key]}{start}"{_entity(str(data.get("label") or " "))}"{end}:::{kind}')
-    for source, target, data in graph.edges(data=True):
-        arrow = {"conveyor": "==>", "bus": "==>"}.get(str(data.get("kind", "")), "-->")
-        mark = f'|"{_entity(str(data["mark"]))}"|' if data.get("mark") else ""
-        lines.append(f"    {numbers[source]} {arrow}{mark} {numbers[target]}")
+def mermaid(scene: Scene, painting: Painting) -> str:
+    """A Mermaid flow chart of a scene and its painting."""
+    shapes = [s for s in scene.shapes if s.kind != "scale"]
+    names = {s.key: f"n{i}" for i, s in enumerate(shapes)}
+    frames = {frame.key: f"f{i}" for i, frame in enumerate(scene.frames)}
+    areas = {area.key: area for area in painting.shapes}
+    inside: dict[str, list[str]] = {}
+    for s in shapes:
+        inside.setdefault(_around(s.x, s.y, scene.frames), []).append(_node(names[s.key], s, areas[s.key]))
+    lines = ["flowchart BT", *_framed("", scene.frames, frames, inside, "    ")]
+    for wire in scene.wires:
+        mark = f'|"{_entity(unicode_line(wire.mark))}"|' if wire.mark else ""
+        lines.append(f"    {names[wire.source]} {_ARROWS.get(wire.kind, '-->')}{mark} {names[wire.target]}")
+    lines += _styles(shapes, areas)
+    lines += [
+        f"    style {frames[area.key]} fill:{area.fill},stroke:{area.edge},color:{area.ink or area.edge}"
+        for area, _ in painting.frames
+    ]
+    inks: dict[str, list[str]] = {}
+    by_key = {stroke.key: stroke for stroke in painting.strokes}
+    for number, wire in enumerate(scene.wires):
+        dashes = ",stroke-dasharray:4 3" if wire.dashed else ""
+        inks.setdefault(f"stroke:{by_key[wire.key].ink}{dashes}", []).append(str(number))
+    lines += [f"    linkStyle {','.join(numbers)} {style}" for style, numbers in inks.items()]
     return "\n".join(lines) + "\n"
+
+
+def _framed(
+    parent: str, frames: Iterable[Frame], names: dict[str, str], inside: dict[str, list[str]], indent: str
+) -> list[str]:
+    """The nodes in a frame, and the frames in it with theirs; "" is the whole figure."""
+    out = [indent + node for node in inside.get(parent, [])]
+    for frame in frames:
+        others = [f for f in frames if f is not frame and f.w * f.h > frame.w * frame.h]
+        if _around(frame.x + frame.w / 2, frame.y + frame.h / 2, others) == parent:
+            title = " ".join(map(unicode_line, frame.lines)) or frame.tooltip
+            out.append(f'{indent}subgraph {names[frame.key]}["{_entity(title or " ")}"]')
+            out += [*_framed(frame.key, frames, names, inside, indent + "    "), f"{indent}end"]
+    return out
+
+
+def _around(x: float, y: float, frames: Iterable[Frame]) -> str:
+    """The key of the smallest frame around a point."""
+    found = [f for f in frames if f.x < x < f.x + f.w and f.y < y < f.y + f.h]
+    return min(found, key=lambda f: f.w * f.h).key if found else ""
+
+
+def _node(name: str, shape: Shape, area: Area) -> str:
+    start, end = _FORMS.get(shape.form, ("[", "]"))
+    return f'{name}{start}"{_label(area.lines)}"{end}:::{_class(shape)}'
+
+
+def _label(lines: Iterable[Line]) -> str:
+    return "<br/>".join(_entity(unicode_line(text)) for text in lines) or " "
+
+
+def _class(shape: Shape) -> str:
+    text = "text" if shape.form == "text" else ""
+    return f"{shape.kind if shape.lit else 'faded'}{text}"
+
+
+def _styles(shapes: Iterable[Shape], areas: dict[str, Area]) -> list[str]:
+    """A class for each kind of shape, in its colours."""
+    found: dict[str, str] = {}
+    for shape in shapes:
+        area = areas[shape.key]
+        pen = "fill:none,stroke:none" if shape.form == "text" else f"fill:{area.fill},stroke:{area.edge}"
+        found.setdefault(_class(shape), f"{pen},color:{area.ink or area.edge}")
+    return [f"    classDef {name} {style}" for name, style in found.items()]
 
 
 def _entity(text: str) -> str:
     """Everything but letters, digits and blanks as a numbered entity, which Mermaid shows as text."""
-    return "".join(c if (c.isalnum() and c.isascii()) or c in " ,." else f"#{ord(c)};" for c in text)
+    return "".join(c if (c.isalnum() and c.isascii()) or c in " ," else f"#{ord(c)};" for c in text)

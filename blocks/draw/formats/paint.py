@@ -24,8 +24,7 @@ ROOM = 8.0  # around words that stand alone
 
 @dataclass(frozen=True)
 class Area:
-    """A filled form: of a shape with its label, of a frame, of a fork of a net. x and y are its centre; `corners` its
-    lower left and upper right, for formats that want those."""
+    """A filled form: of a shape with its label, of a frame, of a fork of a net. x and y are its centre."""
 
     key: str
     form: str
@@ -41,7 +40,7 @@ class Area:
     ink: str = ""
     bold: bool = False
     net: str = ""
-    corners: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,11 @@ class Stroke:
     net: str
 
     @property
+    def slim(self) -> bool:
+        """Whether it is a thin line."""
+        return self.width == LINE
+
+    @property
     def body(self) -> list[Point]:
         """Its way without the arrowhead."""
         return shortened(self.way, ARROW) if self.arrow else self.way
@@ -87,7 +91,7 @@ class Stroke:
         """The corners of its arrowhead, the tip first."""
         tip, foot = self.way[-1], self.body[-1]
         dx, dy = tip[0] - foot[0], tip[1] - foot[1]
-        half = (WIDE if self.width > LINE else SLIM) / (math.hypot(dx, dy) or 1.0)
+        half = (SLIM if self.slim else WIDE) / (math.hypot(dx, dy) or 1.0)
         return tip, (foot[0] - dy * half, foot[1] + dx * half), (foot[0] + dy * half, foot[1] - dx * half)
 
 
@@ -141,8 +145,8 @@ def paint(scene: Scene, theme: Theme) -> Painting:
 def _frame(frame: Frame, theme: Theme) -> tuple[Area, Words | None]:
     fill, edge = theme.frames[frame.kind]
     x, y = frame.x + frame.w / 2, frame.y + frame.h / 2
-    corners = (frame.x, frame.y, frame.x + frame.w, frame.y + frame.h)
-    area = Area(frame.key, "frame", x, y, frame.w, frame.h, fill, edge, "frame", frame.tooltip, corners=corners)
+    classes = f"frame {frame.kind}"
+    area = Area(frame.key, "frame", x, y, frame.w, frame.h, fill, edge, classes, frame.tooltip, name=frame.key)
     if not frame.lines:
         return area, None
     w, h = extent(frame.lines)
@@ -158,7 +162,7 @@ def _shape(shape: Shape, theme: Theme) -> Area:
     bold = shape.shared and shape.form == "box"
     return Area(
         shape.key, shape.form, shape.x, shape.y, shape.w, shape.h, fill, edge, classes, shape.tooltip,
-        shape.lines, ink, bold, corners=(shape.left, shape.bottom, shape.right, shape.top),
+        shape.lines, ink, bold, name=shape.name,
     )  # fmt: skip
 
 

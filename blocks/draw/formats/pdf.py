@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..fonts import file_of
-from ..text import LOWERED, SUBSCRIPT, Line, baselines, pieces, width_in
+from ..text import Line, baselines, pieces, width_in
 from .paint import BOLD, EDGE, ROUND, Area, Painting, Stroke
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ class _Pen:
                 self.lines(caption.lines, caption.x, caption.y, caption.ink)
         for stroke in painting.strokes:
             self.stroke(stroke)
-        for area in (*painting.forks, *painting.shapes):
+        for fork in painting.forks:
+            self.add(self.round(fork), facecolor=fork.fill, linewidth=0)
+        for area in painting.shapes:
             self.area(area)
         for words in painting.labels:
             self.lines(words.lines, words.x, words.y, words.ink)
@@ -59,15 +61,18 @@ class _Pen:
         self.page.add_artist(PathPatch(path, transform=self.transform, clip_on=False, **pen))
 
     def area(self, area: Area) -> None:
-        from matplotlib.path import Path
-
         pen = {"facecolor": area.fill, "edgecolor": area.edge, "linewidth": BOLD if area.bold else EDGE}
         if area.form in ("circle", "ring", "sum"):
-            self.add(Path.circle((area.x, area.y), area.w / 2), **pen)
+            self.add(self.round(area), **pen)
         elif area.form != "text":
             self.add(_rounded(area), **pen)
         if area.lines:
             self.lines(area.lines, area.x, area.y, area.ink)
+
+    def round(self, area: Area) -> Any:
+        from matplotlib.path import Path
+
+        return Path.circle((area.x, area.y), area.w / 2)
 
     def stroke(self, stroke: Stroke) -> None:
         from matplotlib.path import Path
@@ -84,8 +89,7 @@ class _Pen:
 
     def line(self, text: Line, left: float, baseline: float, ink: str) -> None:
         for run in text.runs:
-            size = text.size * (SUBSCRIPT if run.sub else 1.0)
-            y = baseline - (LOWERED * text.size if run.sub else 0.0)
+            size, y = text.size * run.scale, baseline + text.size * run.rise
             for words, face in pieces(run):
                 style = {"fontproperties": _face(face), "fontsize": size, "color": ink, "parse_math": False}
                 self.page.text(left, y, words, va="baseline", transform=self.transform, **style)

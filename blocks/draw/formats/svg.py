@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from ..scene import Point
-from ..text import LOWERED, SUBSCRIPT, Line, baselines, pieces, printable
+from ..text import Line, baselines, pieces, printable
 from .paint import BOLD, EDGE, LINE, ROUND, Area, Painting, Stroke, Words
 
 SANS, MATH = "Helvetica,Arial,'DejaVu Sans',sans-serif", "Times,serif"
@@ -113,7 +113,7 @@ class _Writer:
         out = []
         for text, baseline in baselines(lines, y):
             at = f'x="{_n(x)}" y="{self.y(baseline)}" font-size="{_n(text.size)}"'
-            out.append(f"<text {at}{self.colours('', fill=ink)}>{_runs(text)}</text>")
+            out.append(f"<text {at}{self.colours('', fill=ink)}>{svg_line(text)}</text>")
         return "".join(out)
 
     # --- wires
@@ -180,18 +180,18 @@ def _grouped(strokes: Iterable[tuple[Stroke, Stroke]]) -> dict[str, list[tuple[S
     return dict(sorted(found.items(), key=lambda item: lit(item[1])))
 
 
-def _runs(text: Line) -> str:
-    """The runs of a line."""
-    out, down = [], 0.0
+def svg_line(text: Line) -> str:
+    """The runs of a line, as what stands in a text."""
+    out, up = [], 0.0
     for run in text.runs:
-        below = LOWERED * text.size if run.sub else 0.0
+        above = run.rise * text.size
         for number, (words, face) in enumerate(pieces(run)):
             attributes = [_FACES[face]] if face in _FACES else []
-            attributes += [f'dy="{_n(below - down)}"'] if not number and below != down else []
-            attributes += [f'font-size="{_n(text.size * SUBSCRIPT)}"'] if run.sub else []
+            attributes += [f'dy="{_n(up - above)}"'] if not number and above != up else []
+            attributes += [f'font-size="{_n(text.size * run.scale)}"'] if run.scale != 1 else []
             inner = _text(words)
             out.append(f"<tspan {' '.join(attributes)}>{inner}</tspan>" if attributes else inner)
-        down = below
+        up = above
     return "".join(out)
 
 

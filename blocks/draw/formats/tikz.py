@@ -1,138 +1,149 @@
-"""A painting as a LaTeX document that draws it with TikZ; `pdflatex` makes a page of its size.
+r"""A painting in TikZ: a snippet for ``\input``, or a LaTeX document of its own, whose page is as large as the figure.
 
-Names come from users and files, so every character that TeX would act on is replaced by a command that prints
-it, and a character that the fonts lack by its plain letter.
+Shapes are named nodes, ``(forget)``, and have named styles, ``blocks/brick``: a paper that sets a style before takes
+its own. The letters are those of the paper.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable
+import re
+from collections.abc import Iterable
 
-from ..scene import Point
-from ..text import SUBSCRIPT, Line
-from .paint import ROUND, Area, Painting, Stroke, Words
+from ..text import Line
+from .paint import ARROW, BOLD, EDGE, ROUND, SLIM, WIDE, Area, Painting, Stroke, Words
+from .tex import tex_line
 
-Colour = Callable[[str], str]  # the code of a colour → its name in the document
-
-_TEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
-    "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}",
-    "−": "$-$", "×": r"$\times$", "÷": r"$\div$", "·": r"$\cdot$", "⊗": r"$\otimes$", "√": r"$\surd$", "⊙": r"$\odot$",
-    "σ": r"$\sigma$", "τ": r"$\tau$", "Σ": r"$\Sigma$", "∂": r"$\partial$", "…": r"\dots{}", "′": r"$'$",
-    "ʸ": r"$^y$", "∥": r"$\parallel$", "-": "{-}",
+HEAD = r"""% Needs \usepackage{tikz} and \usetikzlibrary{arrows.meta}.
+% Each style, blocks/brick say, can be set before: \tikzset{blocks/brick/.style={fill=blue!20, draw=blue}}
+\begingroup
+\def\blocksstyle#1#2{\pgfkeysifdefined{/tikz/blocks/#1/.@cmd}{}{\tikzset{blocks/#1/.style={#2}}}}%"""
+FORMS = {
+    "box": "rectangle", "frame": "rectangle", "cell": "rectangle", "ground": "rectangle", "pill": "rectangle",
+    "circle": "circle", "ring": "circle", "sum": "circle",
 }  # fmt: skip
-_GREEK = "α alpha β beta γ gamma δ delta ε epsilon ζ zeta η eta θ theta κ kappa λ lambda μ mu ξ xi π pi ρ rho φ phi"
-_TEX |= {letter: f"$\\{name}$" for letter, name in zip(_GREEK.split()[::2], _GREEK.split()[1::2], strict=True)}
-
-
-def tex(text: str) -> str:
-    """Text that TeX sets as it stands. A character that the standard fonts lack becomes its plain letter,
-    or a question mark."""
-    out = []
-    for c in text:
-        if c in _TEX:
-            out.append(_TEX[c])
-        elif c.isascii() and c.isprintable():
-            out.append(c)
-        else:
-            plain = unicodedata.normalize("NFKD", c).encode("ascii", "ignore").decode()
-            out.append("".join(_TEX.get(p, p) for p in plain if p.isprintable()) or "?")
-    return "".join(out)
+NODE = "inner sep=0bp, outer sep=0bp, align=center, font=\\sffamily"
+DOCUMENT = r"""\documentclass{article}
+\IfFileExists{lmodern.sty}{\usepackage[T1]{fontenc}\usepackage{lmodern}}{}
+\usepackage{tikz}
+\usetikzlibrary{arrows.meta}
+\begin{document}
+\hoffset=-1in \voffset=-1in \paperwidth=WIDTHbp \paperheight=HEIGHTbp
+\ifdefined\pagewidth \pagewidth=\paperwidth \pageheight=\paperheight
+\else \pdfpagewidth=\paperwidth \pdfpageheight=\paperheight \fi
+\setbox0\hbox{%
+BODY}\shipout\box0
+\end{document}
+"""
 
 
 def tikz(painting: Painting) -> str:
-    """A standalone LaTeX document that draws the painting with TikZ."""
-    paints: dict[str, str] = {}
-
-    def colour(code: str) -> str:
-        return paints.setdefault(code, f"c{len(paints)}")
-
-    body: list[str] = []
-    if painting.ground != "#ffffff":
-        corner = f"({_p(painting.width)},{_p(painting.height)})"
-        body.append(f"\\fill[{colour(painting.ground)}] (0,0) rectangle {corner};")
-    for area, caption in painting.frames:
-        body.append(_box(area, colour))
-        body += [_words(caption, colour)] if caption else []
-    body += [_stroke(stroke, colour) for stroke in painting.strokes]
-    for fork in painting.forks:
-        body.append(f"\\fill[{colour(fork.fill)}] ({_p(fork.x)},{_p(fork.y)}) circle[radius={_p(fork.w / 2)}bp];")
-    for area in painting.shapes:
-        body += _shape(area, colour)
-    body += [_words(label, colour) for label in painting.labels]
-    return _document(painting, body, paints)
+    r"""The painting as a snippet for ``\input``."""
+    return _Writer().snippet(painting)
 
 
-def _document(painting: Painting, body: list[str], paints: dict[str, str]) -> str:
-    """A document that needs nothing but LaTeX and TikZ; its page is as large as the figure."""
-    width, height = _p(painting.width), _p(painting.height)
-    head = [
-        r"\documentclass{article}",
-        r"\usepackage[T1]{fontenc}",
-        r"\usepackage{textcomp}",
-        r"\usepackage{tikz}",
-        r"\usetikzlibrary{arrows.meta}",
-        r"\renewcommand{\familydefault}{\sfdefault}",
-        r"\pdfhorigin=0bp \pdfvorigin=0bp",
-        f"\\pdfpagewidth={width}bp \\pdfpageheight={height}bp",
+def document(painting: Painting) -> str:
+    """The painting as a document that needs nothing but LaTeX and TikZ."""
+    text = DOCUMENT.replace("WIDTH", _p(painting.width)).replace("HEIGHT", _p(painting.height))
+    return text.replace("BODY", tikz(painting))
+
+
+class _Writer:
+    """Writes one painting, and remembers its colours, styles and names of nodes."""
+
+    def __init__(self) -> None:
+        self.colours: dict[str, str] = {}
+        self.styles: dict[str, str] = {}
+        self.names: set[str] = set()
+
+    def snippet(self, painting: Painting) -> str:
+        size = f"({_p(painting.width)},{_p(painting.height)})"
+        body = [f"\\useasboundingbox (0,0) rectangle {size};"]
+        if painting.ground != "#ffffff":
+            body.append(f"\\fill[{self.colour(painting.ground)}] (0,0) rectangle {size};")
+        for area, caption in painting.frames:
+            body += [self.area(area), *([self.words(caption)] if caption else [])]
+        body += [self.stroke(stroke) for stroke in painting.strokes]
+        body += [self.fork(fork) for fork in painting.forks]
+        body += [self.area(area) for area in painting.shapes]
+        body += [self.words(label) for label in painting.labels]
+        head = [HEAD]
+        head += [f"\\definecolor{{{n}}}{{HTML}}{{{code.lstrip('#').upper()}}}%" for code, n in self.colours.items()]
+        head += [f"\\blocksstyle{{{name}}}{{{options}}}%" for name, options in self.styles.items()]
+        head.append(r"\begin{tikzpicture}[x=1bp, y=1bp]%")
+        return "\n".join([*head, *body, r"\end{tikzpicture}%", r"\endgroup", ""])
+
+    def colour(self, code: str) -> str:
+        """The name of a colour."""
+        return self.colours.setdefault(code, f"blocks-{len(self.colours)}")
+
+    def style(self, name: str, options: str) -> str:
+        """A style by its name; where a thing of that name looks otherwise, its own options besides."""
+        return f"blocks/{name}" if self.styles.setdefault(name, options) == options else f"blocks/{name}, {options}"
+
+    def name(self, area: Area) -> str:
+        """A name for a node: that of its shape, and of ends also their kind, with a number if it is taken."""
+        kind = area.classes.split()[0]
+        said = f"{area.name}-{kind}" if kind in ("state", "next", "output") else area.name or area.key
+        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", said).strip("-_") or re.sub(r"[^A-Za-z0-9]+", "", area.key)
+        name, number = plain, 1
+        while name in self.names:
+            number += 1
+            name = f"{plain}-{number}"
+        self.names.add(name)
+        return name
+
+    def area(self, area: Area) -> str:
+        kind, *more = area.classes.split()
+        at = f"({self.name(area)}) at ({_p(area.x)},{_p(area.y)}) {{{_text(area.lines)}}};"
+        styles = [self.style("node", NODE)]
+        ink = f", text={self.colour(area.ink)}" if area.lines else ""
+        if area.form == "text":
+            styles.append(self.style("faded text" if "faded" in more else kind, ink.removeprefix(", ")))
+            return f"\\node[{', '.join(styles)}] {at}"
+        corners = f", rounded corners={_p(ROUND[area.form])}bp" if area.form in ROUND else ""
+        styles.append(self.style(area.form, f"{FORMS[area.form]}, line width={EDGE}bp{corners}"))
+        paint = f"fill={self.colour(area.fill)}, draw={self.colour(area.edge)}{ink}"
+        styles.append(self.style("faded" if "faded" in more else more[0] if kind == "frame" else kind, paint))
+        styles += [self.style("shared", f"line width={BOLD}bp")] if area.bold else []
+        size = f"minimum size={_p(area.w)}bp"
+        if FORMS[area.form] == "rectangle":
+            size = f"minimum width={_p(area.w)}bp, minimum height={_p(area.h)}bp"
+        return f"\\node[{', '.join(styles)}, {size}] {at}"
+
+    def fork(self, fork: Area) -> str:
+        style = self.style("fork", f"fill={self.colour(fork.fill)}")
+        return f"\\fill[{style}] ({_p(fork.x)},{_p(fork.y)}) circle[radius={_p(fork.w / 2)}bp];"
+
+    def words(self, words: Words) -> str:
+        style = f"{self.style('node', NODE)}, {self.style(words.classes, f'text={self.colour(words.ink)}')}"
+        return f"\\node[{style}] at ({_p(words.x)},{_p(words.y)}) {{{_text(words.lines)}}};"
+
+    def stroke(self, stroke: Stroke) -> str:
+        kind = stroke.classes.split()[0]
+        pen = f"draw={self.colour(stroke.ink)}, line width={stroke.width}bp"
+        styles = [self.style(kind if stroke.lit else f"faded {kind}", pen)]
+        styles += [self.style("dashed", "dash pattern=on 4bp off 3bp")] if stroke.dashed else []
+        if stroke.arrow:
+            half, name = (SLIM, "arrow") if stroke.slim else (WIDE, "wide arrow")
+            styles.append(self.style(name, f"-{{Latex[length={_p(ARROW)}bp, width={_p(2 * half)}bp]}}"))
+        (x, y), rest = stroke.way[0], iter(stroke.way[1:])
+        way = f"({_p(x)},{_p(y)})"
+        for a, b, c in zip(rest, rest, rest, strict=True):
+            here = (x, y)
+            straight = here[0] == a[0] == b[0] == c[0] or here[1] == a[1] == b[1] == c[1]
+            handles = "" if straight else f" .. controls ({_p(a[0])},{_p(a[1])}) and ({_p(b[0])},{_p(b[1])}) .."
+            way += f"{handles or ' --'} ({_p(c[0])},{_p(c[1])})"
+            x, y = c
+        return f"\\draw[{', '.join(styles)}] {way};"
+
+
+def _text(lines: Iterable[Line]) -> str:
+    """Lines of text below each other."""
+    rows = [
+        f"\\fontsize{{{_p(text.size)}bp}}{{{_p(text.size * 1.15)}bp}}\\selectfont {tex_line(text)}" for text in lines
     ]
-    head += [f"\\definecolor{{{name}}}{{HTML}}{{{code.lstrip('#').upper()}}}" for code, name in paints.items()]
-    head += [r"\begin{document}", r"\setbox0\hbox{\begin{tikzpicture}[x=1bp, y=1bp, line width=1bp]%"]
-    head.append(f"\\useasboundingbox (0,0) rectangle ({width},{height});")
-    return "\n".join([*head, *body, r"\end{tikzpicture}}\shipout\box0", r"\end{document}", ""])
-
-
-def _box(area: Area, colour: Colour) -> str:
-    corners = f"rounded corners={_p(ROUND.get(area.form, 0.0))}bp"
-    bold = ", line width=2bp" if area.bold else ""
-    left, bottom, right, top = map(_p, area.corners)
-    return (
-        f"\\draw[fill={colour(area.fill)}, draw={colour(area.edge)}, {corners}{bold}] "
-        f"({left},{bottom}) rectangle ({right},{top});"
-    )
-
-
-def _shape(area: Area, colour: Colour) -> list[str]:
-    style, out = f"fill={colour(area.fill)}, draw={colour(area.edge)}", []
-    if area.form in ("circle", "ring", "sum"):
-        out.append(f"\\draw[{style}] ({_p(area.x)},{_p(area.y)}) circle[radius={_p(area.w / 2)}bp];")
-    elif area.form != "text":
-        out.append(_box(area, colour))
-    if area.lines:
-        out.append(_text(area.lines, (area.x, area.y), colour(area.ink)))
-    return out
-
-
-def _stroke(stroke: Stroke, colour: Colour) -> str:
-    points = stroke.way
-    way = f"({_p(points[0][0])},{_p(points[0][1])})"
-    for a, b, c in zip(points[1::3], points[2::3], points[3::3], strict=True):
-        way += f" .. controls ({_p(a[0])},{_p(a[1])}) and ({_p(b[0])},{_p(b[1])}) .. ({_p(c[0])},{_p(c[1])})"
-    arrow = ", -{Latex[length=6bp, width=4.5bp]}" if stroke.arrow else ""
-    dashed = ", dashed" if stroke.dashed else ""
-    return f"\\draw[{colour(stroke.ink)}, line width={stroke.width}bp{dashed}{arrow}] {way};"
-
-
-def _words(words: Words, colour: Colour) -> str:
-    return _text(words.lines, (words.x, words.y), colour(words.ink))
-
-
-def _text(lines: tuple[Line, ...], at: Point, ink: str) -> str:
-    rows = []
-    for text in lines:
-        runs = []
-        for run in text.runs:
-            size = text.size * (SUBSCRIPT if run.sub else 1.0) * 0.95
-            words = tex(run.text)
-            words = f"\\itshape {words}" if run.italic else words
-            words = f"{{\\fontsize{{{_p(size)}}}{{{_p(size * 1.15)}}}\\selectfont {words}}}"
-            runs.append(f"\\raisebox{{-0.35ex}}{{{words}}}" if run.sub else words)
-        rows.append("".join(runs))
-    words = r" \\ ".join(rows)
-    return f"\\node[{ink}, align=center, inner sep=0pt] at ({_p(at[0])},{_p(at[1])}) {{{words}}};"
+    return rows[0] if len(rows) == 1 else r"\\ ".join(f"{{{row}}}" for row in rows)
 
 
 def _p(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".") or "0"
+    return f"{value:.2f}".rstrip("0").rstrip(".") if round(value, 2) else "0"

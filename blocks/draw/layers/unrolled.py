@@ -97,7 +97,7 @@ def _retimed(cell: Scene, now: str, before: str) -> Scene:
         if s.kind not in ENDS:
             return replace(s, shared=s.kind == "brick" or s.shared)
         lines = tuple(
-            Line(tuple(r._replace(text=before if s.kind == "state" else now) if r.sub else r for r in x.runs), x.size)
+            Line(tuple(r._replace(text=before if s.kind == "state" else now) if r.time else r for r in x.runs), x.size)
             for x in s.lines
         )
         return replace(s, lines=lines, w=max(s.w, extent(lines)[0] + 6))
