@@ -165,7 +165,8 @@ def sample(
 def draw(
     cell: CellName,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="The file: .svg, .png, .pdf, .dot, .tex, .mmd, .graphml or .json.")
+        Path,
+        typer.Option("-o", "--output", help="The file: .svg, .png, .pdf, .dot, .tex, .tikz, .mmd, .graphml or .json."),
     ],
     highlight: Annotated[
         list[str] | None, typer.Option(help="A brick, wire or state to emphasise; repeatable.")

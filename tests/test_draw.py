@@ -148,7 +148,9 @@ def test_mermaid() -> None:
     wires = [row for row in text.splitlines() if re.fullmatch(r"    n\d+ [=-]{2}> n\d+", row)]
     styled = [int(n) for row in re.findall(r"linkStyle ([\d,]+) ", text) for n in row.split(",")]
     assert sorted(styled) == list(range(len(wires)))
-    nested = bk.Graph({"y": bk.scan(bk.cells.srn(2, 2, name="up"), bk.scan(bk.cells.gru(2, 2, name="low"), bk.sequence("x", 2)))}).draw()
+    nested = bk.Graph(
+        {"y": bk.scan(bk.cells.srn(2, 2, name="up"), bk.scan(bk.cells.gru(2, 2, name="low"), bk.sequence("x", 2)))}
+    ).draw()
     text = nested.render("mmd").decode()
     assert text.count("subgraph") == text.count("    end\n") == len(nested.scene.frames)
 
