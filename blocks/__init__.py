@@ -61,6 +61,7 @@ from .ops.shape import sum_ as sum
 from .scan import scan, unroll
 from .show import dump, to_networkx
 from .train import schedules
+from .train.learner import learner
 from .train.model import Model
 from .train.optimizers import SGD, Adam, AdamW, RMSprop
 from .wires import input, named, parameter, sequence, state
@@ -120,6 +121,7 @@ __all__ = [
     "greater_equal",
     "input",
     "layers",
+    "learner",
     "less",
     "less_equal",
     "log",

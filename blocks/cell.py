@@ -49,7 +49,7 @@ class Cell:
         self.where = user_line()
         here = f"cell {name!r}" if name else "the cell"
         named = _outputs(here, outputs)
-        pairs = _with_states_of_inner_cells({s: as_node(n) for s, n in states.items()}, named)
+        pairs = with_states_of_inner_cells({s: as_node(n) for s, n in states.items()}, named)
         _check_pairs(here, pairs, named)
         prefix = f"{name}/" if name else ""
         everything = {**named, **{f"{NEXT}{prefix}{b.name}": a for b, a in pairs.items()}}
@@ -139,7 +139,7 @@ class Cell:
     @property
     def params(self) -> dict[str, Shape]:
         """Name → shape of all weights, of learnt first values too."""
-        return Graph({**self.graph.outputs, **{FIRST + s: n for s, n in self.firsts.items()}}).params
+        return self.graph.params | (Graph(self.firsts).params if self.firsts else {})
 
     def draw(self, **options: Any) -> Any:
         """A `Figure` of one step; see `Graph.draw`."""
@@ -166,7 +166,7 @@ def _states_in(wires: Iterable[Node]) -> list[Node]:
     return [n for n in topological(wires) if n.role == "state" and n.op is input_op]
 
 
-def _with_states_of_inner_cells(pairs: dict[Node, Node], outputs: Mapping[str, Node]) -> dict[Node, Node]:
+def with_states_of_inner_cells(pairs: dict[Node, Node], outputs: Mapping[str, Node]) -> dict[Node, Node]:
     """The states with their next values, and those that cells inside this one brought along."""
     pairs = dict(pairs)
     used = _states_in([*outputs.values(), *pairs.values()])

@@ -84,8 +84,8 @@ def _names(graph: Graph) -> tuple[dict[Node, str], dict[str, str], set[str]]:
 
 def _ends_of_bricks(graph: Graph) -> list[Node]:
     """The nodes whose value leaves their brick, in order."""
-    inside = {o for user in graph.order() for o in user.operands if (o.brick, o.step) == (user.brick, user.step)}
-    made = [node for node in graph.order() if node.brick and node.operands and node.role != "gradient"]
+    made = [n for n in graph.order() if n.brick and n.operands and n.role not in ("gradient", "update")]
+    inside = {o for user in made for o in user.operands if (o.brick, o.step) == (user.brick, user.step)}
     return [node for node in made if node not in inside]
 
 

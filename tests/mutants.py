@@ -22,7 +22,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("blocks", "tests", "benchmarks", "pyproject.toml", "README.md", "examples")
 SECONDS = 600  # for the tests of one fault; a fault that makes them hang is noticed too
-RANDOM, OPS, CELLS, TRAIN, PLAN = (f"tests/test_{n}.py" for n in ("random", "ops", "cells", "train", "plan"))
+RANDOM, OPS, CELLS, TRAIN, PLAN, LEARNER = (
+    f"tests/test_{n}.py" for n in ("random", "ops", "cells", "train", "plan", "learner")
+)
 RECORDED, TIES, MASKS, COUNTS, PASSES, PROGRAM, DRAWS = (
     f"tests/test_{n}.py" for n in ("recorded", "ties", "masks", "counts", "passes", "program", "draws")
 )
@@ -84,9 +86,12 @@ MUTANTS = (
     Mutant("a second dropout is the first", "blocks/compile/passes/simplify.py", "if node.op.name in FED:", 'if node.op.name in ("input", "parameter"):', (DRAWS, RANDOM)),
     Mutant("predict draws", "blocks/train/model.py", "None if step is None else (self.seed, step)", "(self.seed, step or 0)", (DRAWS,)),
     # --- training
-    Mutant("Adam without its correction", "blocks/train/optimizers.py", "v / weight_so_far(self.beta2, t)", "v", (TRAIN, "tests/test_recorded.py")),
+    Mutant("Adam without its correction", "blocks/train/optimizers.py", "v / weight_so_far(self.beta2, t)", "v", (TRAIN, RECORDED)),
     Mutant("updates count from 0", "blocks/train/update.py", "lr, step + 1.0, decaying", "lr, step + 0.0, decaying", (TRAIN,)),
-    Mutant("nothing is clipped", "blocks/train/update.py", "g = clipped(g, norm, clip)", "pass", (TRAIN,)),
+    Mutant("nothing is clipped", "blocks/train/update.py", "g = g * scale_to(clip, norm)", "pass", (TRAIN,)),
+    Mutant("a learner counts its updates from 1", "blocks/train/learner.py", "state(fresh_name(\"step\", graph.nodes), shape=())", "state(fresh_name(\"step\", graph.nodes), shape=(), init=1.0)", (LEARNER,)),
+    Mutant("a learner's states stay", "blocks/train/learner.py", "{**updated, **carried}", "{**updated, **{s: s for s in carried}}", (LEARNER,)),
+    Mutant("√ of a square has an infinite slope", "blocks/train/optimizers.py", "sqrt(maximum(square, TINY))", "sqrt(square)", (LEARNER,)),
     Mutant("momentum is not kept", "blocks/train/optimizers.py", "v = self.momentum * slots[0] + g", "v = g", (TRAIN,)),
 )  # fmt: skip
 

@@ -125,7 +125,7 @@ def test_the_generator_says_all_of_the_language() -> None:
         seen
         >= {name for name, op in OPS.items() if op.infer.__module__.startswith("blocks.")} - made_by_gradients_alone
     )
-    assert deepest == 2
+    assert deepest == 3  # a learner of a network with a loop in a loop
 
 
 def test_shrinking_finds_a_small_network() -> None:

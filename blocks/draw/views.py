@@ -165,6 +165,8 @@ def _obstacle(graph: Graph, bricks: bool) -> str:
         return "with bricks=False each operation is drawn by itself"
     if any(subgraphs(node) for node in graph.order()):
         return "it has a loop over time in it; draw the cell itself, cell.draw()"
+    if any(node.role == "gradient" for node in graph.order()):
+        return "it has a gradient in it"
     return "" if is_cell(graph) else "it has no state that goes from step to step"
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BlocksError, nearest
-from .data import Data, is_number, is_whole
+from .data import Data, is_whole
 from .files import check_writable, json_value
 from .history import History
 from .optimizers import Optimizer, optimizer_named
 from .progress import bar
 from .session import Session, Trainable
+from .update import check_clip
 
 
 def fit(
@@ -78,8 +79,7 @@ def fit(
     for name, count in {"epochs": epochs, "batch_size": batch_size, "autosave_every": autosave_every}.items():
         if not is_whole(count) or count < 1:
             raise BlocksError(f"{name} must be a whole number from 1, not {count!r}")
-    if clip is not None and not (is_number(clip) and clip > 0):
-        raise BlocksError(f"clip must be a positive number or None, not {clip!r}")
+    limit = check_clip(clip)
     if patience is not None and (validation is None or not is_whole(patience) or patience < 1):
         raise BlocksError("patience needs validation data, and is a number of epochs from 1")
     if resume and autosave is None:
@@ -89,7 +89,6 @@ def fit(
         json_value(model.info, "info")
     chosen = optimizer_named(optimizer)
     size, others = int(batch_size), tuple(model.graph.inputs)
-    limit = None if clip is None else float(clip)
     settings = {"batch_size": size, "clip": limit, "shuffle": bool(shuffle), "tbptt": tbptt}
     prepared = Data(model.graph_for("loss"), data, model.dtype, others, size).check_masks()
     session = Session(model, prepared, validation, chosen, {**settings, "patience": patience})

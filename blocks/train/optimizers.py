@@ -18,8 +18,8 @@ import numpy as np
 
 from ..errors import BlocksError, made, nearest
 from ..graph import Node, Wire
-from ..ops.elementwise import expm1, log, sqrt
-from .update import Arrays, Update
+from ..ops.elementwise import expm1, log, maximum, sqrt
+from .update import TINY, Arrays, Update
 
 Schedule = Callable[[Any], Any]
 
@@ -161,7 +161,7 @@ class RMSprop(Optimizer):
     ) -> tuple[Node, Sequence[Node]]:
         """See the class."""
         s = self.decay * slots[0] + (1 - self.decay) * g * g
-        return lr * g / (sqrt(s) + self.epsilon), (s,)
+        return lr * g / (root(s) + self.epsilon), (s,)
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Adam(Optimizer):
         m = self.beta1 * slots[0] + (1 - self.beta1) * g
         v = self.beta2 * slots[1] + (1 - self.beta2) * g * g
         m_hat, v_hat = m / weight_so_far(self.beta1, t), v / weight_so_far(self.beta2, t)
-        return lr * m_hat / (sqrt(v_hat) + self.epsilon), (m, v)
+        return lr * m_hat / (root(v_hat) + self.epsilon), (m, v)
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,12 @@ class AdamW(Adam):
         """See the class."""
         change, slots = super().change(w, g, slots, lr, t, decays)
         return change + lr * self.decay * decays * w, slots
+
+
+def root(square: Node) -> Node:
+    """√ of a mean square. Where that is 0 its slope is 0, not infinite: there the gradient is 0 too, and so is what is
+    divided, and a gradient through the update would be NaN."""
+    return sqrt(maximum(square, TINY))
 
 
 def weight_so_far(beta: float | Node, t: Node) -> Node:

@@ -8,7 +8,7 @@ The rule of an optimizer goes number by number, so it takes no more calls for al
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from ..graph import Graph, Node, Wire
 from ..ops.elementwise import abs_, maximum, sqrt, stop_gradient
 from ..ops.leaves import make_input
 from ..ops.shape import max_, sum_
+from .data import Arrays, is_number
 
-Arrays = dict[str, np.ndarray]
 VECTOR = ("weights",)  # the shape of all weights together
 SLOT = "slot/"
 TINY = float(np.finfo(np.float32).tiny)
@@ -47,9 +47,16 @@ def norm_of(gradient: Node) -> Node:
     return largest * sqrt(maximum(squares, 0.5))
 
 
-def clipped(gradient: Node, norm: Node, limit: float) -> Node:
-    """The gradient scaled down to a norm of at most `limit` (Pascanu et al. 2013, algorithm 1)."""
-    return gradient * (limit / maximum(norm, limit))
+def scale_to(limit: float, norm: Node) -> Node:
+    """What scales a gradient down to a norm of at most `limit` (Pascanu et al. 2013, algorithm 1)."""
+    return limit / maximum(norm, limit)
+
+
+def check_clip(clip: Any) -> float | None:
+    """A limit of the norm, or None, as it is. Raises BlocksError for anything else."""
+    if clip is not None and not (is_number(clip) and clip > 0):
+        raise BlocksError(f"clip must be a positive number or None, not {clip!r}")
+    return None if clip is None else float(clip)
 
 
 def decays(name: str) -> bool:
@@ -65,7 +72,7 @@ def update_graph(optimizer: Rule, clip: float | None = None) -> Graph:
     slots = {n: make_input(SLOT + n, VECTOR, "float", role="input") for n in optimizer.slot_names}
     norm = norm_of(g)
     if clip is not None:
-        g = clipped(g, norm, clip)
+        g = g * scale_to(clip, norm)
     change, after = optimizer.change(w, g, tuple(slots.values()), lr, step + 1.0, decaying)
     new = {SLOT + n: node for n, node in zip(slots, after, strict=True)}
     return Graph({"weights": w - change, **new, "norm": norm})

@@ -13,6 +13,7 @@ from blocks.ops.random import draw_array
 
 from .cells import STATE, Made, cell, gallery
 from .dice import Choices, Dice
+from .learners import learnt
 from .operations import by_whole_numbers, features, move
 from .wires import FED, Pool, World
 
@@ -90,7 +91,12 @@ def network(dice: Choices, kinks: bool = True) -> Case:
         graph = bk.Graph({**outputs, "loss": loss + bk.mean(xs[0])})
     leaves = graph.fed("input") | graph.fed("parameter") | graph.fed("draw")
     wrt = [n for n, leaf in leaves.items() if leaf.dtype == "float" and n not in world.masks]
-    return Case(graph, feeds(world, graph), wrt, list(dice.said))
+    fed = feeds(world, graph)
+    alone = bk.Graph({"loss": graph.outputs["loss"]})
+    if alone.params and all(known(node.shape, alone) for node in alone.order()) and dice.chance(8):
+        graph, fed, new = learnt(alone.outputs["loss"], fed, dice)
+        wrt = [n for n in fed if n in wrt or n in new]
+    return Case(graph, fed, wrt, list(dice.said))
 
 
 # --- layers --------------------------------------------------------------------------------------
