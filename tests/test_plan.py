@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import blocks as bk
-from blocks.compile.numpy.names import Names
+from blocks.compile.names import Names
 from blocks.compile.numpy.statements import in_place
 from blocks.compile.numpy.views import VIEWS
 from blocks.compile.plan.geometry import RULES, view_of, whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,13 @@ from ..interpret import Feeds, Run, bind, drawn
 from ..interpret import run as interpret
 from ..ops.loop import Every
 from ..ops.random import Draw
+from .native.build import Unavailable
+from .native.expressions import Unsupported
 from .passes.checkpoint import checkpointing
 from .passes.simplify import simplify
 from .passes.trials import over_trials
 from .passes.trials import trials as side_by_side
-from .targets import NUMPY, Arrays, Target
+from .targets import NUMPY, TARGETS, Arrays, Target
 
 SIZES_KEPT = 8  # for so many sizes of batch and time the buffers are kept
 KINDS_KEPT = 64
@@ -33,8 +35,8 @@ class Program:
     """What `compile` returns: call it with feeds, as `run`; the outputs are a dict, name → array.
 
     Attributes: graph, which it computes, and alone, that of one trial, as it was given; lowered, after all passes;
-    source, the NumPy that runs; passes, the graph after each pass, name → graph, if they were asked for; checkpoint and
-    trials, as they were given; target, what it became.
+    source, the NumPy or C that runs; passes, the graph after each pass, name → graph, if they were asked for;
+    checkpoint and trials, as they were given; target, what it became, and why, where that is not what was asked for.
 
     New sizes of batch and time cost an allocation, not a compilation. Several threads may call one
     program: each call has buffers to itself. Outputs belong to the caller and are never written again.
@@ -50,22 +52,43 @@ class Program:
     ):
         self.alone, self.graph = graph, graph if trials is None else side_by_side(graph, trials)
         self.trials = None if trials is None else tuple(trials)
-        self.checkpoint, self.target = checkpoint, target
-        self.passes: dict[str, Graph] = {"given": graph} if passes else {}
-        lowered = graph
-        before = [] if checkpoint is None else [("checkpoint", checkpointing(checkpoint))]
-        after = [] if self.trials is None else [("trials", over_trials(self.trials)), ("simplify trials", simplify)]
-        for name, change in (*before, *target.passes, *after):
-            lowered = change(lowered)
-            if passes:
-                self.passes[name] = lowered
-        self.lowered = lowered
-        self._draws = self.graph.fed("draw")
-        self._emitted = target.emit(lowered)
-        self.source = self._emitted.source
+        self.checkpoint, self.why = checkpoint, ""
+        self._asked, self._passes, self._draws = target, passes, self.graph.fed("draw")
         self._lock = threading.Lock()
         self._runs: OrderedDict[Any, list[Any]] = OrderedDict()  # sizes → runs, each with its buffers, that are idle
         self._bound: dict[Any, tuple[Any, Arrays, Run]] = {}  # the kinds of some feeds → what `bind` made of them
+        try:
+            self._become(target)
+        except Unsupported as error:
+            self._fall_back(error)
+
+    def _become(self, target: Target) -> None:
+        """Lower the graph for a target, and write it down."""
+        lowered, kept = self.alone, {"given": self.alone}
+        before = [] if self.checkpoint is None else [("checkpoint", checkpointing(self.checkpoint))]
+        after = [] if self.trials is None else [("trials", over_trials(self.trials)), ("simplify trials", simplify)]
+        for name, change in (*before, *target.passes, *after):
+            lowered = kept[name] = change(lowered)
+        self.target, self.lowered, self.passes = target, lowered, kept if self._passes else {}
+        self._emitted = target.emit(lowered)
+        self.source = self._emitted.source
+
+    def _fall_back(self, error: BlocksError) -> None:
+        """Become NumPy, because of an error."""
+        self._become(NUMPY)
+        self.why = str(error)
+
+    def _allocate(self, context: Run) -> Callable[[Arrays], Arrays]:
+        """What computes with the sizes of a run; where the target cannot, NumPy's from here on."""
+        emitted = self._emitted
+        try:
+            return emitted.allocate(context.dims, context.dtype)
+        except Unavailable as error:
+            with self._lock:
+                if self._emitted is emitted:
+                    self._fall_back(error)
+                    self._runs.clear()
+            return self._emitted.allocate(context.dims, context.dtype)
 
     def __call__(self, feeds: Feeds, draw: Draw = None) -> Arrays:
         """The outputs for some feeds; `draw` as for `run`.
@@ -78,7 +101,7 @@ class Program:
             idle = self._runs.get(key)
             run = idle.pop() if idle else None
         if run is None:
-            run = self._emitted.allocate(context.dims, context.dtype)
+            run = self._allocate(context)
         try:
             return run(arrays)
         except BlocksError as error:
@@ -120,7 +143,7 @@ class Program:
     def __reduce__(self) -> tuple[Any, ...]:
         from ..files import to_json
 
-        return _again, (to_json(self.alone), bool(self.passes), self.checkpoint, self.target, self.trials)
+        return _again, (to_json(self.alone), self._passes, self.checkpoint, self._asked, self.trials)
 
     def __repr__(self) -> str:
         return f"<Program of {len(self.source.splitlines())} lines: {', '.join(self.graph.outputs)}>"
@@ -131,6 +154,7 @@ def compile(
     passes: bool = False,
     checkpoint: int | str | None = None,
     trials: Collection[str] | None = None,
+    target: str = "numpy",
     **renamed: Any,
 ) -> Program:
     """A `Program` that computes the outputs of a graph, fast.
@@ -149,21 +173,29 @@ def compile(
     the names of the inputs that differ among them. The passes see one network, so what they pack, hoist and join for
     one is packed, hoisted and joined for all.
 
+    `target` is what it becomes: "numpy", or "native", one function in C, which the machine's compiler (cc, gcc or
+    clang) makes run at the first call. Where there is none, or a graph has an operation that has no C, it becomes
+    NumPy, and ``Program.why`` says why.
+
     Numbers below about 1e-38 in float32 (1e-308 in float64), *denormals*, are computed many times slower by most
     processors, here as elsewhere in NumPy. Gradients that vanish over hundreds of steps become such: a network whose
     loss is at the last step alone may then take several times as long as one with a loss at each.
 
-    Raises BlocksError if the graph is none, or k no positive number.
+    Raises BlocksError if the graph is none, k no positive number, or the target unknown.
     """
     if "trace" in renamed:
         raise BlocksError("compile(trace=True) is compile(passes=True) now, and Program.trace is Program.passes")
     if renamed:
-        known = ("passes", "checkpoint", "trials")
+        known = ("passes", "checkpoint", "trials", "target")
         name = next(iter(renamed))
         raise BlocksError(f"compile has no option {name!r}{nearest(name, known)}; it has {', '.join(known)}")
     if not isinstance(graph, Graph):
         raise BlocksError(f"compile takes a Graph, not a {type(graph).__name__}")
-    return Program(graph, passes, check_checkpoint(checkpoint), trials=trials)
+    if target not in TARGETS:
+        raise BlocksError(
+            f"compile has no target {target!r}{nearest(str(target), TARGETS)}; it has {', '.join(TARGETS)}"
+        )
+    return Program(graph, passes, check_checkpoint(checkpoint), TARGETS[target], trials)
 
 
 def check_checkpoint(checkpoint: Any) -> Every:

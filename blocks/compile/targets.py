@@ -2,7 +2,7 @@
 
 A target says which passes prepare a graph for it and what writes the graph down. Most passes are common to all; what
 is a choice of one target stands in its row: for NumPy, σ through one exponential for all gates and elementwise
-operations in blocks of steps that stay in cache.
+operations in blocks of steps that stay in cache; C needs neither, its elementwise operations run together anyway.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph
+from .native.emit import emit_native
 from .numpy import runtime
 from .numpy.source import write
 from .numpy.statements import in_place
@@ -70,3 +71,13 @@ def emit_numpy(graph: Graph) -> Emitted:
 
 
 NUMPY = Target("numpy", (("simplify", simplify), ("logistic", logistic), *COMMON, ("block", block)), emit_numpy)
+
+
+def emit_c(graph: Graph) -> Emitted:
+    """A graph as C. Raises Unsupported for what has no C; `allocate` raises Unavailable where no compiler is."""
+    function = emit_native(graph)
+    return Emitted(function.unit, function.allocate)
+
+
+NATIVE = Target("native", (("simplify", simplify), *COMMON), emit_c)
+TARGETS = {target.name: target for target in (NUMPY, NATIVE)}

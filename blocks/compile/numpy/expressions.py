@@ -12,12 +12,12 @@ from typing import Any
 
 from ...graph import Graph, Node, Shape
 from ...ops.loop import Every, blocks_of, in_block
+from ..names import Names
 from ..plan.geometry import only_part
 from ..plan.labels import view_label
 from ..plan.places import Buffer, Constant, Feed, Last, Literal, Part, Place, Row, Rows, View
 from .bodies import Body, Variable, innermost
-from .names import Names
-from .statements import NUMBERS
+from .statements import NUMBERS, reserved
 from .views import cut, view
 
 WORDS = {value: word for word, value in NUMBERS.items()}
@@ -27,7 +27,7 @@ class Expressions:
     """How places are written, and the lines that make them."""
 
     def __init__(self, graph: Graph):
-        self.names = Names()
+        self.names = Names(reserved())
         self.allocate = Body(None, 1)
         self.run = Body(self.allocate, 2)
         self.body = self.run  # the one being written

@@ -13,14 +13,14 @@ from typing import Any
 
 from ...graph import Graph, Node, show_shape, subgraphs
 from ...ops.loop import in_block
+from ..comments import Line, above
+from ..names import comment
 from ..passes.sweep import users_of
 from ..plan.geometry import only_part
 from ..plan.places import Compute, Copy, ForEach, Instruction, Place, Plan, View
 from ..plan.stages import Stage, stages
 from .bodies import Block, Body, Variable
-from .comments import Line, above
 from .expressions import Expressions
-from .names import comment
 from .statements import statement
 from .views import view
 
@@ -118,7 +118,7 @@ class Writer:
             sizes = self.places.sizes(step.node)
             body.say(statement(step, a, out, self.places.word, self.places.value, sizes))
         comments = above(stage.label, lines, self.places.other_name)
-        body.lines[start:start] = ["    " * body.depth + text for text in comments]
+        body.lines[start:start] = ["    " * body.depth + f"# {text}" for text in comments]
 
     def is_named(self, node: Node) -> bool:
         """Whether more than one operation needs a value, or a part of it."""

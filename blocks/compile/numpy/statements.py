@@ -7,6 +7,8 @@ of these is computed as the interpreter does it, by ``rt.call``.
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from ...errors import BlocksError
-from ...graph import Node, Op
+from ...graph import OPS, Node, Op
 from ..plan.geometry import Geometry
 from ..plan.places import Compute
 
 Word = Callable[[str], str]  # a function of NumPy or a number, by name → how run writes it
 Value = Callable[[Any], str]  # the value of an option → how run writes it
+RESERVED = {"np", "rt", "feeds", "dims", "dtype", "sizes", "constants", "allocate", "run"}
+RESERVED |= {*keyword.kwlist, *dir(builtins)}
 NUMBERS = {"zero": 0.0, "half": 0.5, "one": 1.0, "two": 2.0}
 
 
@@ -28,6 +32,11 @@ def ufunc(op: Op) -> str | None:
     if op.kind != "elementwise" or not isinstance(op.forward, np.ufunc):
         return None
     return next((n for n in (op.name, op.forward.__name__) if getattr(np, n, None) is op.forward), None)
+
+
+def reserved() -> set[str]:
+    """The names that no variable of a program has."""
+    return RESERVED | {name for op in OPS.values() if (name := ufunc(op))}
 
 
 def in_place(op: Op) -> bool:

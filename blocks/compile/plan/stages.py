@@ -37,7 +37,7 @@ def stages(instructions: Iterable[Instruction]) -> Iterator[Stage | Copy | ForEa
             stage = None
             yield step
             continue
-        label = _label(step)
+        label = label_of_stage(step)
         if stage and stage.label != label:
             yield stage
             stage = None
@@ -50,6 +50,7 @@ def stages(instructions: Iterable[Instruction]) -> Iterator[Stage | Copy | ForEa
         yield stage
 
 
-def _label(step: Compute) -> str:
+def label_of_stage(step: Compute) -> str:
+    """The label of the stage that an operation belongs to."""
     brick = step.node.brick or ""
     return f"{brick}, gradient" if brick and step.node.role == "gradient" else brick

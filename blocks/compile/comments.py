@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...graph import Node
-from ...notation import ATOM, write_text
+from ..graph import Node
+from ..notation import ATOM, write_text
 from .names import comment
 
 LONGEST = 110  # so long is a line at most; a formula of more says nothing
@@ -92,7 +92,7 @@ class Formulas:
 
 
 def above(label: str, lines: list[Line], other_name: Callable[[str], str] = str) -> list[str]:
-    """The comments above a stage of some bricks."""
+    """The texts of the comments above a stage of some bricks."""
     formulas = Formulas(other_name)
     for line in lines:
         formulas.add(line)
@@ -101,4 +101,4 @@ def above(label: str, lines: list[Line], other_name: Callable[[str], str] = str)
     texts = ["; ".join(shown)] if len("; ".join(shown)) <= LONGEST else shown
     if label:
         texts[:1] = [": ".join(part for part in (label, *texts[:1]) if part)]
-    return [f"# {comment(text)}" for text in texts if text]
+    return [comment(text) for text in texts if text]

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import builtins
-import keyword
 import re
-
-from ...graph import OPS
-from .statements import ufunc
+from collections.abc import Iterable
 
 LONGEST = 160  # letters in a comment
-RESERVED = {"np", "rt", "feeds", "dims", "dtype", "sizes", "constants", "allocate", "run"}
-RESERVED |= {*keyword.kwlist, *dir(builtins)}
 
 
 class Names:
-    """Identifiers, unique and as close to the given names as may be."""
+    """Identifiers, unique and as close to the given names as may be; `reserved` are those that a target needs."""
 
-    def __init__(self) -> None:
-        self.taken = RESERVED | {name for op in OPS.values() if (name := ufunc(op))}
+    def __init__(self, reserved: Iterable[str] = ()) -> None:
+        self.taken = set(reserved)
         self.tried: dict[str, int] = {}
 
     def fresh(self, wish: str) -> str:
@@ -35,6 +29,6 @@ class Names:
 
 
 def comment(text: str) -> str:
-    """Text that is safe behind a # ."""
-    safe = "".join(c if c.isprintable() else "?" for c in text)
+    """Text that is safe behind a # , and between /* and */."""
+    safe = "".join(c if c.isprintable() else "?" for c in text).replace("*/", "* /")
     return safe if len(safe) <= LONGEST else safe[: LONGEST - 1] + "…"

@@ -1,0 +1,108 @@
+"""Places as C: a pointer, and the numbers behind it.
+
+Each array of the plan has one pointer for the whole function; the rows of a loop have one each, declared on top of its
+body. Two accesses are compared by their geometry: they are the same numbers, share none, or cannot be told apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal as Word
+
+from ...graph import Dim, Shape
+from ..plan.geometry import Geometry
+from ..plan.places import Place
+from ..plan.sizes import ONE, ZERO, Size
+
+Meeting = Word["same", "apart", "unknown"]
+
+
+@dataclass(frozen=True)
+class Access:
+    """Some numbers: those of a geometry behind a pointer, or one number that is written out.
+
+    `array` is what they are in, `row` which of its rows, if it is known, and `level` how many loops are around the
+    pointer.
+    """
+
+    pointer: str
+    geometry: Geometry
+    dtype: str
+    array: Place
+    row: object = None
+    level: int = 0
+    literal: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        return self.geometry.shape
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Two accesses of one key are the same numbers in the same order."""
+        axes = zip(self.geometry.shape, self.geometry.strides, strict=True)
+        strides = tuple(ZERO if d == 1 else s for d, s in axes)
+        return self.pointer, self.geometry.offset, strides
+
+    def repeated(self, shape: Shape) -> Access:
+        """The same numbers, repeated to a larger shape."""
+        return replace(self, geometry=self.geometry.repeated(shape))
+
+    def seen(self, geometry: Geometry) -> Access:
+        """Other numbers behind the same pointer."""
+        return replace(self, geometry=geometry)
+
+    def meets(self, other: Access) -> Meeting:
+        """What two accesses have in common; each of their geometries is known for every size."""
+        if self.literal or other.literal or self.array is not other.array:
+            return "apart"
+        if self.pointer != other.pointer:
+            rows = self.row, other.row
+            known = self.row is not None and other.row is not None
+            return "apart" if known and rows[0] != rows[1] else "unknown"
+        if self.shape == other.shape and self.key == other.key:
+            return "same"
+        return "apart" if _parts(self.geometry, other.geometry) else "unknown"
+
+
+def _parts(a: Geometry, b: Geometry) -> bool:
+    """Whether two geometries share no number, for every size: beside each other as parts of one matrix, or of each of
+    its rows. What is asked of sizes is asked of polynomials, see `never_negative`."""
+    common = [axis for axis in _axes(a) if axis in _axes(b)]
+    for count in range(len(common) + 1):
+        for rows in combinations(common, count):  # axes along which both repeat the same pattern
+            low_a, high_a = a.offset, a.offset + _width(a, rows)
+            low_b, high_b = b.offset, b.offset + _width(b, rows)
+            inside = all(_at_most(high_a, low_b + s) and _at_most(high_b, low_a + s) for _, s in rows)
+            if inside and (_at_most(high_a, low_b) or _at_most(high_b, low_a)):
+                return True
+    return False
+
+
+def _axes(g: Geometry) -> list[tuple[Dim, Size]]:
+    return [(d, s) for d, s in zip(g.shape, g.strides, strict=True) if d != 1 and s != ZERO]
+
+
+def _width(g: Geometry, but: tuple[tuple[Dim, Size], ...]) -> Size:
+    """How many numbers lie from the first to the last, along all axes but some."""
+    width = ONE
+    for d, s in _axes(g):
+        if (d, s) not in but:
+            width = width + s * d + s * -1
+    return width
+
+
+def _at_most(a: Size, b: Size) -> bool:
+    return never_negative(b + a * -1)
+
+
+def never_negative(size: Size) -> bool:
+    """Whether a size is 0 or more for all dimensions of 1 or more: with each written as 1 + d no term is negative."""
+    moved = ZERO
+    for names, count in size.terms:
+        term = Size.of(count)
+        for name in names:
+            term = term * (ONE + name)
+        moved = moved + term
+    return all(count > 0 for _, count in moved.terms)

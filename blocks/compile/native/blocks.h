@@ -1,0 +1,404 @@
+/* What programs in C stand on: numbers, functions of one number, products of matrices.
+
+   Compiled with the program into one library. REAL says how many bits a number has. Every sum has one order, whatever
+   the processor's vectors and however many threads there are, so the same build gives the same bits. */
+#ifndef BLOCKS_H
+#define BLOCKS_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef REAL
+#define REAL 32
+#endif
+
+typedef ptrdiff_t num;
+typedef uint8_t flag;
+#if REAL == 64
+typedef double real;
+typedef int64_t bits;
+#define SIGN INT64_MIN
+#define MANTISSA 52
+#define BIAS 1023
+#define TINY 0x1p-1022
+#define LOG2_HIGH 0x1.62e42fefa0000p-1
+#define LOG2_LOW 0x1.cf79abc9e3b39p-40
+#define LARGEST_EXPONENT 710.0
+#define SMALLEST_EXPONENT (-746.0)
+#define TANH_IS_ONE 20.0
+#else
+typedef float real;
+typedef int32_t bits;
+#define SIGN INT32_MIN
+#define MANTISSA 23
+#define BIAS 127
+#define TINY 0x1p-126
+#define LOG2_HIGH 0x1.62e400p-1
+#define LOG2_LOW 0x1.7f7d1cp-20
+#define LARGEST_EXPONENT 89.0
+#define SMALLEST_EXPONENT (-104.0)
+#define TANH_IS_ONE 10.0
+#endif
+#define R(x) ((real)(x))
+#define INLINE static inline __attribute__((always_inline))
+#define MAYBE __attribute__((unused))
+
+#ifdef __clang__
+#define EACH _Pragma("clang loop vectorize(assume_safety)") for
+#else
+#define EACH _Pragma("GCC ivdep") for
+#endif
+
+/* --- functions of one number: no branches, so that loops over them become vectors ------------------------------ */
+
+#if REAL == 64 && defined(__FP_FAST_FMA)
+#define FMA1(a, b, c) __builtin_fma(a, b, c)
+#elif REAL == 32 && defined(__FP_FAST_FMAF)
+#define FMA1(a, b, c) __builtin_fmaf(a, b, c)
+#else
+#define FMA1(a, b, c) ((a) * (b) + (c))
+#endif
+
+INLINE bits bits_of(real x) {
+    bits b;
+    memcpy(&b, &x, sizeof b);
+    return b;
+}
+
+INLINE real of_bits(bits b) {
+    real x;
+    memcpy(&x, &b, sizeof x);
+    return x;
+}
+
+INLINE real power_of_two(bits n) { return of_bits((n + BIAS) << MANTISSA); }
+
+INLINE real abs_(real x) { return of_bits(bits_of(x) & ~SIGN); }
+INLINE real max_(real a, real b) { return a > b || a != a ? a : b; } /* NaN stays, as in NumPy */
+INLINE real min_(real a, real b) { return a < b || a != a ? a : b; }
+INLINE real sign_(real x) { return x > 0 ? R(1) : x < 0 ? R(-1) : x != x ? x : R(0); }
+INLINE real like_(real size, real x) { return of_bits(bits_of(size) | (bits_of(x) & SIGN)); } /* with the sign of x */
+#if REAL == 64
+INLINE real sqrt_(real x) { return __builtin_sqrt(x); }
+INLINE real pow_(real x, real p) { return __builtin_pow(x, p); }
+#else
+INLINE real sqrt_(real x) { return __builtin_sqrtf(x); }
+INLINE real pow_(real x, real p) { return __builtin_powf(x, p); }
+#endif
+
+/* x = n ln 2 + r; gives r, and n in *n */
+INLINE real reduced(real x, bits *n) {
+    const real magic = R(3) * R((int64_t)1 << (MANTISSA - 1));
+    const real t = FMA1(x, R(1.4426950408889634), magic);
+    *n = bits_of(t) - bits_of(magic);
+    const real whole = t - magic;
+    return FMA1(whole, R(-LOG2_LOW), FMA1(whole, R(-LOG2_HIGH), x));
+}
+
+/* (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2: Taylor's series */
+INLINE real exp_tail(real r) {
+#if REAL == 64
+    real p = R(1.0 / 6227020800);
+    p = FMA1(p, r, R(1.0 / 479001600));
+    p = FMA1(p, r, R(1.0 / 39916800));
+    p = FMA1(p, r, R(1.0 / 3628800));
+    p = FMA1(p, r, R(1.0 / 362880));
+    p = FMA1(p, r, R(1.0 / 40320));
+    p = FMA1(p, r, R(1.0 / 5040));
+#else
+    real p = R(1.0 / 5040);
+#endif
+    p = FMA1(p, r, R(1.0 / 720));
+    p = FMA1(p, r, R(1.0 / 120));
+    p = FMA1(p, r, R(1.0 / 24));
+    p = FMA1(p, r, R(1.0 / 6));
+    return FMA1(p, r, R(0.5));
+}
+
+INLINE real exp_(real x) {
+    bits n;
+    x = x > R(LARGEST_EXPONENT) ? R(LARGEST_EXPONENT) : x;
+    x = x < R(SMALLEST_EXPONENT) ? R(SMALLEST_EXPONENT) : x;
+    const real r = reduced(x, &n);
+    const real e = FMA1(r * r, exp_tail(r), r) + R(1);
+    bits most = n > BIAS ? BIAS : n;
+    most = most < 1 - BIAS ? 1 - BIAS : most; /* the rest makes infinity, or numbers below the smallest normal one */
+    return e * power_of_two(most) * power_of_two(n - most);
+}
+
+INLINE real expm1_(real x) {
+    bits n;
+    const real low = x < -R(MANTISSA) ? -R(MANTISSA) : x > R(1) ? R(1) : x;
+    const real r = reduced(low, &n), s = power_of_two(n);
+    return x > R(1) ? exp_(x) - R(1) : FMA1(s, FMA1(r * r, exp_tail(r), r), s - R(1));
+}
+
+/* (e^2x - 1) / (e^2x + 1), of |x| */
+INLINE real tanh_(real x) {
+    bits n;
+    real y = abs_(x);
+    y = y > R(TANH_IS_ONE) ? R(TANH_IS_ONE) : y;
+    const real r = reduced(y + y, &n), s = power_of_two(n);
+    const real less = FMA1(s, FMA1(r * r, exp_tail(r), r), s - R(1)); /* e^2x - 1 */
+    const real t = less / (less + R(2));
+    return like_(t > R(1) ? R(1) : t, x);
+}
+
+INLINE real sigm_(real x) {
+    const real e = exp_(-abs_(x));
+    return (x < 0 ? e : R(1)) / (R(1) + e);
+}
+
+/* 2 artanh s = ln((1 + s) / (1 - s)) for |s| <= 1/3 */
+INLINE real twice_artanh(real s) {
+    const real q = s * s;
+#if REAL == 64
+    real p = R(1.0 / 33);
+    p = FMA1(p, q, R(1.0 / 31));
+    p = FMA1(p, q, R(1.0 / 29));
+    p = FMA1(p, q, R(1.0 / 27));
+    p = FMA1(p, q, R(1.0 / 25));
+    p = FMA1(p, q, R(1.0 / 23));
+    p = FMA1(p, q, R(1.0 / 21));
+    p = FMA1(p, q, R(1.0 / 19));
+    p = FMA1(p, q, R(1.0 / 17));
+#else
+    real p = R(1.0 / 17);
+#endif
+    p = FMA1(p, q, R(1.0 / 15));
+    p = FMA1(p, q, R(1.0 / 13));
+    p = FMA1(p, q, R(1.0 / 11));
+    p = FMA1(p, q, R(1.0 / 9));
+    p = FMA1(p, q, R(1.0 / 7));
+    p = FMA1(p, q, R(1.0 / 5));
+    p = FMA1(p, q, R(1.0 / 3));
+    return FMA1((s + s) * q, p, s + s);
+}
+
+INLINE real log_(real x) {
+    const int low = x < R(TINY);
+    const real scaled = low ? x * R((int64_t)1 << MANTISSA) : x;
+    const bits half = bits_of(R(0.70710678118654752440));
+    const bits n = (bits_of(scaled) - half) >> MANTISSA;
+    const real m = of_bits(bits_of(scaled) - n * ((bits)1 << MANTISSA)) - R(1); /* from sqrt(1/2) - 1 to sqrt(2) - 1 */
+    const real whole = (real)n - (low ? R(MANTISSA) : R(0));
+    const real y = FMA1(whole, R(LOG2_HIGH), FMA1(whole, R(LOG2_LOW), twice_artanh(m / (m + R(2)))));
+    return x > 0 ? (x > R(sizeof(real) == 8 ? 1.7976931348623157e308 : 3.4028234663852886e38) ? x : y)
+                 : (x == 0 ? -R(INFINITY) : R(NAN));
+}
+
+INLINE real softplus_(real x) {
+    const real e = exp_(-abs_(x));
+    return max_(x, R(0)) + twice_artanh(e / (e + R(2)));
+}
+
+/* --- sums, in eight parts and in double precision --------------------------------------------------------------- */
+
+INLINE double sum_of(const real *x, num step, num n) {
+    double part[8] = {0};
+    num i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int k = 0; k < 8; k++) part[k] += (double)x[(i + k) * step];
+    for (; i < n; i++) part[i & 7] += (double)x[i * step];
+    return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
+}
+
+INLINE real max_of(const real *x, num step, num n) {
+    real top = x[0];
+    for (num i = 1; i < n; i++) top = max_(top, x[i * step]);
+    return top;
+}
+
+/* --- along one axis --------------------------------------------------------------------------------------------- */
+
+MAYBE static void softmax(const real *x, num xs, real *y, num ys, num n) {
+    const real top = max_of(x, xs, n);
+    EACH (num i = 0; i < n; i++) y[i * ys] = exp_(x[i * xs] - top);
+    const real all = R(sum_of(y, ys, n));
+    EACH (num i = 0; i < n; i++) y[i * ys] /= all;
+}
+
+/* ln of the sum of e^x, less the largest x, which goes to *top */
+INLINE real log_sum(const real *x, num xs, num n, real *top) {
+    double all = 0;
+    *top = max_of(x, xs, n);
+    for (num i = 0; i < n; i++) all += (double)exp_(x[i * xs] - *top);
+    return log_(R(all));
+}
+
+MAYBE static void log_softmax(const real *x, num xs, real *y, num ys, num n) {
+    real top;
+    const real all = log_sum(x, xs, n, &top);
+    EACH (num i = 0; i < n; i++) y[i * ys] = (x[i * xs] - top) - all;
+}
+
+MAYBE static real cross_entropy_of_class(const real *x, num xs, num n, int64_t class) {
+    real top;
+    const real all = log_sum(x, xs, n, &top);
+    return all + top - x[class * xs];
+}
+
+MAYBE static real cross_entropy_of_shares(const real *x, num xs, num n, const real *share, num ss) {
+    real top;
+    const real all = log_sum(x, xs, n, &top) + top;
+    double total = 0;
+    for (num i = 0; i < n; i++) total += (double)(share[i * ss] * (all - x[i * xs]));
+    return R(total);
+}
+
+/* The step and the sequence whose value each step has: its own, if it is admitted; else the last admitted one before,
+   or the first; of a sequence without any, those of the first sequence that has one. Gives 0 if all have their own. */
+MAYBE static int held(const real *mask, num ms, num mb, num steps, num batch, int64_t *step, int64_t *row) {
+    num some = -1, left_out = 0;
+    for (num b = batch - 1; b >= 0; b--) {
+        num first = -1, last;
+        for (num t = steps - 1; t >= 0; t--) {
+            if (mask[t * ms + b * mb] != 0) first = t;
+            else left_out = 1;
+        }
+        if (first >= 0) some = b;
+        last = first < 0 ? 0 : first;
+        for (num t = 0; t < steps; t++) {
+            if (mask[t * ms + b * mb] != 0) last = t;
+            step[t * batch + b] = last;
+            row[t * batch + b] = first < 0 ? -1 : b;
+        }
+    }
+    for (num i = 0; i < steps * batch; i++) {
+        const num t = i / batch, b = i % batch;
+        if (some < 0 || !left_out) step[i] = t, row[i] = b;
+        else if (row[i] < 0) step[i] = step[t * batch + some], row[i] = some;
+    }
+    return some >= 0 && left_out;
+}
+
+/* --- products --------------------------------------------------------------------------------------------------- */
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define BYTES 64
+#define ROWS 12
+#if REAL == 64
+#define FMA(a, b, c) ((vec)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#else
+#define FMA(a, b, c) ((vec)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#endif
+#elif defined(__AVX__) && defined(__FMA__)
+#include <immintrin.h>
+#define BYTES 32
+#define ROWS 6
+#if REAL == 64
+#define FMA(a, b, c) ((vec)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#else
+#define FMA(a, b, c) ((vec)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#endif
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+#include <arm_neon.h>
+#define BYTES 16
+#define ROWS 8
+#if REAL == 64
+#define FMA(a, b, c) ((vec)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
+#else
+#define FMA(a, b, c) ((vec)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#endif
+#else
+#define BYTES 16
+#define ROWS 4
+#define FMA(a, b, c) ((a) * (b) + (c))
+#endif
+typedef real vec __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));
+#define WIDTH ((num)(BYTES / sizeof(real))) /* numbers in a vector */
+#define PANEL (2 * WIDTH)                     /* columns of a packed matrix that stand together */
+#define DEPTH 256                             /* rows of a matrix that are packed at once */
+
+/* `rows` rows of a times a packed panel of one or two vectors: at most `width` columns of c. `more`: added to c */
+INLINE void tile(int rows, int vecs, const real *a, num a_row, num a_col, const real *b, real *c, num c_row,
+                 num depth, num width, int more) {
+    vec sum[ROWS][2];
+    const int whole = width == vecs * WIDTH;
+    real part[2 * BYTES / sizeof(real)];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+        const real *from = c + i * c_row;
+        if (more && !whole) from = memcpy(part, from, (size_t)width * sizeof(real));
+        for (int v = 0; v < vecs; v++) sum[i][v] = more ? *(const vec *)(from + v * WIDTH) : (vec){0};
+    }
+    for (num k = 0; k < depth; k++) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vecs; v++)
+                sum[i][v] = FMA(a[i * a_row + k * a_col] - (vec){0}, *(const vec *)(b + (k * vecs + v) * WIDTH), sum[i][v]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+        for (int v = 0; v < vecs; v++) *(vec *)((whole ? c + i * c_row : part) + v * WIDTH) = sum[i][v];
+        if (!whole) memcpy(c + i * c_row, part, (size_t)width * sizeof(real));
+    }
+}
+
+INLINE void tiles(int vecs, const real *a, num a_row, num a_col, const real *b, real *c, num c_row, num rows,
+                  num depth, num width, int more) {
+    num i = 0;
+#define TILES(n) \
+    for (; i + (n) <= rows; i += (n)) \
+        tile(n, vecs, a + i * a_row, a_row, a_col, b, c + i * c_row, c_row, depth, width, more);
+    TILES(ROWS)
+#if ROWS > 8
+    TILES(8)
+#endif
+#if ROWS > 4
+    TILES(4)
+#endif
+    TILES(2)
+    TILES(1)
+#undef TILES
+}
+
+/* all rows of a times one packed panel */
+static __attribute__((noinline)) void panel(const real *a, num a_row, num a_col, const real *b, real *c, num c_row,
+                                            num rows, num depth, num width, int more) {
+    if (width > WIDTH) tiles(2, a, a_row, a_col, b, c, c_row, rows, depth, width, more);
+    else tiles(1, a, a_row, a_col, b, c, c_row, rows, depth, width, more);
+}
+
+/* columns of b side by side as a panel: one or two vectors wide, filled up with zeros */
+static void pack_panel(const real *b, num b_row, num b_col, num depth, num width, real *packed) {
+    const num wide = width > WIDTH ? PANEL : WIDTH;
+    for (num k = 0; k < depth; k++) {
+        const real *row = b + k * b_row;
+        if (b_col == 1 && width == wide) memcpy(packed + k * wide, row, (size_t)wide * sizeof(real));
+        else
+            for (num j = 0; j < wide; j++) packed[k * wide + j] = j < width ? row[j * b_col] : R(0);
+    }
+}
+
+INLINE num least(num a, num b) { return a < b ? a : b; }
+
+/* a matrix in panels, for `product` */
+MAYBE static void pack(const real *b, num b_row, num b_col, num depth, num columns, real *packed) {
+    for (num j = 0; j < columns; j += PANEL)
+        pack_panel(b + j * b_col, b_row, b_col, depth, least(columns - j, PANEL), packed + j * depth);
+}
+
+/* c = a b for a packed b */
+MAYBE static void product(const real *a, num a_row, num a_col, const real *packed, real *c, num c_row, num rows,
+                          num depth, num columns) {
+    for (num j = 0; j < columns; j += PANEL)
+        panel(a, a_row, a_col, packed + j * depth, c + j, c_row, rows, depth, least(columns - j, PANEL), 0);
+}
+
+/* c = a b, or with `more` c += a b, of which the columns from `first` to `last` */
+MAYBE static void multiply(const real *a, num a_row, num a_col, const real *b, num b_row, num b_col, real *c,
+                           num c_row, num rows, num depth, num first, num last, int more) {
+    real packed[DEPTH * PANEL];
+    for (num k = 0; k < depth; k += DEPTH)
+        for (num j = first; j < last; j += PANEL) {
+            const num deep = least(depth - k, DEPTH), width = least(last - j, PANEL);
+            pack_panel(b + k * b_row + j * b_col, b_row, b_col, deep, width, packed);
+            panel(a + k * a_col, a_row, a_col, packed, c + j, c_row, rows, deep, width, more || k > 0);
+        }
+}
+
+#endif

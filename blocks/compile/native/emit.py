@@ -1,0 +1,273 @@
+"""The plan as C: one function that reads as the NumPy of the same plan does.
+
+    int program(void *const *at, const int64_t *n)
+
+`at` has the arrays, `n` the sizes of dimensions, each in the order in which the text first needs them; it gives 0, or
+another number where an operation refuses a value. Names of a graph come into the text through `Names` and `comment`
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ...graph import Graph, Node, Op, subgraphs
+from ...ops.loop import in_block
+from ..comments import Line, above
+from ..names import comment
+from ..numpy.source import title
+from ..passes.sweep import users_of
+from ..plan.places import Compute, Copy, ForEach, Instruction, Place, Plan, View, array_of
+from ..plan.plan import make_plan
+from ..plan.sizes import ONE, ZERO, Size
+from ..plan.stages import label_of_stage
+from .access import Access
+from .expressions import Unsupported, expression
+from .nests import Assign, Nest, NestWriter
+from .pointers import Pointers, Scratch, most_of
+from .run import Function
+from .statements import STATEMENTS, Statement
+from .text import Body
+
+PANEL = 64  # the most columns that a packed matrix is filled up to
+
+
+def in_place(op: Op) -> bool:
+    """Whether an operation may write over an operand: every one that goes number by number."""
+    return op.kind == "elementwise"
+
+
+class Writer:
+    """The text of a function, instruction by instruction."""
+
+    def __init__(self, graph: Graph):
+        leaves = graph.fed("parameter") | graph.fed("input") | graph.fed("draw")
+        self.places = Pointers({name: node.dtype for name, node in leaves.items()})
+        self.users: dict[Node, list[Node]] = {}
+        self.kept: set[Node] = set()
+        graphs = [graph]
+        while graphs:
+            body = graphs.pop()
+            self.users |= users_of(body)
+            self.kept |= set(body.outputs.values())
+            graphs += [inner for node in body.order() for inner in subgraphs(node).values()]
+
+    def function(self, plan: Plan, name: str) -> str:
+        """The whole function."""
+        self.instructions(plan.instructions)
+        places, (body,) = self.places, self.places.bodies
+        sizes = [f"    const num {name} = n[{i}];" for i, name in enumerate(places.dims.values())]
+        return "\n".join(
+            [
+                f"int {name}(void *const *at, const int64_t *n) {{",
+                *sizes,
+                *(f"    {line}" for line in (*places.declared, *body.heads)),
+                "    int failed = 0;",
+                *body.lines,
+                "    return failed;",
+                "}",
+                "",
+            ]
+        )
+
+    # -- instructions
+
+    def instructions(self, todo: Iterable[Instruction]) -> None:
+        """Write a list of instructions: nests of what goes number by number, loops, and all else by itself."""
+        nest: Nest | None = None
+        for step in todo:
+            for part in self.parts(step):
+                if isinstance(part, Assign):
+                    if nest is not None and not nest.takes(part):
+                        self.nest(nest)
+                        nest = None
+                    nest = nest or Nest(part.out.shape)
+                    nest.steps.append(part)
+                    continue
+                if nest is not None:
+                    self.nest(nest)
+                    nest = None
+                if isinstance(part, ForEach):
+                    self.for_each(part)
+                else:
+                    self.statement(part)
+        if nest is not None:
+            self.nest(nest)
+
+    def parts(self, step: Instruction) -> list[Assign | Compute | ForEach]:
+        """An instruction as assignments, where that is what it is."""
+        if isinstance(step, ForEach):
+            return [step]
+        if isinstance(step, Copy):
+            return [self.copy(step)]
+        node = step.node
+        if node.op.name in STATEMENTS:
+            return [step]
+        out = self.places.access(step.out, node.dtype)
+        a = [self.places.access(p, o.dtype) for p, o in zip(step.operands, node.operands, strict=True)]
+        stage = label_of_stage(step)
+        if node.op.kind == "elementwise" or node.op.name == "mask":
+            expression(node, ["x"] * len(a))  # raises where there is none
+            return [Assign(node, out, a, lambda texts: expression(node, texts), stage)]
+        if node.op.kind == "view":
+            return [self.moved(node, a[0], out, stage)]
+        if node.op.name == "size":
+            size = ONE
+            for d in node.attrs["dims"]:
+                size = size * d
+            return [Assign(node, out, [], lambda texts: f"R({self.places.write(size)})", stage)]
+        if node.op.name == "pad":
+            start, stop, axis = (node.attrs[key] for key in ("start", "stop", "axis"))
+            part = out.seen(out.geometry.part(axis, start, stop))
+            return [self.zeros(out), Assign(None, part, a, lambda texts: texts[0], stage)]
+        raise Unsupported(f"operation {node.op.name!r} cannot be written in C")
+
+    def copy(self, step: Copy) -> Assign:
+        """A copy, as an assignment."""
+        source: Place = step.source
+        dtype = self.places.dtype(array_of(step.target))
+        while isinstance(source, View) and source.node.op.name == "broadcast":  # copying repeats anyway
+            source = source.base
+        out = self.places.access(step.target, dtype)
+        return Assign(None, out, [self.places.access(source, dtype)], lambda texts: texts[0])
+
+    def zeros(self, out: Access) -> Assign:
+        """An assignment of zeros."""
+        return Assign(None, out, [], lambda texts: "0")
+
+    def moved(self, node: Node, x: Access, out: Access, stage: str) -> Assign:
+        """Numbers in another shape, one by one."""
+        geometry = out.geometry.reshaped(x.shape)
+        if geometry is None:
+            raise Unsupported(f"a reshape from {x.shape} to {out.shape} whose result does not stand in a row")
+        return Assign(node, out.seen(geometry), [x], lambda texts: texts[0], stage)
+
+    def fill(self, out: Access, value: str) -> None:
+        """Write one number everywhere."""
+        self.nest(Nest(out.shape, [Assign(None, out, [], lambda texts: value)]))
+
+    def nest(self, nest: Nest) -> None:
+        """Write a nest, with a comment over the operations of each stage."""
+        places = self.places
+        NestWriter(nest, places.names.fresh, places.write, self.is_stored).write(places.body, self.comments)
+
+    def is_stored(self, nest: Nest, step: Assign) -> bool:
+        """Whether a value is needed outside of the nest that it is made in."""
+        node = step.node
+        if node is None or node in self.kept or node.op.kind == "view":
+            return True
+        made = {s.node for s in nest.steps}
+        return any(user not in made for user in self.users[node])
+
+    def comments(self, nest: Nest, texts: dict[int, list[str]], results: dict[int, str]) -> dict[int, list[str]]:
+        """What each stage of a nest computes, by its first operation."""
+        out: dict[int, list[str]] = {}
+        stages: list[list[int]] = []
+        for i, step in enumerate(nest.steps):
+            if step.node is None:
+                continue
+            if not stages or nest.steps[stages[-1][-1]].stage != step.stage or stages[-1][-1] != i - 1:
+                stages.append([])
+            stages[-1].append(i)
+        for stage in stages:
+            lines = []
+            for i in stage:
+                node = nest.steps[i].node
+                assert node is not None
+                lines.append(Line(node, texts[i], results[i], len(self.users[node]) != 1))
+            out[stage[0]] = above(nest.steps[stage[0]].stage, lines)
+        return out
+
+    def statement(self, step: Compute) -> None:
+        """Write an operation that is no single expression."""
+        node, places = step.node, self.places
+        out = places.access(step.out, node.dtype)
+        a = [self.in_memory(places.access(p, o.dtype)) for p, o in zip(step.operands, node.operands, strict=True)]
+        line = Line(node, [x.pointer for x in a], out.pointer, True)
+        for text in above(label_of_stage(step), [line]):
+            places.body.say(f"/* {text} */")
+        STATEMENTS[node.op.name](Statement(self, node, a, out))
+
+    def in_memory(self, x: Access) -> Access:
+        """A number that is written out, as one behind a pointer."""
+        if not x.literal:
+            return x
+        place = Scratch("number", ONE, x.dtype)
+        pointer = self.places.root(place)
+        self.places.body.say(f"*{pointer} = {x.pointer};")
+        return replace(x, pointer=pointer, array=place, literal=False)
+
+    def packed(self, w: Access) -> str:
+        """The pointer to a matrix packed for products: before the outermost loop in which it is the same."""
+        bodies = self.places.bodies
+        level = len(bodies) - 1
+        while level > w.level and not self.written_in(bodies[level].loop, w.array):
+            level -= 1
+        rows, columns = w.shape
+        key = (w.key, w.shape)
+        outermost = bodies[level + 1] if level + 1 < len(bodies) else None
+        if outermost is not None and key in outermost.packed:
+            return outermost.packed[key]
+        size = (Size.of(columns) + PANEL) * rows
+        name = self.places.root(Scratch(f"{w.pointer}_packed", size))
+        write, (down, along) = self.places.write, w.geometry.strides
+        address = w.pointer if w.geometry.offset == ZERO else f"{w.pointer} + {write(w.geometry.offset)}"
+        line = f"pack({address}, {write(down)}, {write(along)}, {write(rows)}, {write(columns)}, {name});"
+        if outermost is None:
+            self.places.body.say(line)
+        else:
+            outermost.packed[key] = name
+            outermost.before.append(line)
+        return name
+
+    def written_in(self, loop: ForEach | None, array: Place) -> bool:
+        """Whether a loop writes into an array."""
+        return loop is not None and any(array is out for out in _written(loop.body))
+
+    # -- loops
+
+    def for_each(self, loop: ForEach) -> None:
+        """A loop over the rows of some places, or over blocks of them."""
+        a, places = loop.node.attrs, self.places
+        outer = places.body
+        body = Body(outer.depth + 1, loop, places.names.fresh("t" if a.get("every") is None else "block"))
+        length = a["time"]
+        if a.get("every") is not None:
+            places.cut(a["time"], a["every"])
+            time, block = places.dim(a["time"]), in_block(a["time"])
+            most, length = places.dim(most_of(block)), f"{a['time']}_blocks"
+            name = places.blocks.setdefault(block, places.names.fresh(block))
+            body.heads.append(f"const num {name} = least({most}, {time} - {body.step} * {most});")
+        count = places.dim(length)
+        places.bodies.append(body)
+        self.instructions(loop.body)
+        places.bodies.pop()
+        outer.say("")
+        outer.say(f"/* {comment(title(loop))} */")
+        for line in body.before:
+            outer.say(line)
+        forwards = f"num {body.step} = 0; {body.step} < {count}; {body.step}++"
+        backwards = f"num {body.step} = {count} - 1; {body.step} >= 0; {body.step}--"
+        outer.say(f"for ({backwards if a['reverse'] else forwards}) {{")
+        outer.lines += ["    " * (outer.depth + 1) + line for line in body.heads]
+        outer.lines += body.lines
+        outer.say("}")
+        outer.say("")
+
+
+def emit_native(graph: Graph, name: str = "program") -> Function:
+    """A graph as a function of C. Raises Unsupported, with the reason, for what cannot be written."""
+    writer, plan = Writer(graph), make_plan(graph, in_place)
+    return Function(writer.function(plan, name), plan, writer.places, name)
+
+
+def _written(instructions: Iterable[Instruction]) -> list[Place]:
+    """The arrays that some instructions write into."""
+    found: list[Place] = []
+    for step in instructions:
+        if isinstance(step, ForEach):
+            found += _written(step.body)
+        else:
+            found.append(array_of(step.target if isinstance(step, Copy) else step.out))
+    return found

@@ -1,0 +1,159 @@
+"""Nests: elementwise operations in a row, over one shape, as one nest of loops with values in registers.
+
+    for (num i = 0; i < batch; i++)
+        EACH (num j = 0; j < 4; j++) {
+            const real total = net[i * 4 + j] + b[j];
+            h_next[i * 4 + j] = tanh_(total);
+        }
+
+A nest ends where an operation would read what the nest wrote, or write what it read, at other indices: what stands in
+memory before one index must not depend on what was done at another. A value that nothing else needs is not stored.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+from ...graph import Node, Shape
+from ..plan.labels import label_of
+from ..plan.sizes import Size
+from .access import Access
+from .text import TYPES, Body, index_text
+
+
+@dataclass(frozen=True)
+class Assign:
+    """One operation, number by number: `write` makes its expression of those of its operands."""
+
+    node: Node | None
+    out: Access
+    operands: list[Access]
+    write: Callable[[list[str]], str]
+    stage: str = ""
+
+
+@dataclass
+class Nest:
+    """Operations over one shape."""
+
+    shape: Shape
+    steps: list[Assign] = field(default_factory=list)
+
+    def takes(self, step: Assign) -> bool:
+        """Whether an operation can be done in the same nest, after those that it has."""
+        if step.out.shape != self.shape:
+            return False
+        reads = [o.repeated(self.shape) for o in step.operands]
+        for before in self.steps:
+            if any(before.out.meets(o) == "unknown" for o in [*reads, step.out]):
+                return False
+            if any(step.out.meets(o.repeated(self.shape)) == "unknown" for o in before.operands):
+                return False
+        return True
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of a nest: how long it is, and how far apart its numbers are in each of some arrays."""
+
+    extent: Size
+    strides: tuple[Size, ...]
+
+
+def axes_of(
+    shape: Shape, strides: Sequence[Sequence[Size]], apart: Callable[[int], bool] = lambda i: False
+) -> list[Axis]:
+    """The axes of a shape over arrays of some strides: those of length 1 left out, and those that follow on each
+    other in all arrays made one; `apart`: an axis that must not become one with the one before."""
+    axes: list[Axis] = []
+    for i, d in enumerate(shape):
+        if d == 1:
+            continue
+        now = Axis(Size.of(d), tuple(s[i] for s in strides))
+        before = axes[-1] if axes else None
+        follows = before is not None and all(a == b * d for a, b in zip(before.strides, now.strides, strict=True))
+        if before is not None and follows and not apart(i):
+            axes[-1] = Axis(before.extent * d, now.strides)
+        else:
+            axes.append(now)
+    return axes
+
+
+class NestWriter:
+    """A nest as text. `local` makes names, `stored` says which values are needed outside of the nest."""
+
+    def __init__(
+        self,
+        nest: Nest,
+        fresh: Callable[[str], str],
+        size: Callable[[Size], str],
+        stored: Callable[[Nest, Assign], bool],
+    ):
+        self.nest, self.fresh, self.size, self.stored = nest, fresh, size, stored
+
+    def write(
+        self, body: Body, comments: Callable[[Nest, dict[int, list[str]], dict[int, str]], dict[int, list[str]]]
+    ) -> None:
+        """Write it, with comments over some of its operations."""
+        nest = self.nest
+        reads = [[o.repeated(nest.shape) for o in s.operands] for s in nest.steps]
+        found = [a for i, s in enumerate(nest.steps) for a in (*reads[i], s.out) if not a.literal]
+        axes = axes_of(nest.shape, [a.geometry.strides for a in found])
+        at = {id(a): tuple(axis.strides[k] for axis in axes) for k, a in enumerate(found)}
+        often = self.loads(reads)
+        values: dict[object, str] = {}  # what stands in a register, by where it would stand in memory
+        extents = [self.size(axis.extent) for axis in axes]
+        with nullcontext() if axes else body.braces(""), body.loops(extents, each=True) as indices:
+
+            def element(a: Access) -> str:
+                return f"{a.pointer}[{index_text(self.size(a.geometry.offset), indices, at[id(a)], self.size)}]"
+
+            lines: list[list[str]] = []
+            texts: dict[int, list[str]] = {}
+            results: dict[int, str] = {}
+            for i, step in enumerate(nest.steps):
+                said, a = list[str](), list[str]()
+                for o in reads[i]:
+                    if o.literal:
+                        a.append(o.pointer)
+                    elif o.key in values:
+                        a.append(values[o.key])
+                    elif often[o.key] > 1:
+                        name = values[o.key] = self.fresh(o.pointer)
+                        said.append(f"const {TYPES[o.dtype]} {name} = {element(o)};")
+                        a.append(name)
+                    else:
+                        a.append(element(o))
+                kept, again = self.stored(nest, step), often[("out", i)] > 0
+                text = step.write(a)
+                if again:
+                    name = self.fresh(label_of(step.node) if step.node is not None else step.out.pointer)
+                    said.append(f"const {TYPES[step.out.dtype]} {name} = {text};")
+                    text = name
+                for key in [key for key, held in values.items() if key == step.out.key]:
+                    del values[key]
+                if again:
+                    values[step.out.key] = text
+                if kept:
+                    said.append(f"{element(step.out)} = {text};")
+                texts[i] = [v.split("[")[0] for v in a]
+                results[i] = text if again and not kept else step.out.pointer
+                lines.append(said)
+            above = comments(nest, texts, results)
+            for i, said in enumerate(lines):
+                for line in [*(f"/* {c} */" for c in above.get(i, [])), *said]:
+                    body.say(line)
+
+    def loads(self, reads: list[list[Access]]) -> Counter[object]:
+        """How often each number in memory is read, before it is written, and how often each result."""
+        often: Counter[object] = Counter()
+        maker: dict[object, int] = {}
+        for i, step in enumerate(self.nest.steps):
+            for o in reads[i]:
+                if not o.literal:
+                    often[("out", maker[o.key]) if o.key in maker else o.key] += 1
+            maker[step.out.key] = i
+        return often

@@ -1,0 +1,70 @@
+"""C as text: sizes as expressions, lines in braces, and the bodies of loops, whose rows are declared on top."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ..plan.places import ForEach
+from ..plan.sizes import ONE, ZERO, Size
+
+INDICES = "ijklmnopqr"  # of nested loops over the axes of a value
+TYPES = {"float": "real", "int": "int64_t", "bool": "flag"}
+
+
+@dataclass
+class Body:
+    """The lines of a function, or of a loop in it: `heads` stand on top, `before` right before it."""
+
+    depth: int
+    loop: ForEach | None = None
+    step: str = ""  # the number of the step at hand
+    heads: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    packed: dict[object, str] = field(default_factory=dict)  # matrices that were packed before the loop
+    known: dict[object, str] = field(default_factory=dict)  # pointers that are declared on top
+
+    def say(self, line: str) -> None:
+        """Write a line."""
+        self.lines.append("    " * self.depth + line if line else "")
+
+    @contextmanager
+    def braces(self, head: str) -> Iterator[None]:
+        """``head { … }``."""
+        self.say(f"{head} {{" if head else "{")
+        self.depth += 1
+        yield
+        self.depth -= 1
+        self.say("}")
+
+    @contextmanager
+    def loops(self, extents: Sequence[str], each: bool = False, around: int = 0) -> Iterator[list[str]]:
+        """Nested loops, the last over numbers that do not depend on each other, if `each`; gives their indices.
+        `around`: so many indices are taken."""
+        names = list(INDICES[around : around + len(extents)])
+        for i, (name, extent) in enumerate(zip(names, extents, strict=True)):
+            word = "EACH" if each and i == len(extents) - 1 else "for"
+            self.say(f"{word} (num {name} = 0; {name} < {extent}; {name}++) {{")
+            self.depth += 1
+        yield names
+        for _ in names:
+            self.depth -= 1
+            self.say("}")
+
+
+def factor(text: str) -> str:
+    """An expression as a factor."""
+    return f"({text})" if " " in text else text
+
+
+def index_text(offset: str, indices: Sequence[str], strides: Sequence[Size], write: Callable[[Size], str]) -> str:
+    """Where the number at some indices stands."""
+    parts = [] if offset == "0" else [offset]
+    for name, stride in zip(indices, strides, strict=True):
+        if stride == ONE:
+            parts.append(name)
+        elif stride != ZERO:
+            parts.append(f"{name} * {factor(write(stride))}")
+    return " + ".join(parts) or "0"

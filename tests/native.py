@@ -1,0 +1,96 @@
+"""Programs in C for tests: many in one call of the compiler, against the interpreter.
+
+``python -m tests.native 1000`` does so with that many random networks, their gradients and gradients in blocks of steps,
+in builds for several processors in turn.
+"""
+
+import shutil
+import sys
+
+import numpy as np
+
+import blocks as bk
+from blocks.compile import NATIVE
+from blocks.compile.native import build
+from blocks.compile.native.emit import emit_native
+from blocks.compile.native.run import FLAGS
+from blocks.compile.passes.checkpoint import checkpointing
+from blocks.interpret import bind
+
+from .helpers import poisoned, single
+from .wide import case
+
+HERE = any(map(shutil.which, build.NAMES))
+FAST = tuple(flag for flag in FLAGS if not flag.startswith("-O"))  # the compiler is, the program is not
+
+
+def function(graph, name, checkpoint=None):
+    """A graph as a function of C that is not compiled yet."""
+    for change in (*([] if checkpoint is None else [checkpointing(checkpoint)]), *(p for _, p in NATIVE.passes)):
+        graph = change(graph)
+    return emit_native(graph, name)
+
+
+def together(functions, *flags):
+    """Have functions compiled as one text."""
+    unit = '#include "blocks.h"\n' + "\n".join(f.source for f in functions)
+    for f in functions:
+        f.unit, f.flags = unit, (*FAST, *flags)
+
+
+def judged(function, graph, feeds, dtype="float64", tolerance=None):
+    """What a function gives, called twice in memory that starts as NaN; it must be what the interpreter gives, relative
+    to the largest number of each array."""
+    feeds = single(feeds) if dtype == "float32" else feeds
+    tolerance = tolerance or {"float64": 1e-10, "float32": 1e-4}[dtype]
+    want = bk.run(graph, feeds)
+    arrays, context = bind(graph, feeds)
+    with poisoned():
+        call = function.allocate(context.dims, context.dtype)
+        first = call(arrays)
+    second = call(arrays)
+    assert list(first) == list(want), function.name
+    for name, value in want.items():
+        got, label = first[name], f"{function.name} {dtype}: {name}"
+        assert got.shape == value.shape and got.dtype == value.dtype, label
+        scale = max(1e-3, float(np.abs(value).max()))  # what cancels to less is noise
+        np.testing.assert_allclose(got, value, rtol=0, atol=tolerance * scale, err_msg=label)
+        np.testing.assert_array_equal(got, second[name], label)
+        assert not any(np.shares_memory(got, other) for other in second.values()), label
+    return first
+
+
+BUILDS = ("-O1 -ftree-vectorize", "-O1 -ftree-vectorize -mno-avx512f", "-O1", "-O1 -march=x86-64")
+BATCH = 10  # networks in one call of the compiler
+
+
+def networks(numbers):
+    """Random networks as (graph, feeds, function): each forwards, its gradient, and that in blocks of steps."""
+    for number in numbers:
+        network = case(number)
+        kinds = [network.graph, None], [network.gradient(), None], [network.gradient(), (1, 2, 3, "sqrt")[number % 4]]
+        for k, (graph, every) in enumerate(kinds):
+            yield graph, network.feeds, function(graph, f"network_{number}_{'fgb'[k]}", every)
+
+
+def main(count):
+    """Judge so many networks; returns how many differ."""
+    build.SECONDS = 3600.0
+    failed = 0
+    for first in range(0, count, BATCH):
+        made = list(networks(range(first, min(first + BATCH, count))))
+        flags = BUILDS[first // BATCH % len(BUILDS)]
+        together([f for _, _, f in made], *flags.split())
+        for graph, feeds, f in made:
+            for dtype in ("float64", "float32"):
+                try:
+                    judged(f, graph, feeds, dtype)
+                except AssertionError as error:
+                    failed += 1
+                    print(f"{flags}: {error}")
+        print(f"{first + len(made) // 3} networks, {failed} wrong", flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(bool(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)))

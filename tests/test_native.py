@@ -1,0 +1,322 @@
+"""Programs in C: every cell, random networks, functions of one number, products, and what falls back."""
+
+import ctypes
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import blocks as bk
+from blocks.compile.native import build
+from blocks.compile.native.access import Access, never_negative
+from blocks.compile.native.run import FLAGS, evaluate
+from blocks.compile.plan.geometry import Geometry, whole
+from blocks.compile.plan.places import Buffer
+from blocks.compile.plan.sizes import Size
+from blocks.graph import OPS
+
+from .native import HERE, function, judged, together
+from .wide import case
+
+needs_compiler = pytest.mark.skipif(not HERE, reason="no C compiler on the PATH")
+TYPES = ["float64", "float32"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory):
+    """What these tests build is kept for them alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BLOCKS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def feeds_of(graph, seed=0, **sizes):
+    rng = np.random.default_rng(seed)
+    leaves = {**graph.inputs, **graph.params}
+    return {n: rng.standard_normal([sizes.get(d, d) for d in shape]) * 0.8 for n, shape in leaves.items()}
+
+
+# --- programs ------------------------------------------------------------------------------------
+
+
+@needs_compiler
+def test_every_cell_of_the_gallery() -> None:
+    """Forwards alone, and masked with its gradient, for sizes that fill vectors and such that do not."""
+    made = []
+    for name, masked in itertools.product(bk.cells.__all__, (False, True)):
+        mask = bk.sequence("mask") if masked else None
+        inputs = 19 if name == "book_lstm" else 3
+        hs = bk.scan(getattr(bk.cells, name)(inputs, 19), bk.sequence("x", inputs), mask=mask)
+        graph = bk.Graph({"loss": bk.mean(hs * hs), "y": hs})
+        graph = bk.grad(graph) if masked else graph
+        made.append((graph, function(graph, f"cell_{len(made)}")))
+    together([f for _, f in made], "-O1")
+    for (graph, f), dtype in itertools.product(made, TYPES):
+        for time, batch in ((6, 5), (1, 1), (3, 33)):
+            feeds = feeds_of(graph, time=time, batch=batch)
+            if "mask" in feeds:
+                feeds["mask"] = (feeds["mask"] > -0.5).astype(float)
+                feeds["mask"][0] = 1.0
+            judged(f, graph, feeds, dtype)
+
+
+@needs_compiler
+def test_random_networks() -> None:
+    """Networks as wide as the language, their gradients, and gradients in blocks of steps."""
+    made = []
+    for number in range(30):
+        network = case(number)
+        every = (None, 1, 2, "sqrt")[number % 4]
+        graph = network.gradient() if number % 5 else network.graph
+        made.append((graph, network.feeds, function(graph, f"network_{number}", every)))
+    together([f for _, _, f in made], "-O0")
+    for graph, feeds, f in made:
+        for dtype in TYPES:
+            judged(f, graph, feeds, dtype)
+
+
+@needs_compiler
+def test_a_program_in_c_is_called_as_any_other() -> None:
+    hs = bk.scan(bk.cells.lstm(3, 19), bk.sequence("x", 3))
+    graph = bk.grad(bk.Graph({"loss": bk.mean(hs * hs), "y": hs}))
+    program = bk.compile(graph, target="native", passes=True)
+    assert (program.target.name, program.why) == ("native", "") and "tanh_(" in program.source
+    assert list(program.passes)[:2] == ["given", "simplify"]
+    for dtype in TYPES:
+        for time, batch in ((4, 2), (1, 1), (7, 3)):
+            feeds = {n: a.astype(dtype) for n, a in feeds_of(graph, time=time, batch=batch).items()}
+            feeds["x"] = np.asfortranarray(feeds["x"])
+            want, got = bk.run(graph, feeds), program(feeds)
+            for name in want:
+                np.testing.assert_allclose(got[name], want[name], rtol=0, atol=1e-5)
+    half = {n: a.astype("float16") for n, a in feeds.items()}
+    assert program(half)["loss"].dtype == np.float16
+    assert program.target.name == "numpy" and "float16" in program.why
+
+
+@needs_compiler
+def test_a_value_that_is_refused_is_named() -> None:
+    table, ids = bk.parameter("table", 5, 3), bk.sequence("ids", dtype="int")
+    looked_up = bk.Graph({"y": bk.gather(table, ids)})
+    x, mask = bk.sequence("x", 2), bk.sequence("mask")
+    masked = bk.Graph({"loss": bk.losses.squared_error(x, bk.sequence("to", 2), mask)})
+    zeros = {"x": np.ones((2, 3, 2)), "to": np.ones((2, 3, 2)), "mask": np.zeros((2, 3))}
+    for graph, feeds in [
+        (looked_up, {"table": np.ones((5, 3)), "ids": np.array([[0, 5]])}),
+        (looked_up, {"table": np.ones((5, 3)), "ids": np.array([[-1, 2]])}),
+        (masked, zeros),
+    ]:
+        program = bk.compile(graph, target="native")
+        with pytest.raises(bk.FeedError) as want:
+            bk.run(graph, feeds)
+        with pytest.raises(bk.FeedError) as got:
+            program(feeds)
+        assert str(got.value) == str(want.value) and program.target.name == "native"
+
+
+@needs_compiler
+def test_names_do_no_harm() -> None:
+    """Names that are words of C, of the header, or an attack, are identifiers or comments like any other."""
+    names = [
+        "int",
+        "tanh_",
+        "real",
+        "h */ 1 /*",
+        'x"; abort(); //',
+        "x\\",
+        "??/",
+        "n",
+        "at",
+        "EACH",
+        "unix",
+        "i",
+        "ä",
+        "0",
+    ]
+    made = []
+    for name in names:
+        graph = bk.Graph({name: bk.tanh(bk.input(name, 3) @ bk.parameter(f"{name}.W", 3, 3))})
+        made.append((graph, function(graph, f"program_{len(made)}")))
+    together([f for _, f in made], "-O0")
+    for name, (graph, f) in zip(names, made, strict=True):
+        judged(f, graph, {name: np.ones((2, 3)), f"{name}.W": np.eye(3)})
+
+
+# --- what falls back -----------------------------------------------------------------------------
+
+bump = bk.elementwise("native_bump", "x / (1 + x²)", lambda x: x / (1 + x * x), None)
+wave = bk.elementwise("native_wave", "sin x", np.sin, None, rows={"native": "R(sin({0}))"})
+OWN = {op.name: OPS.pop(op.name) for op in (bump, wave)}
+
+
+def test_what_has_no_c_becomes_numpy(monkeypatch) -> None:
+    for op in OWN.values():
+        monkeypatch.setitem(OPS, op.name, op)
+    x = {"x": np.linspace(-2, 2, 6).reshape(2, 3)}
+    program = bk.compile(bk.Graph({"y": bump(bk.input("x", 3))}), target="native")
+    assert program.target.name == "numpy" and "native_bump" in program.why and "rt.call" in program.source
+    np.testing.assert_array_equal(program(x)["y"], x["x"] / (1 + x["x"] ** 2))
+    graph = bk.Graph({"y": wave(bk.input("x", 3))})
+    program = bk.compile(graph, target="native")
+    assert program.target.name == "native" and "R(sin(x[i]))" in program.source
+    np.testing.assert_allclose(program(x)["y"], np.sin(x["x"]), atol=1e-12)
+
+
+def test_where_no_compiler_is_the_program_becomes_numpy(monkeypatch) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    program = bk.compile(bk.Graph({"y": bk.tanh(bk.input("x", 3))}), target="native")
+    np.testing.assert_array_equal(program({"x": np.ones((2, 3))})["y"], np.tanh(np.ones((2, 3))))
+    assert program.target.name == "numpy" and "no-such-compiler" in program.why and "np.tanh" in program.source
+
+
+def test_targets_have_names() -> None:
+    with pytest.raises(bk.BlocksError, match="'nativ' .did you mean 'native'..; it has numpy, native"):
+        bk.compile(bk.Graph({"y": bk.tanh(bk.input("x", 3))}), target="nativ")
+
+
+# --- the header ----------------------------------------------------------------------------------
+
+FUNCTIONS = {
+    "exp_": np.exp,
+    "expm1_": np.expm1,
+    "log_": np.log,
+    "tanh_": np.tanh,
+    "sigm_": lambda x: np.where(x < 0, np.exp(x) / (1 + np.exp(x)), 1 / (1 + np.exp(-x))),
+    "softplus_": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
+}
+SOURCE = '#include "blocks.h"\n' + "".join(
+    f"void {name}s(const real *x, real *y, num n) {{ EACH (num i = 0; i < n; i++) y[i] = {name}(x[i]); }}\n"
+    for name in FUNCTIONS
+)
+SOURCE += """
+void products(const real *a, const real *b, real *packed, real *c, real *d, num m, num k, num n, num c_row) {
+    pack(b, n, 1, k, n, packed);
+    product(a, k, 1, packed, c, c_row, m, k, n);
+    multiply(a, k, 1, b, n, 1, d, n, m, k, 0, n, 0);
+    multiply(a, k, 1, b, n, 1, d, n, m, k, 0, n, 1);
+}
+"""
+
+
+def header(dtype, flags=FLAGS):
+    return build.library(SOURCE, flags=(f"-DREAL={np.dtype(dtype).itemsize * 8}", *flags))
+
+
+def pointer(array):
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", TYPES)
+def test_functions_of_one_number(dtype) -> None:
+    """At most 4 units in the last place, near 0 and far out; infinities, NaN and zeros as in NumPy."""
+    rng, library = np.random.default_rng(0), header(dtype)
+    far = 85 if dtype == "float32" else 700
+    small = 10.0 ** rng.uniform(-30, 0, 20_000) * rng.choice([-1, 1], 20_000)
+    x = np.concatenate([rng.uniform(-9, 9, 50_001), rng.uniform(-far, far, 50_000), small]).astype(dtype)
+    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, far + 200, -far - 200], dtype)
+    for name, exact in FUNCTIONS.items():
+        arguments = np.abs(np.concatenate([x, 1 + small.astype(dtype) * dtype_of(dtype, 0.3)])) if name == "log_" else x
+        got, want = applied(library, name, arguments), exact(arguments.astype(np.longdouble))
+        tiny = np.finfo(dtype).tiny
+        seen = np.abs(want) > tiny
+        units = np.abs(got - want)[seen] / np.spacing(np.abs(want[seen]).astype(dtype))
+        assert units.max() <= 4, (name, units.max(), arguments[seen][units.argmax()])
+        with np.errstate(all="ignore"):
+            ends = exact(special.astype(np.longdouble)).astype(dtype)
+        if name == "sigm_":
+            ends[2] = 1.0
+            ends[7] = 1.0
+        np.testing.assert_allclose(applied(library, name, special), ends, rtol=1e-6, err_msg=name)
+    assert np.signbit(applied(library, "tanh_", special)[1])
+
+
+def dtype_of(dtype, value):
+    return np.dtype(dtype).type(value)
+
+
+def applied(library, name, x):
+    y = np.empty_like(x)
+    getattr(library, f"{name}s")(pointer(x), pointer(y), ctypes.c_ssize_t(x.size))
+    return y
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("flags", ["-O2", "-O2 -mno-avx512f", "-O2 -mno-avx"])
+def test_products(dtype, flags) -> None:
+    """Of matrices of any size, packed or not, into part of a larger one, which stays as it is beside them."""
+    rng, library = np.random.default_rng(0), header(dtype, (*FLAGS, *flags.split()))
+    tolerance = 1e-5 if dtype == "float32" else 1e-13
+    for m, k, n in [(1, 1, 1), (13, 7, 33), (12, 300, 64), (5, 16, 31), (25, 513, 17), (3, 2, 70)]:
+        a, b = (rng.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n)))
+        packed, c, d = np.full(k * (n + 64), np.nan, dtype), np.full((m, n + 3), 7, dtype), np.empty((m, n), dtype)
+        numbers = [ctypes.c_ssize_t(v) for v in (m, k, n, n + 3)]
+        library.products(*map(pointer, (a, b, packed, c, d)), *numbers)
+        want = a.astype(np.float64) @ b.astype(np.float64)
+        np.testing.assert_allclose(c[:, :n], want, atol=tolerance * k**0.5 * 4)
+        np.testing.assert_allclose(d, 2 * want, atol=tolerance * k**0.5 * 8)
+        assert (c[:, n:] == 7).all()
+
+
+# --- what accesses have in common ----------------------------------------------------------------
+
+
+def numbers_of(geometry, sizes):
+    """The numbers that a geometry has, for some sizes."""
+    axes = [
+        [evaluate(s, sizes) * i for i in range(sizes.get(d, d))]
+        for d, s in zip(geometry.shape, geometry.strides, strict=True)
+    ]
+    return {evaluate(geometry.offset, sizes) + sum(parts) for parts in itertools.product(*axes)}
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_what_is_said_of_two_accesses_is_true_for_all_sizes(data) -> None:
+    """Parts of one array, as slices, transposes and repetitions make them."""
+    array = Buffer("a", ("time", "batch", 6), "float")
+
+    def part():
+        g = whole(array.shape)
+        for _ in range(data.draw(st.integers(0, 3))):
+            axis = data.draw(st.integers(0, len(g.shape) - 1))
+            length = g.shape[axis]
+            if isinstance(length, int) and length > 1:
+                start = data.draw(st.integers(0, length - 1))
+                g = g.part(axis, start, data.draw(st.integers(start + 1, length)))
+            elif data.draw(st.booleans()):
+                g = g.moved([axis, *(a for a in range(len(g.shape)) if a != axis)])
+            else:
+                cut = g.reshaped(("time", "batch", 2, 3)) if set(g.shape) == {"time", "batch", 6} else None
+                g = cut if cut is not None else g
+        return Access("a", g, "float", array)
+
+    a, b = part(), part()
+    said = a.meets(b)
+    assert said == b.meets(a)
+    for time, batch in ((1, 1), (2, 3), (3, 1)):
+        sizes = {"time": time, "batch": batch}
+        first, second = (numbers_of(x.geometry, sizes) for x in (a, b))
+        if said == "apart":
+            assert not first & second
+        if said == "same":
+            assert first == second
+
+
+def test_parts_of_a_matrix_are_known_to_be_apart() -> None:
+    array = Buffer("a", ("batch", 8), "float")
+    left, right = (Access("a", whole(array.shape).part(1, k, k + 4), "float", array) for k in (0, 4))
+    assert left.meets(right) == "apart" and left.meets(left) == "same"
+    stacked = Buffer("b", (3, "batch", 5), "float")
+    first, last = (Access("b", whole(stacked.shape).part(0, k, k + 1), "float", stacked) for k in (0, 2))
+    assert first.meets(last) == "apart"
+    assert Access("a", Geometry(("batch", 4), whole(array.shape).strides), "float", array).meets(left) == "same"
+
+
+def test_sizes_that_are_never_negative() -> None:
+    batch = Size.of("batch")
+    assert never_negative(batch + -1) and never_negative(batch * "batch" + batch * -1)
+    assert not never_negative(batch + -2) and not never_negative(batch + Size.of("time") * -1)
