@@ -89,7 +89,8 @@ class Wire:
     `kind` is wire, bus (several values side by side), conveyor (a state along its lane) or gradient. `net`
     is the same for all wires that carry one value. `hops` are the points where it jumps over another wire.
     Where Graphviz has laid it out, `curve` is its way: a start, then two handles and an end for each piece. `mark` is
-    what stands at an entry whose order matters, beside the end of the wire there.
+    what stands at an entry whose order matters, beside the end of the wire there. `carries` says that its value has a
+    gradient, which comes back on its way; `kept`, that the gradient of its target needs its value.
     """
 
     key: str
@@ -110,6 +111,8 @@ class Wire:
     lit: bool = True
     paint: Shade | None = None
     dashed: bool = False
+    carries: bool = False
+    kept: bool = False
 
 
 @dataclass(frozen=True)

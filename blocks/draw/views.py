@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ..equations import equations
 from ..errors import BlocksError, WiringError, nearest
 from ..graph import Graph, subgraphs
+from .diagram.backwards import backwards
 from .diagram.cell import diagram_of
 from .diagram.elements import Diagram, Element, is_cell
 from .diagram.groups import fold as fold_groups
@@ -22,14 +23,15 @@ from .diagram.groups import members
 from .diagram.network import network_of, network_of_error
 from .figure import Figure
 from .layers.emphasis import Wanted, emphasise, emphasise_layers
-from .layers.gradients import reversed_scene
+from .layers.gradients import reversed_scene, with_backwards
 from .layers.groups import framed
 from .layers.labels import Crowded, with_shapes
 from .layers.opened import opened
 from .layers.panels import panels
 from .layers.unrolled import unrolled
 from .layers.values import Scale, computed, gradient_values, with_scales, with_values
-from .layout.cell import layout
+from .layers.weights import room_for, room_of_both, weights_of, with_shared, with_weights
+from .layout.cell import Room, layout, rooms_of
 from .layout.layered import layered
 from .layout.route import Unroutable
 from .scene import Scene
@@ -63,7 +65,7 @@ OPTIONS = {
     "x": Option((CELL,)),
     "lane": Option((CELL,)),
     "values": Option((CELL,), apart_from={"unroll": ONE_STEP, "shapes": "stand where shapes would"}),
-    "gradient": Option((CELL,), apart_from={"unroll": ONE_STEP}),
+    "gradient": Option((CELL,)),
     "unroll": Option((CELL,)),
     "zoom": Option((CELL,), needs="unroll"),
     "full": Option((CELL,), needs="unroll"),
@@ -102,7 +104,9 @@ def draw(
         open: bricks to show opened below the cell.
         unroll: how many steps to draw side by side. The middle of more than seven is left out unless `full`.
         zoom: the step to show open, from 1; "all" or "none". By default the middle one.
-        gradient: True for the way of the gradient alone; "beside" for both.
+        gradient: True for the way of the gradient alone; "beside" for both, with the same places. Each operation says
+            what it multiplies with; forward values that it needs come in on grey wires; the gradient of the weights
+            hangs from each brick, and with `unroll` those of all steps are added.
         values: feeds of a run, name → array, whose values are to stand on the wires, more than four numbers as their
             root mean square, with a colour; with `gradient`, also the gradient that comes in, ``d/y`` or
             ``d/next/h``. What they do not suffice for is drawn as not computed.
@@ -213,17 +217,17 @@ class _Drawing:
             self.change = fold_groups
             self.diagram = self.diagram_of()
 
-    def diagram_of(self, mark: str = "") -> Diagram:
-        """The diagram of the cell, or of its gradient, whose names have a mark."""
-        return diagram_of(self.graph, self.asked["counts"], mark=mark, change=self.change)
+    def diagram_of(self, gradient: bool = False) -> Diagram:
+        """The diagram of the cell, or of its gradient."""
+        return diagram_of(self.graph, self.asked["counts"], gradient=gradient, change=self.change)
 
-    def laid_out(self, diagram: Diagram) -> Scene:
+    def laid_out(self, diagram: Diagram, rooms: Mapping[str, Room]) -> Scene:
         """A diagram with places, before any step."""
         labelled = self.asked["shapes"] or self.asked["values"]
         room = max(LABEL_ROOM if labelled else 0.0, SUM_ROOM if self.asked["gradient"] else 0.0)
         pins, lanes = _pins(self.diagram, self.asked["x"] or {}), _lanes(self.diagram, self.asked["lane"] or {})
-        scene = framed(layout(diagram, room, self.title, pins, lanes, wider=self.wider), diagram.elements)
-        return emphasise(scene, diagram, self.asked["highlight"])
+        placed = layout(diagram, room, self.title, pins, lanes, wider=self.wider, rooms=rooms)
+        return emphasise(framed(placed, diagram.elements), diagram, self.asked["highlight"])
 
     def drawn(self) -> Scene:
         """The scene, with as much room as the values on its wires need."""
@@ -241,46 +245,96 @@ class _Drawing:
     def drawn_so(self) -> Scene:
         """The scene, after all steps that are asked for."""
         self.scales = []
-        scene = self.laid_out(self.diagram)
+        scene = self.ways()
         for option, step in STEPS:
             if _is_given(self.asked[option]):
                 scene = step(self, scene)
         return replace(scene, description=_described(scene.title, self.graph))
 
+    def ways(self) -> Scene:
+        """The way of the values forwards, or of the gradient backwards, or both with everything in the same places."""
+        gradient = self.asked["gradient"]
+        if not _is_given(gradient):
+            return _Way(self, self.diagram).drawn()
+        forwards, backwards = _Way(self, self.diagram), _Way(self, self.diagram_of(gradient=True), back=True)
+        rooms = room_of_both(forwards.rooms(), backwards.rooms())
+        if gradient is True:
+            return backwards.drawn(rooms)
+        scenes = [forwards.drawn(rooms), backwards.drawn(rooms)]
+        return panels(scenes, ("forwards", "backwards"), self.title, below=_is_given(self.asked["unroll"]))
 
-def _shapes(drawing: _Drawing, scene: Scene) -> Scene:
+
+@dataclass
+class _Way:
+    """One way through a cell in the making: forwards, or back."""
+
+    drawing: _Drawing
+    diagram: Diagram
+    back: bool = False
+
+    def __post_init__(self) -> None:
+        asked = self.drawing.asked
+        self.asked = asked
+        mark, moment = ("∂", _is_given(asked["unroll"])) if self.back else ("", False)
+        self.weights = weights_of(self.diagram, mark, moment) if _is_given(asked["gradient"]) else {}
+
+    def rooms(self) -> dict[str, Room]:
+        """The room that each of its elements needs."""
+        return room_for(self.weights, rooms_of(self.diagram))
+
+    def drawn(self, rooms: Mapping[str, Room] | None = None) -> Scene:
+        """Its scene, after all steps that are asked for."""
+        scene = self.drawing.laid_out(self.diagram, rooms or {})
+        for option, step in WAY:
+            if _is_given(self.asked[option]):
+                scene = step(self, scene)
+        return scene
+
+
+def _weights(way: _Way, scene: Scene) -> Scene:
+    back = backwards(way.diagram)
+    return with_weights(with_backwards(scene, back), way.weights, back)
+
+
+def _unroll(way: _Way, scene: Scene) -> Scene:
+    steps, zoom, full = (way.asked[name] for name in ("unroll", "zoom", "full"))
+    joined = unrolled(way.diagram, scene, steps, zoom, full, way.drawing.title)
+    return with_shared(joined, way.weights, way.back) if way.weights else joined
+
+
+def _turned(way: _Way, scene: Scene) -> Scene:
+    return reversed_scene(scene) if way.back else scene
+
+
+def _shapes(way: _Way, scene: Scene) -> Scene:
     return with_shapes(scene)
 
 
-def _values(drawing: _Drawing, scene: Scene) -> Scene:
-    gradient = drawing.asked["gradient"]
-    if gradient is True:
-        return scene
-    feeds = {k: v for k, v in drawing.asked["values"].items() if not gradient or k[:2] != "d/"}
-    scene, scale = with_values(scene, drawing.diagram, computed(drawing.graph, feeds), all=not drawing.roomy)
+def _values(way: _Way, scene: Scene) -> Scene:
+    graph, feeds, drawing = way.drawing.graph, way.asked["values"], way.drawing
+    if way.back:
+        known = gradient_values(graph, feeds)
+    else:
+        gradient = _is_given(way.asked["gradient"])
+        known = computed(graph, {k: v for k, v in feeds.items() if not gradient or k[:2] != "d/"})
+    scene, scale = with_values(
+        scene, way.diagram, known, gradient=way.back, all=not drawing.roomy
+    )  # fmt: skip
     drawing.scales.append(scale)
     return scene
 
 
-def _gradient(drawing: _Drawing, scene: Scene) -> Scene:
-    marked = drawing.diagram_of(mark="∂")
-    back = reversed_scene(marked, drawing.laid_out(marked))
-    if drawing.asked["values"] is not None:
-        slopes = gradient_values(drawing.graph, drawing.asked["values"])
-        back, scale = with_values(back, marked, slopes, gradient=True, all=not drawing.roomy)
-        drawing.scales.append(scale)
-    if drawing.asked["gradient"] is True:
-        return back
-    return panels([scene, back], ("forwards", "backwards"), drawing.title)
+WAY: tuple[tuple[str, Callable[[_Way, Scene], Scene]], ...] = (
+    ("gradient", _weights),
+    ("unroll", _unroll),
+    ("gradient", _turned),
+    ("shapes", _shapes),
+    ("values", _values),
+)
 
 
 def _legend(drawing: _Drawing, scene: Scene) -> Scene:
     return with_scales(scene, drawing.scales)
-
-
-def _unroll(drawing: _Drawing, scene: Scene) -> Scene:
-    steps, zoom, full = (drawing.asked[name] for name in ("unroll", "zoom", "full"))
-    return unrolled(drawing.diagram, scene, steps, zoom, full, drawing.title)
 
 
 def _open(drawing: _Drawing, scene: Scene) -> Scene:
@@ -290,11 +344,7 @@ def _open(drawing: _Drawing, scene: Scene) -> Scene:
 
 
 STEPS: tuple[tuple[str, Callable[[_Drawing, Scene], Scene]], ...] = (
-    ("shapes", _shapes),
-    ("values", _values),
-    ("gradient", _gradient),
     ("values", _legend),
-    ("unroll", _unroll),
     ("open", _open),
 )
 

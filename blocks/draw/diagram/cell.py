@@ -19,28 +19,29 @@ from ...equations import equations
 from ...graph import Graph, Node, show_shape
 from ...notation import is_silent
 from ...ops.loop import NEXT
-from ..text import clip, line
+from ..text import Run, clip, line
 from ..typeset import name_line, value_at
 from .build import Builder, Scope
 from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners
 from .merges import merge, ordered
 from .signs import draw_lines, label, one_number, scalar, symbol, symbol_with
+from .slopes import brick_lines, gradient_label
 
 
 def diagram_of(
     graph: Graph,
     counts: bool = False,
     fold: bool = True,
-    mark: str = "",
+    gradient: bool = False,
     change: Callable[[dict[str, Element]], dict[str, Element]] | None = None,
 ) -> Diagram:
     """The diagram of a cell's one-step graph.
 
     counts: write into each brick how many weights it has. fold: one element for each brick; else one for each
-    operation and each of the weights. mark: what stands before the names of values and bricks, ``∂``. change:
+    operation and each of the weights. gradient: label everything as the gradient is, ``∂h``, ``⊙ (1 − y²)``. change:
     what is done to the elements before their wires are merged; `groups.fold` for one.
     """
-    builder = _CellBuilder(graph, counts, fold, mark)
+    builder = _CellBuilder(graph, counts, fold, gradient)
     scope = Scope(graph)
     builder.walk(scope)
     builder.ends(scope)
@@ -52,9 +53,10 @@ def diagram_of(
 
 
 class _CellBuilder(Builder):
-    def __init__(self, graph: Graph, counts: bool, fold: bool, mark: str):
+    def __init__(self, graph: Graph, counts: bool, fold: bool, gradient: bool):
         super().__init__()
-        self.counts, self.fold, self.mark = counts, fold, mark
+        self.counts, self.fold, self.gradient = counts, fold, gradient
+        self.mark = "∂" if gradient else ""
         self.made: Counter[str] = Counter()
         self.calls = calls(graph) if fold else {}
         self.owner = owners(graph)
@@ -99,7 +101,9 @@ class _CellBuilder(Builder):
         name = str(brick.brick)
         weights = [node for node, owner in self.owner.items() if owner == name]
         number = sum(math.prod(int(d) for d in w.shape if not isinstance(d, str)) for w in weights)
-        lines = [line(symbol(brick), 13), name_line(self.short(name), 9, self.mark)]
+        parts = [node for node, last in self.calls.items() if last is brick]
+        lines = brick_lines(brick, parts) if self.gradient else [line(symbol(brick), 13)]
+        lines.append(name_line(self.short(name), 9))
         if self.counts:
             lines.append(line(f"{number:,} weights", 8))
         tooltip = f"{self.formulas.get(name, name)}; {show_shape(brick.shape)}; {number:,} weights"
@@ -116,7 +120,7 @@ class _CellBuilder(Builder):
             kind = "state" if state and self.fold else "input"
             return self.add(scope, kind, "text", name, (text,), node, _tip(name, node)), ()
         if node.op.name == "parameter":
-            text = name_line(self.short(name), 10)
+            text = name_line(self.short(name), 10, self.mark)
             return self.add(scope, "parameter", "box", name, (text,), node, _tip(name, node)), ()
         if node.op.name == "draw":
             return self.add(scope, "draw", "box", name, draw_lines(self.short(name), node), node, _tip(name, node)), ()
@@ -135,6 +139,8 @@ class _CellBuilder(Builder):
 
     def operation(self, scope: Scope, node: Node, name: str, number: float | None) -> Element:
         form, text = label(symbol(node) if number is None else symbol_with(node, number))
+        if self.gradient:
+            form, text = gradient_label(node)
         values = [self.elements[scope.home[o]].name if o in scope.home else scalar(o) for o in node.operands]
         wires = [v if isinstance(v, str) else f"{v:g}" for v in values if v is not None]
         tip = f"{name}: {node.op.formula} of {', '.join(wires)}; {show_shape(node.shape)}"
@@ -152,12 +158,14 @@ class _CellBuilder(Builder):
                 source = self.add(scope, "constant", "text", name, (line(said, 9),), node).key
                 scope.home[node] = source
             state = name.removeprefix(NEXT) if name.startswith(NEXT) else None
-            shown = state or after.get(node, name)
+            shown = state or (name if self.gradient else after.get(node, name))
             text = value_at(self.short(shown), "t", 14, self.mark)
+            if self.gradient and state is None and f"{NEXT}{name}" in outputs:
+                text = text._replace(runs=(*text.runs, Run(", out", sub=True)))
             tip = f"{name}: {show_shape(node.shape)}"
             kind = "output" if state is None else "next"
             element = self.add(scope, kind, "text", shown, (text,), node, tip)
-            element.names |= {name, shown}
+            element.names |= {name, shown, after.get(node, name)}
             element.entries = [Link(source, node)]
             self.elements[source].names |= {name, shown} if self.elements[source].kind == "operation" else set()
 

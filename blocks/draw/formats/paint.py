@@ -18,7 +18,7 @@ LINE, FORK = 1.2, 4.4  # the width of a wire, the size of a fork
 EDGE, BOLD = 1.1, 2.0  # widths of the lines around shapes
 ARROW, SLIM, WIDE = 6.0, 2.2, 3.2  # an arrowhead's length, and half its width on a thin and on a thick line
 ROUND = {"frame": 10.0, "box": 7.0, "pill": 11.0}  # radii of corners
-_WIDTHS = {"conveyor": 2.2, "bus": 2.0}
+_WIDTHS = {"conveyor": 2.2, "bus": 2.0, "kept": 0.7}
 ROOM = 8.0  # around words that stand alone
 
 
@@ -167,7 +167,8 @@ def _shape(shape: Shape, theme: Theme) -> Area:
 
 
 def _stroke(wire: Wire, way: list[Point], theme: Theme) -> Stroke:
-    base = {"conveyor": theme.conveyor, "gradient": theme.gradient, "wrong": theme.wrong}.get(wire.kind, theme.wire)
+    inks = {"conveyor": theme.conveyor, "gradient": theme.gradient, "wrong": theme.wrong, "kept": theme.values[1]}
+    base = inks.get(wire.kind, theme.wire)
     ink = (shade(wire.paint, theme) if wire.paint else base) if wire.lit else theme.faded_wire
     classes = wire.kind if wire.lit else f"{wire.kind} faded"
     width = _WIDTHS.get(wire.kind, LINE)

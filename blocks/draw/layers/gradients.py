@@ -1,96 +1,74 @@
-"""The way back: a cell's figure with every wire that carries gradient turned round.
+"""The way back: a cell's figure, or that of some steps, with every wire that carries gradient turned round.
 
-The places are those of the forward figure, so that the two can be laid side by side. Where a value forks on
-its way forwards, its gradients are added on the way back: a fork becomes a sum. Which wires carry gradient is
-asked of `grad.backward`, not guessed.
+    ──▶(×)──▶        ◀──(×)◀──          the places are those of the forward figure
+        ▲                ▼ ▲
+        f               ∂f f            what the gradient needs of the forward values comes in faintly, beside
+
+Where a value forks on its way forwards, its gradients are added on the way back: a fork becomes a sum, and where all
+steps share their weights, so do the gradients of these. Which wires carry gradient, and which values are kept for it,
+is asked of the rules of the operations (`diagram.backwards`).
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import replace
 
-from ...grad import backward
-from ...graph import Graph, Node
-from ...notation import is_silent
-from ...ops.leaves import make_input
-from ..diagram.elements import Diagram
+from ..diagram.backwards import Backwards
+from ..layout.marks import marked
 from ..scene import Dot, Point, Scene, Shape, Wire, on_piece, ways_from
 from ..text import line
 
-SUM = 9.0
+SUM, RING, LANE = 9.0, 5.0, 7.5  # sizes of a sum, and of a merge of kept values; how far these run beside
+NARROWEST = 2 * LANE + 4
 
 
-def cotangents(graph: Graph) -> dict[Node, Node]:
-    """Node → its gradient, if ``d/<output>`` comes in at each output."""
-    targets = {node: name for name, node in graph.outputs.items() if node.dtype == "float"}
-    floats = [node for node in graph.order() if node.dtype == "float"]
-    seeds = {
-        node: make_input(f"d/{name}", node.shape, "float", role="gradient", default="zeros")
-        for node, name in targets.items()
-    }
-    return backward(seeds, floats)[0]
+def with_backwards(scene: Scene, back: Backwards) -> Scene:
+    """The scene with a note on each wire of whether it carries gradient, and whether its value is kept for it."""
+    wires = []
+    for w in scene.wires:
+        entry = (w.target, int(w.key.rpartition("-")[2]))
+        wires.append(replace(w, carries=entry in back.carried, kept=entry in back.kept))
+    return replace(scene, wires=tuple(wires))
 
 
-def carried(graph: Graph) -> set[tuple[Node, Node]]:
-    """The pairs (value, user of it) between which gradient flows back, if it comes in at all outputs; not to what is
-    made of constants and draws alone, which nothing changes."""
-    gradients = cotangents(graph)
-    found: set[tuple[Node, Node]] = set()
-    for node in graph.order():
-        made = node.operands and not any(o in gradients for o in node.operands)
-        if made or node.op.name in ("constant", "draw"):
-            gradients.pop(node, None)
-        if node in gradients and node.op.vjp is not None:
-            back = node.op.vjp(gradients[node], node, *node.operands)
-            found |= {(o, node) for o, g in zip(node.operands, back, strict=True) if g is not None and o in gradients}
-    return found | {(node, node) for node in graph.outputs.values() if node.dtype == "float"}
-
-
-def reversed_scene(diagram: Diagram, scene: Scene) -> Scene:
-    """The scene of the gradient, from that of the cell (laid out with room for the sums)."""
-    pairs = carried(diagram.graph)
-    values = {value for value, _ in pairs}
-    users = {value: {u for v, u in pairs if v is value} for value in values}
-    flowing: dict[str, bool] = {}
-    for target in diagram.elements.values():
-        for number, link in enumerate(target.entries):
-            reaches = users.get(link.node, set())
-            inside = target.kind in ("merge", "next", "output") or bool(reaches & _with_silent(target.nodes, reaches))
-            flowing[f"{link.source}-{target.key}-{number}"] = bool(reaches) and inside
-    shapes = [replace(s, kind="gradient" if s.kind in ("brick", "operation") else s.kind) for s in scene.shapes]
-    shapes = [replace(s, tooltip=f"gradient of {s.tooltip}") for s in shapes]
+def reversed_scene(scene: Scene) -> Scene:
+    """The scene of the gradient, from that of the values (laid out with room for the sums)."""
+    shapes = [_turned(s) for s in scene.shapes]
     wires: list[Wire] = []
-    dots: list[Dot] = []
     for net in dict.fromkeys(w.net for w in scene.wires):
-        group = [w for w in scene.wires if w.net == net]
-        back = [w for w in group if flowing[w.key]]
-        wires += [replace(w, lit=False) for w in group if not flowing[w.key]]
+        back = [w for w in scene.wires if w.net == net and w.carries]
         sums = [d for d in scene.dots if d.net == net and len(ways_from((d.x, d.y), back)) > 1]
-        dots += [replace(d, lit=False) for d in scene.dots if d.net == net and d not in sums]
         keys: dict[Point, str] = {}
-        for d in sums:
+        for d in dict.fromkeys((d.x, d.y) for d in sums):
             key = f"sum-{net}-{len(keys) + 1}"
-            keys[d.x, d.y] = key
+            keys[d] = key
+            lit = any(w.lit and any(on_piece(d, a, b) for a, b in itertools.pairwise(w.points)) for w in back)
             tip = f"the gradients of {net} are added"
-            shapes.append(Shape(key, "gradient", "sum", "sum", d.x, d.y, SUM, SUM, (line("+", 8),), tip))
-        done: set[tuple[str, str]] = set()
-        for w in back:
-            for piece in _pieces(w, keys):
-                if (piece.source, piece.target) not in done:
-                    done.add((piece.source, piece.target))
-                    wires.append(piece)
+            shapes.append(Shape(key, "gradient", "sum", "sum", *d, SUM, SUM, (line("+", 8),), tip, lit=lit))
+        forks = any(d.net == net for d in scene.dots)  # without one, wires of a net go side by side, and are not added
+        pieces = [piece for w in back for piece in _pieces(w, keys, "" if forks else "beside")]
+        wires += {(p.source, p.target, p.points): p for p in reversed(pieces)}.values()
+    there = [w for w in scene.wires if w.kept or not w.carries]
+    lanes, rings, dots = _lanes(scene, there, {s.key: s for s in shapes})
+    marks = {w.key: w.mark.plain for w in wires if w.mark}
+    bare = [replace(w, mark=None, mark_at=None) for w in wires]
     title = f"{scene.title}: the gradient"
-    return replace(scene, shapes=tuple(shapes), wires=tuple(wires), dots=tuple(dots), title=title, description=title)
+    drawn = replace(scene, shapes=(*shapes, *rings), wires=(*lanes, *bare), dots=tuple(dots), title=title)
+    return marked(replace(drawn, description=title), marks)
 
 
-def _with_silent(nodes: list[Node], reaches: set[Node]) -> set[Node]:
-    """The nodes of an element, and those that pass its value on unchanged and are not drawn."""
-    return set(nodes) | {u for u in reaches if is_silent(u.op)}
+def _turned(s: Shape) -> Shape:
+    """A shape as it stands for its gradient."""
+    kind = "gradient" if s.kind in ("brick", "operation", "parameter") else s.kind
+    w = max(s.w, NARROWEST) if s.form == "text" else s.w
+    return replace(s, kind=kind, w=w, tooltip=f"gradient of {s.tooltip}")
 
 
-def _pieces(wire: Wire, sums: dict[Point, str]) -> list[Wire]:
-    """A wire turned round and cut at the sums on its way."""
+def _pieces(wire: Wire, sums: dict[Point, str], net: str) -> list[Wire]:
+    """A wire turned round and cut at the sums on its way; `net` is the first part of the names of its pieces' nets, if
+    not what they come from."""
     points = list(reversed(wire.points))
     here, source = [points[0]], wire.target
     out: list[Wire] = []
@@ -98,14 +76,14 @@ def _pieces(wire: Wire, sums: dict[Point, str]) -> list[Wire]:
     def finish(target: str, end: Point) -> None:
         way = [*here, end]
         if source in sums.values():
-            way[0] = _off(way[0], way[1])
+            way[0] = _off(way[0], way[1], SUM)
         if target in sums.values():
-            way[-1] = _off(way[-1], way[-2])
+            way[-1] = _off(way[-1], way[-2], SUM)
         hops = tuple(h for h in wire.hops if any(on_piece(h, a, b) for a, b in itertools.pairwise(way)))
         out.append(
             replace(
                 wire, key=f"{source}-{target}-{wire.key}", kind="gradient", source=source, target=target,
-                net=f"{source}-{wire.net}", points=tuple(way), hops=hops, arrow=True,
+                net=f"{net or source}-{wire.net}", points=tuple(way), hops=hops, arrow=True,
                 tooltip=f"gradient of {wire.tooltip}", mark=None if out else wire.mark,
             )
         )  # fmt: skip
@@ -124,9 +102,48 @@ def _pieces(wire: Wire, sums: dict[Point, str]) -> list[Wire]:
     return out
 
 
-def _off(point: Point, toward: Point) -> Point:
-    """The border of a sum, in the direction of the next point."""
+def _off(point: Point, toward: Point, size: float) -> Point:
+    """The border of something small, in the direction of the next point."""
     dx, dy = toward[0] - point[0], toward[1] - point[1]
     if dx:
-        return (point[0] + SUM / 2 * (1 if dx > 0 else -1), point[1])
-    return (point[0], point[1] + SUM / 2 * (1 if dy > 0 else -1))
+        return (point[0] + size / 2 * (1 if dx > 0 else -1), point[1])
+    return (point[0], point[1] + size / 2 * (1 if dy > 0 else -1))
+
+
+def _lanes(scene: Scene, wires: Iterable[Wire], shapes: dict[str, Shape]) -> tuple[list[Wire], list[Shape], list[Dot]]:
+    """The wires of forward values, each beside its own way, with a small ring beside each merge, and their forks."""
+    rings = {
+        key: replace(shapes[key], key=f"{key}-kept", x=shapes[key].x - LANE, y=shapes[key].y + LANE, w=RING, h=RING)
+        for w in wires for key in (w.source, w.target) if shapes[key].form == "ring"
+    }  # fmt: skip
+    lanes = []
+    for w in wires:
+        points = [(x - LANE, y + LANE) for x, y in w.points]
+        points[0] = _end(rings.get(w.source, shapes[w.source]), points[0], points[1])
+        points[-1] = _end(rings.get(w.target, shapes[w.target]), points[-1], points[-2])
+        source, target = (rings[key].key if key in rings else key for key in (w.source, w.target))
+        lanes.append(
+            replace(
+                w, key=f"{w.key}-kept", kind="kept", source=source, target=target, net=f"{w.net}-kept",
+                points=tuple(points), hops=(), label=None, mark=None, carries=False,
+            )
+        )  # fmt: skip
+    places = {(d.x - LANE, d.y + LANE, f"{d.net}-kept") for d in scene.dots}
+    forks = [
+        Dot(x, y, net, lit=False)
+        for x, y, net in sorted(places)
+        if len(ways_from((x, y), [w for w in lanes if w.net == net])) > 1
+    ]
+    return lanes, list(rings.values()), forks
+
+
+def _end(s: Shape, point: Point, toward: Point) -> Point:
+    """Where a wire beside its own way meets the border of a shape."""
+    (x, y), level = point, point[1] == toward[1]
+    reach = (s.w if level else s.h) / 2
+    if s.form == "circle":
+        aside = y - s.y if level else x - s.x
+        reach = (reach**2 - aside**2) ** 0.5
+    if level:
+        return (s.x + (reach if toward[0] > s.x else -reach), y)
+    return (x, s.y + (reach if toward[1] > s.y else -reach))

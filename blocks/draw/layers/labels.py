@@ -21,8 +21,14 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
 def with_shapes(scene: Scene) -> Scene:
-    """The shape of each value on its wire, once for each value."""
-    return with_labels(scene, lambda wire: line(wire.shape, SIZE) if wire.shape and wire.kind != "bus" else None)
+    """The shape of each value on its wire, once for each value; of a gradient, where it arrives."""
+    inner = {s.key for s in scene.shapes if s.form in ("sum", "ring")}
+
+    def text(wire: Wire) -> Line | None:
+        end = wire.target if wire.kind == "gradient" else wire.source
+        return line(wire.shape, SIZE) if wire.shape and end not in inner and wire.kind != "kept" else None
+
+    return with_labels(scene, text)
 
 
 def with_labels(scene: Scene, text: Callable[[Wire], Line | None], all: bool = False) -> Scene:

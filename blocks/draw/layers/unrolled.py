@@ -94,13 +94,13 @@ def _retimed(cell: Scene, now: str, before: str) -> Scene:
     """The cell at another step: its labels say so, and its weights are shared."""
 
     def shape(s: Shape) -> Shape:
-        if s.kind not in ENDS:
+        if s.kind not in (*ENDS, "parameter"):
             return replace(s, shared=s.kind == "brick" or s.shared)
         lines = tuple(
             Line(tuple(r._replace(text=before if s.kind == "state" else now) if r.time else r for r in x.runs), x.size)
             for x in s.lines
         )
-        return replace(s, lines=lines, w=max(s.w, extent(lines)[0] + 6))
+        return replace(s, lines=lines, w=max(s.w, extent(lines)[0] + 6) if s.kind in ENDS else s.w)
 
     return replace(cell, shapes=tuple(shape(s) for s in cell.shapes))
 
@@ -145,7 +145,8 @@ def _closed(cell: Scene, diagram: Diagram, title: str, now: str) -> _Block:
             points = ((x, moved.top), (x, border)) if kind == "input" else ((x, border), (x, moved.bottom))
             source, target = (s.key, "step") if kind == "input" else ("step", s.key)
             net = s.key if kind == "input" else f"step-{s.key}"
-            wires.append(Wire(f"{source}-{target}", "wire", source, target, net, points, lit=s.lit, tooltip=s.tooltip))
+            wire = Wire(f"{source}-{target}", "wire", source, target, net, points, lit=s.lit, tooltip=s.tooltip)
+            wires.append(replace(wire, carries=_carries(cell, s)))
     block = _Block(Scene(width, cell.height, tuple(shapes), tuple(wires)), width)
     return _passing(block, cell, diagram, "step", width)
 
@@ -168,12 +169,17 @@ def _passing(block: _Block, cell: Scene, diagram: Diagram, key: str, width: floa
         kind = "conveyor" if s.name in diagram.conveyors else "wire"
         if s.kind == "state":
             wire = Wire(f"{s.name}-{key}", kind, s.key, key, s.key, ((-BETWEEN, s.y), (0.0, s.y)), lit=s.lit)
-            block.incoming[s.name] = [replace(wire, tooltip=s.tooltip)]
+            block.incoming[s.name] = [replace(wire, tooltip=s.tooltip, carries=_carries(cell, s))]
         elif s.kind == "next":
             ends = ((width, s.y), (width + BETWEEN, s.y))
             wire = Wire(f"{key}-{s.name}", kind, key, s.key, f"{key}-{s.key}", ends, lit=s.lit)
-            block.outgoing[s.name] = [replace(wire, tooltip=s.tooltip)]
+            block.outgoing[s.name] = [replace(wire, tooltip=s.tooltip, carries=_carries(cell, s))]
     return block
+
+
+def _carries(cell: Scene, end: Shape) -> bool:
+    """Whether a gradient comes back to or from an end of a cell."""
+    return any(w.carries for w in cell.wires if end.key in (w.source, w.target))
 
 
 def _ends(cell: Scene) -> dict[str, Shape]:
@@ -234,6 +240,7 @@ def _first(block: _Block, shapes: list[Shape]) -> dict[str, Wire]:
         shapes.append(label)
         start = (label.right, label.y)
         live[name] = replace(wires[0], source=label.key, net=label.key, points=(start, (0.0, label.y)), hops=())
+        live[name] = replace(live[name], carries=any(w.carries for w in wires))
     return live
 
 
@@ -260,6 +267,8 @@ def _joined(before: Wire, after: Wire) -> Wire:
         points=corners([*before.points, *after.points[1:]]),
         hops=(*before.hops, *after.hops),
         lit=before.lit and after.lit,
+        carries=before.carries and after.carries,
+        kept=after.kept,
     )
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from ...errors import BlocksError, nearest
 from ...graph import FED, Graph, Node
 from ...interpret import run
+from ..diagram.backwards import cotangents
 from ..diagram.elements import Diagram
 from ..scene import MARGIN, Scene, Shade, Shape, Wire, fit
 from ..text import line
-from .gradients import cotangents
 from .labels import SIZE, with_labels
 
 FEW = 4  # numbers that are written out
@@ -138,7 +138,7 @@ def _carrier(diagram: Diagram, carried: Mapping[str, Node]) -> Callable[[Wire], 
 
     def key_of(wire: Wire) -> str | None:
         key = wire.target if wire.kind == "gradient" else wire.source
-        return key if key in carried and diagram.elements[key].kind != "merge" else None
+        return key if wire.kind != "kept" and key in carried and diagram.elements[key].kind != "merge" else None
 
     return key_of
 

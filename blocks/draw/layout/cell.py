@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ...graph import Node, show_shape
 from ..diagram.elements import Diagram, Element
@@ -32,18 +33,20 @@ def layout(
     lanes: Mapping[str, float] | None = None,
     frame: str = "cell",
     wider: float = 0.0,
+    rooms: Mapping[str, Room] | None = None,
 ) -> Scene:
     """The scene of a cell.
 
     room: points more between any two wires, for labels; wider: the same from left to right alone. pins, lanes: as
-    for `place.place`. frame: its kind.
+    for `place.place`. frame: its kind. rooms: by element, where it needs more room than it fills.
     Raises `route.Unroutable` where a wire finds no way.
     """
     places = place(diagram, pins, lanes)
     routes = route(diagram, places)
     sizes = {key: _size(e) for key, e in diagram.elements.items()}
-    x = _coordinates(routes.xs, routes, 0, {key: w for key, (w, _) in sizes.items()}, room + wider)
-    y = _coordinates(routes.ys, routes, 1, {key: h for key, (_, h) in sizes.items()}, room)
+    kept = {**rooms_of(diagram), **(rooms or {})}
+    x = _coordinates(routes.xs, routes, 0, {key: (r.side, r.side) for key, r in kept.items()}, room + wider)
+    y = _coordinates(routes.ys, routes, 1, {key: (r.below, r.above) for key, r in kept.items()}, room)
     drawn: dict[str, Shape] = {}
     for key, element in diagram.elements.items():
         i, j = routes.at[key]
@@ -79,8 +82,22 @@ def layout(
             )
             marks[wires[-1].key] = link.mark
     dots = [Dot(x[i], y[j], net.source) for net in routes.nets.values() for i, j in _forks(net, routes)]
-    ground = Frame("cell", frame, *_frame(x, y, routes, sizes), tooltip=title)
+    ground = Frame("cell", frame, *_frame(x, y, routes, kept), tooltip=title)
     return fit(marked(Scene(0, 0, tuple(drawn.values()), tuple(wires), (ground,), tuple(dots), title), marks))
+
+
+class Room(NamedTuple):
+    """How far an element and what belongs to it reach from its centre."""
+
+    side: float
+    above: float
+    below: float
+
+
+def rooms_of(diagram: Diagram) -> dict[str, Room]:
+    """The room that each element fills."""
+    sizes = {key: _size(e) for key, e in diagram.elements.items()}
+    return {key: Room(w / 2, h / 2, h / 2) for key, (w, h) in sizes.items()}
 
 
 def _wire_tip(diagram: Diagram, source: Element, target: Element, node: Node) -> str:
@@ -110,12 +127,18 @@ def _shape(element: Element, diagram: Diagram, x: float, y: float, w: float, h: 
 
 
 def _coordinates(
-    lines: list[tuple[str, float, int]], routes: Routes, axis: int, sizes: dict[str, float], more: float
+    lines: list[tuple[str, float, int]],
+    routes: Routes,
+    axis: int,
+    reach: Mapping[str, tuple[float, float]],
+    more: float,
 ) -> list[float]:
-    """Where each line of the grid is. Lines that no wire runs along take no room."""
-    half = [0.0] * len(lines)
+    """Where each line of the grid is, from how far each element reaches before and behind its own. Lines that no wire
+    runs along take no room."""
+    before_line, behind_line = [0.0] * len(lines), [0.0] * len(lines)
     for key, vertex in routes.at.items():
-        half[vertex[axis]] = max(half[vertex[axis]], sizes[key] / 2)
+        before_line[vertex[axis]] = max(before_line[vertex[axis]], reach[key][0])
+        behind_line[vertex[axis]] = max(behind_line[vertex[axis]], reach[key][1])
     used = [kind == "column" for kind, _, _ in lines]
     for way in routes.ways.values():
         for a, b in itertools.pairwise(way):
@@ -133,7 +156,7 @@ def _coordinates(
             gap = WIDE if kinds == {"column"} else TRACK if kinds == {"track"} else BESIDE
             if (lines[before][0] == "column" and lines[before][1] == first) or (kind == "column" and value == last):
                 gap = OUTSIDE + INSIDE
-            position += half[before] + half[i] + gap + more
+            position += behind_line[before] + before_line[i] + gap + more
         out.append(position)
         before = i
     return out
@@ -165,11 +188,12 @@ def _forks(net: Net, routes: Routes) -> list[Vertex]:
 
 
 def _frame(
-    x: list[float], y: list[float], routes: Routes, sizes: dict[str, tuple[float, float]]
+    x: list[float], y: list[float], routes: Routes, rooms: Mapping[str, Room]
 ) -> tuple[float, float, float, float]:
     def ends(line_count: int, axis: int) -> tuple[float, float]:
-        first = max((sizes[k][axis] / 2 for k, v in routes.at.items() if v[axis] == 0), default=0.0)
-        last = max((sizes[k][axis] / 2 for k, v in routes.at.items() if v[axis] == line_count - 1), default=0.0)
+        reach = {key: (room.side, max(room.above, room.below))[axis] for key, room in rooms.items()}
+        first = max((reach[k] for k, v in routes.at.items() if v[axis] == 0), default=0.0)
+        last = max((reach[k] for k, v in routes.at.items() if v[axis] == line_count - 1), default=0.0)
         return first, last
 
     (left, right), (low, high) = ends(len(x), 0), ends(len(y), 1)

@@ -3,7 +3,7 @@ its wire, on nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -24,7 +24,7 @@ def marked(scene: Scene, marks: Mapping[str, str]) -> Scene:
         taken += [box_of(words, f.label_at) for words in f.lines[:1]]
     for w in scene.wires:
         taken += [around(a, b) for a, b in pairwise(w.points)]
-        (x, y), (dx, dy) = w.points[-1], _heading(w)
+        (x, y), (dx, dy) = w.points[-1], _heading(w.points)
         taken += [around((x - HEAD * dx, y - HEAD * dy), (x - HEAD * dx, y - HEAD * dy), HEAD)] * w.arrow
     out: list[Wire] = []
     for wire in scene.wires:
@@ -45,15 +45,16 @@ def _covered(s: Shape) -> list[Box]:
     return [(s.x - s.w * a, s.y - s.h * b, s.x + s.w * a, s.y + s.h * b) for a, b in parts]
 
 
-def _heading(wire: Wire) -> Point:
+def _heading(points: Sequence[Point]) -> Point:
     """The direction in which a wire arrives."""
-    (x0, y0), (x1, y1) = wire.points[-2:]
+    (x0, y0), (x1, y1) = points[-2:]
     return ((x1 > x0) - (x1 < x0), (y1 > y0) - (y1 < y0))
 
 
 def _places(wire: Wire, width: float) -> Iterator[Point]:
     """Where a mark may stand: on the one side of the wire's end, or on the other, then farther from the shape."""
-    (x, y), (dx, dy) = wire.points[-1], _heading(wire)
+    points = wire.points[::-1] if wire.kind == "gradient" else wire.points  # what was an entry is an exit
+    (x, y), (dx, dy) = points[-1], _heading(points)
     for back in BACK:
         for side in (1, -1):
             if dx:

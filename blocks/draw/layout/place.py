@@ -85,7 +85,9 @@ class _Search:
 
     def fixed(self) -> None:
         """Bricks, the ends of states, and the bus that only inputs and states come in on."""
-        for column, element in enumerate((e for e in self.by_age() if e.kind == "brick"), 1):
+        a_cell = any(e.kind == "state" for e in self.elements.values())
+        weighted = ("brick", "parameter") if a_cell else ("brick",)  # inside of a brick, weights stand where they meet
+        for column, element in enumerate((e for e in self.by_age() if e.kind in weighted), 1):
             self.put(element.key, self.free(self.pins.get(element.key, float(column)), BRICKS))
         rows: dict[str, float] = {}
         for element in self.by_age():

@@ -1,0 +1,126 @@
+"""How a figure writes the gradient of an operation: what is done to what comes in, on its way to the operands.
+
+tanh        ⊙ (1 − y²)          read off the rule of the operation, whose result is y and whose operand is z
++           copy                each operand gets what comes in
+×           ×                   the product with the other operand, which comes in as it was kept
+softmax     softmax′            a rule that is no product
+"""
+
+from __future__ import annotations
+
+import re
+
+from ...graph import Node, rebuild, topological
+from ...notation import PRODUCT, Formula, Run, is_silent, name, plain, write
+from ...ops.elementwise import already_aligned
+from ...ops.leaves import make_input
+from ..text import Line, line
+from ..text import Run as Text
+from .signs import label, one_number, symbol, symbol_with
+
+LONGEST = 14  # of a factor that is written out
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def gradient_label(node: Node) -> tuple[str, Line]:
+    """The form and the label of the gradient of an operation."""
+    text = slope(node)
+    return label(text) if text != "copy" else ("pill", Line((Text("copy", italic=True),), 10))
+
+
+def slope(node: Node) -> str:
+    """What is done to the gradient of a node on its way to the operands: ``⊙ (1 − y²)``, ``copy``, ``×``."""
+    number = one_number(node)
+    sign = symbol(node) if number is None else symbol_with(node, number)
+    rules = _rules(node)
+    if None not in rules and set(rules) <= {"", "−"}:
+        return "copy" if "−" not in rules else "−" if len(rules) == 1 else "±"
+    if len(rules) == 1 and rules[0] is not None and len(rules[0]) <= LONGEST:
+        return rules[0]
+    products = node.op.kind == "product" or node.op.name == "multiply"
+    return sign if products else f"{sign}′"
+
+
+def _rules(node: Node) -> list[str | None]:
+    """For each operand that a gradient goes to what it is multiplied with; None where the rule is no product."""
+    if node.op.vjp is None or node.dtype != "float":
+        return [None]
+    varying = [o for o in dict.fromkeys(node.operands) if not _constant(o)]
+    names = ["z"] if len(varying) == 1 else [f"z{i}" for i, _ in enumerate(varying, 1)]
+    stand = {o: make_input(text, o.shape, o.dtype, role="input") for text, o in zip(names, varying, strict=True)}
+    g = make_input("g", node.shape, "float", role="gradient")
+    y = rebuild(node, operands=tuple(stand.get(o, o) for o in node.operands))
+    with already_aligned():
+        back = node.op.vjp(g, y, *y.operands)
+    return [_factors(b, g, y) for o, b in zip(node.operands, back, strict=True) if b is not None and o in stand]
+
+
+def _constant(node: Node) -> bool:
+    return all(n.op.kind == "leaf" and n.op.name == "constant" for n in topological([node]) if not n.operands)
+
+
+def _factors(back: Node, g: Node, y: Node) -> str | None:
+    """What a cotangent is besides g, if it is a product with g: ``⊙ y (1 − y)``, ``/ z``, ``−``."""
+    over: list[Node] = []
+    under: list[Node] = []
+    minus = False
+    while back is not g:
+        if back.op.name == "multiply":
+            here = [g in topological([o]) for o in back.operands]
+            if here == [True, True]:
+                return None
+            over.append(back.operands[1 if here[0] else 0])
+            back = back.operands[0 if here[0] else 1]
+        elif back.op.name == "divide" and g not in topological([back.operands[1]]):
+            under.append(back.operands[1])
+            back = back.operands[0]
+        elif back.op.name == "negative" or is_silent(back.op):
+            minus ^= back.op.name == "negative"
+            (back,) = back.operands
+        else:
+            return None
+    said = f"⊙ {'−' * minus}{_product(over, y)}" if over else "−" * minus
+    return f"{said} / {_product(under, y)}".strip() if under else said
+
+
+def _product(factors: list[Node], y: Node) -> str:
+    """Factors side by side, numbers first, those that stand twice as a square."""
+    flat: list[Node] = []
+    pending = list(reversed(factors))
+    while pending:
+        node = pending.pop()
+        if node.op.name == "multiply" and node is not y:
+            pending += reversed(node.operands)
+        else:
+            flat.append(node)
+    formulas = [_written(n, y) for n in flat]
+    order = sorted(range(len(flat)), key=lambda i: (flat[i].op.name != "constant", formulas[i].strength < PRODUCT))
+    texts = [plain(formulas[i].held(PRODUCT)) for i in order]
+    shown = [
+        text + (str(texts.count(text)).translate(_SUPERSCRIPTS) if texts.count(text) > 1 else "") for text in texts
+    ]
+    return " ".join(dict.fromkeys(shown))
+
+
+def _written(node: Node, y: Node) -> Formula:
+    """A small formula over y and z."""
+    formulas = {y: name("y")}
+    for n in topological([node], stop=lambda n: n is y):
+        if n.op.name == "input":
+            formulas[n] = name(str(n.name))
+        elif n.op.name == "multiply" and n is not y:
+            formulas[n] = Formula((Run(_product(list(n.operands), y)),), PRODUCT)
+        elif n is not y:
+            formulas[n] = write(n, [formulas[o] for o in n.operands])
+    said = formulas[node]
+    raised = re.sub(r"\^(\d+)", lambda m: m.group(1).translate(_SUPERSCRIPTS), said.plain)
+    return Formula((Run(raised),), said.strength)
+
+
+def brick_lines(last: Node, nodes: list[Node]) -> list[Line]:
+    """The lines of the gradient of a brick: of its squashing, and of the product with its weights."""
+    lines = [] if slope(last) == "copy" else [line(slope(last), 12)]
+    weighted = [n for n in nodes if any(o.op.name == "parameter" for o in n.operands)]
+    if any(n.op.kind == "product" for n in weighted):
+        return [*lines, line("· Wᵀ", 12)]
+    return [*lines, line("⊙ W", 12)] if any(n.op.name == "multiply" for n in weighted) else lines or [line("copy", 12)]

@@ -1,0 +1,172 @@
+"""The weights of a cell's bricks, each in a box below its brick; and over several steps the one set of weights that
+all of them share.
+
+              ┌───────┐                     ┌───────┐   ┌───────┐
+              │ brick │                     │ step  │   │ step  │
+              └──┬──┬─┘                     └───┬───┘   └───┬───┘
+                 │ ┌┴──┐                    ┌───┴───────────┴───┐
+                 │ │ W │            W ──────┤ the same weights  │
+                 │ └───┘                    └───────────────────┘
+
+Forwards they come into the brick. The gradient has the same wires, turned round: from each brick hangs its ∂W, and
+where all steps take the same weights, their ∂W are added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import NamedTuple
+
+from ..diagram.backwards import Backwards
+from ..diagram.elements import Diagram
+from ..layout.cell import Room
+from ..scene import Frame, Point, Scene, Shape, Wire, fit
+from ..text import Line, Run, clip, extent, line
+from ..typeset import name_line, symbol
+
+SIZE, ASIDE, HANG, RAIL, CLEAR = 10.0, 8.0, 9.0, 8.0, 4.0  # of the font; from the brick's wire; lengths of wires
+OUT, BELOW, BAR, AWAY = 12.0, 16.0, 22.0, 34.0  # from the frame to the way down, on to the bar; its height; its label
+LETTER, LONGEST = 2, 14  # letters of a symbol, and of a name
+
+
+class Weights(NamedTuple):
+    """The weights of one call of a brick: their names, and a label for each kind of them, ``W`` and ``b``; the label
+    of what they have in common with other calls."""
+
+    names: tuple[str, ...]
+    lines: tuple[Line, ...]
+    shared: Line
+
+
+def weights_of(diagram: Diagram, mark: str = "", moment: bool = False) -> dict[str, Weights]:
+    """Element → its weights, for all that has some. mark: what stands before their names, ``∂``; moment: say that
+    they are of one step."""
+    owners = [e for e in diagram.elements.values() if e.kind in ("brick", "parameter")]
+    calls: dict[str, int] = {}
+    found: dict[str, Weights] = {}
+    for e in owners:
+        own = [node for node in e.nodes if node.op.name == "parameter"]
+        calls[e.name] = calls.get(e.name, 0) + 1
+        number = f", {calls[e.name]}" * (sum(o.name == e.name for o in owners) > 1)
+        brick = _short(e.name) if e.kind == "brick" else ""
+        kinds = dict.fromkeys(_kind(str(node.name), bool(brick)) for node in own)
+        named = [Run(mark + kind, italic=len(kind) <= LETTER) for kind in kinds]
+        end = [Run("(", sub=True), Run("t", italic=True, sub=True, time=True), Run(")", sub=True)] * moment
+        below = [Run(brick + number, sub=True)] if brick + number else []
+        lines = tuple(Line((run, *below, *end), SIZE) for run in named)
+        both = [run for i, run in enumerate(named) for run in ([Run(", "), run] if i else [run])]
+        both = [*name_line(e.name, SIZE).runs, Run(": "), *both] if brick else both
+        if own:
+            found[e.key] = Weights(tuple(diagram.graph.name_of(n) for n in own), lines, Line(tuple(both), SIZE))
+    return found
+
+
+def _short(brick: str) -> str:
+    """The name of a brick as it stands below a letter."""
+    last = brick.rpartition("/")[2]
+    runs = symbol(last)
+    return clip(Line(runs).plain if runs else last, LONGEST)
+
+
+def _kind(name: str, of_brick: bool) -> str:
+    """``W`` of forget.W_x, ``b`` of forget.b."""
+    return clip(name.rpartition(".")[2].partition("_")[0] if of_brick else name, LONGEST)
+
+
+def room_for(weights: Mapping[str, Weights], rooms: Mapping[str, Room]) -> dict[str, Room]:
+    """The room of each element with that of its weights."""
+    found = dict(rooms)
+    for key, (_, lines, _) in weights.items():
+        w, h = _size(lines)
+        room = rooms[key]
+        found[key] = Room(max(room.side, ASIDE + w + CLEAR), room.above, room.below + HANG + h + RAIL + CLEAR)
+    return found
+
+
+def room_of_both(one: Mapping[str, Room], other: Mapping[str, Room]) -> dict[str, Room]:
+    """For each element the room that two figures of it need."""
+    return {key: Room(*map(max, room, other[key])) for key, room in one.items()}
+
+
+def _size(lines: tuple[Line, ...]) -> tuple[float, float]:
+    w, h = extent(lines)
+    return w + 8, h + 4
+
+
+def with_weights(scene: Scene, weights: Mapping[str, Weights], back: Backwards) -> Scene:
+    """The scene with the weights of each brick below it; what stands for its own weights says so."""
+    shapes: list[Shape] = []
+    wires: list[Wire] = []
+    for owner in scene.shapes:
+        own = weights.get(owner.key)
+        if own is None or owner.kind == "parameter":
+            shapes.append(replace(owner, lines=own.lines) if own else owner)
+            continue
+        w, h = _size(own.lines)
+        x, top = owner.x + ASIDE + w / 2, owner.bottom - HANG
+        down = min(x, owner.right - 2 * CLEAR)
+        key, name = f"weights-{owner.key}", f"weights of {owner.name}"
+        shapes += [
+            owner, Shape(key, "parameter", "box", name, x, top - h / 2, w, h, own.lines, name, own.names, owner.lit)
+        ]  # fmt: skip
+        way = ((down, top), (down, owner.bottom))
+        wire = Wire(f"{key}-{owner.key}", "wire", key, owner.key, key, way, tooltip=name, lit=owner.lit)
+        wires.append(replace(wire, carries=owner.key in back.weighted))
+    return replace(scene, shapes=tuple(shapes), wires=(*scene.wires, *wires))
+
+
+def with_shared(scene: Scene, weights: Mapping[str, Weights], gradient: bool) -> Scene:
+    """The scene of some steps with the weights that all of them share, in a bar below them."""
+    steps = [s for s in scene.shapes if s.kind in ("step", "gap")]
+    frames = [f for f in scene.frames if f.kind == "cell"]
+    left = min([s.left for s in steps] + [f.x for f in frames])
+    right = max([s.right for s in steps] + [f.x + f.w + OUT for f in frames]) + CLEAR
+    top = min([s.bottom for s in scene.shapes] + [f.y for f in frames]) - BELOW
+    text = "Σ over the steps" if gradient else "the same weights at every step"
+    bar = Shape(
+        "shared", "parameter", "box", text, (left + right) / 2, top - BAR / 2, right - left, BAR, (line(text, 11),),
+        text,
+    )  # fmt: skip
+    lines = tuple(dict.fromkeys(w.shared for w in weights.values()))
+    w, h = extent(lines)
+    names = tuple(dict.fromkeys(n for own in weights.values() for n in own.names))
+    tip = "the weights of all steps"
+    end = Shape("all", "parameter", "text", "weights", left - AWAY - w / 2 - 3, bar.y, w + 6, h + 2, lines, tip, names)
+    wires = [_wire(end, bar, ((end.right, bar.y), (bar.left, bar.y)))]
+    for step in steps:
+        x = step.right - 2 * CLEAR
+        wires.append(_wire(bar, step, ((x, top), (x, step.bottom))))
+    for frame in frames:
+        own = [s for s in scene.shapes if s.kind == "parameter" and s.key.startswith(frame.key.removesuffix("cell"))]
+        wires += _rail(scene, frame, own, bar)
+    return fit(replace(scene, shapes=(*scene.shapes, bar, end), wires=(*scene.wires, *wires)))
+
+
+def _wire(source: Shape, target: Shape, points: tuple[Point, ...]) -> Wire:
+    return Wire(f"{source.key}-{target.key}", "wire", source.key, target.key, source.key, points, tooltip="weights",
+                carries=True)  # fmt: skip
+
+
+def _rail(scene: Scene, frame: Frame, own: list[Shape], bar: Shape) -> list[Wire]:
+    """The wires from the bar to the weights of one step: up beside its frame, along below its bricks, side by side."""
+    wires = []
+    y = min((s.bottom for s in own), default=0.0) - RAIL
+    x = frame.x + frame.w + OUT
+    for s in own:
+        way = ((x, bar.top), (x, y), (s.x, y), (s.x, s.bottom))
+        hops = tuple(p for a, b in pairwise(way) for w in scene.wires if (p := _crossing(a, b, w)))
+        wire = _wire(bar, s, way)
+        wires.append(replace(wire, net=f"shared-{frame.key}", hops=hops))
+    return wires
+
+
+def _crossing(a: Point, b: Point, wire: Wire) -> Point | None:
+    """Where a wire crosses a straight piece of another one."""
+    for c, d in pairwise(wire.points):
+        for i, j in ((0, 1), (1, 0)):  # the one upright and the other level, or the other way round
+            inside = min(c[i], d[i]) < a[i] < max(c[i], d[i]) and min(a[j], b[j]) < c[j] < max(a[j], b[j])
+            if a[i] == b[i] and c[j] == d[j] and inside:
+                return (a[0], c[1]) if i == 0 else (c[0], a[1])
+    return None
