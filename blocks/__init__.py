@@ -16,12 +16,11 @@ from .check import GradientError, check_grads
 from .compile import Program, compile, trials
 from .draw import draw, draw_error
 from .draw.notebook import figure_bundle, model_bundle
-from .errors import BlocksError, FeedError, WiringError
+from .errors import BlocksError, FeedError, NonFiniteError, WiringError
 from .files import ModelFileError, from_json, to_json
 from .grad import grad
 from .graph import Graph, Node
 from .interpret import run
-from .norms import LAYERNORM, RMSNORM
 from .ops.composed import cast, log_sigm
 from .ops.elementwise import abs_ as abs
 from .ops.elementwise import add as add
@@ -54,7 +53,6 @@ from .ops.elementwise import (
 )
 from .ops.leaves import constant, first_weights
 from .ops.linear import matmul, matvec, outer, transpose
-from .ops.norm import layernorm, rmsnorm
 from .ops.random import bernoulli, dropout, noise, normal, uniform
 from .ops.shape import broadcast, concat, gather, log_softmax, mean, moveaxis, one_hot, reshape, softmax, stack, zeros
 from .ops.shape import max_ as max
@@ -66,6 +64,7 @@ from .train import schedules
 from .train.learner import learner
 from .train.model import Model
 from .train.optimizers import SGD, Adam, AdamW, RMSprop
+from .train.trials import TrialWarning
 from .wires import input, named, parameter, sequence, state
 from .wrappers import bidirectional, layers, residual, zoneout
 
@@ -80,10 +79,8 @@ WiringError.draw = draw_error  # type: ignore[assignment, method-assign]
 __all__ = [
     "ADD",
     "EMBED",
-    "LAYERNORM",
     "MULTIPLY",
     "RELU",
-    "RMSNORM",
     "SGD",
     "SIGM",
     "SOFTMAX",
@@ -98,8 +95,10 @@ __all__ = [
     "Model",
     "ModelFileError",
     "Node",
+    "NonFiniteError",
     "Program",
     "RMSprop",
+    "TrialWarning",
     "WiringError",
     "abs",
     "add",
@@ -124,7 +123,6 @@ __all__ = [
     "greater",
     "greater_equal",
     "input",
-    "layernorm",
     "layers",
     "learner",
     "less",
@@ -153,7 +151,6 @@ __all__ = [
     "relu",
     "reshape",
     "residual",
-    "rmsnorm",
     "run",
     "scan",
     "schedules",

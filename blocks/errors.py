@@ -38,6 +38,10 @@ class FeedError(BlocksError):
     """A feed that is missing, unknown, or of the wrong shape or type."""
 
 
+class NonFiniteError(BlocksError):
+    """NaN or infinity in the loss or a gradient."""
+
+
 def misfit(message: str) -> WiringError:
     """What `Op.infer` raises; `graph.apply` adds the names and places."""
     return WiringError(message)

@@ -81,7 +81,7 @@ MUTANTS = (
     Mutant("a part without its offset", "blocks/compile/plan/geometry.py", "self.strides, self.offset + self.strides[axis] * first)", "self.strides, self.offset)", (PLAN, RANDOM)),
     # --- random numbers
     Mutant("each update draws the same", "blocks/ops/random.py", "default_rng([seed, update, name])", "default_rng([seed, name])", (DRAWS,)),
-    Mutant("trials draw the same", "blocks/ops/random.py", "numbers(seed + r, each)", "numbers(seed, each)", (DRAWS,)),
+    Mutant("trials draw the same", "blocks/ops/random.py", "numbers(seed + r, own, each)", "numbers(seed, own, each)", (DRAWS,)),
     Mutant("zoneout the wrong way", "blocks/wrappers.py", "keep * old + (1.0 - keep) * new", "keep * new + (1.0 - keep) * old", (DRAWS,)),
     Mutant("a second dropout is the first", "blocks/compile/passes/simplify.py", "if node.op.name in FED:", 'if node.op.name in ("input", "parameter"):', (DRAWS, RANDOM)),
     Mutant("predict draws", "blocks/train/model.py", "None if step is None else (self.seed, step)", "(self.seed, step or 0)", (DRAWS,)),

@@ -217,11 +217,24 @@ def test_what_cannot_have_trials_is_refused() -> None:
         bk.trials(bk.trials(graph))
     with pytest.raises(bk.WiringError, match="the trials of weights stand in front"):
         bk.parameter("W", 3, "trials")
-    xs = bk.sequence("x", 3)
-    mask = bk.greater(bk.sum(xs * bk.parameter("w", 3), axis=-1), 0.0)
-    ys = bk.scan(bk.cells.srn(3, 4), xs, mask=mask)
-    with pytest.raises(bk.BlocksError, match="a mask is the same for all trials"):
-        bk.trials(bk.Graph({"y": ys}))
+
+
+def test_masks_that_differ_among_the_trials() -> None:
+    """Made of weights, fed to each, or the same for all: each trial holds the steps of its own sequences."""
+    xs, fed = bk.sequence("x", 3), bk.sequence("mask")
+    made = bk.greater(bk.sum(xs * bk.parameter("w", 3), axis=-1), 0.0)
+    for mask, vary in ((made, []), (made, ["x"]), (fed, ["mask"]), (fed, ["x", "mask"]), (fed, ["x"])):
+        ys = bk.scan(bk.cells.srn(3, 4), xs, mask=mask)
+        ys = bk.scan(bk.cells.srn(4, 2, name="upper"), ys, mask=mask) if mask is made else ys
+        graph = bk.grad(bk.Graph({"loss": bk.losses.squared_error(ys, ys * 0.5, mask)}))
+        own = bk.trials(graph).init(3, "float64", trials=R)
+        data = {"x": normal(T, R, B, 3), "mask": (rng.random((T, R, B)) < 0.6).astype(float)}
+        data = {k: v if k in vary else v[:, 0] for k, v in data.items() if k in graph.inputs}
+        got = bk.run(bk.trials(graph, vary).verify(), {**own, **data})
+        for r in range(R):
+            one = {k: v[:, r] if k in vary else v for k, v in data.items()} | {k: v[r] for k, v in own.items()}
+            same(apart(got, graph, r), bk.run(graph, one), 1e-10)
+        same(got, bk.compile(graph, trials=vary)({**own, **data}), 1e-10)
 
 
 def test_rows_that_differ_among_the_trials() -> None:

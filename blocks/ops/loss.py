@@ -48,8 +48,9 @@ def as_mask(mask: Wire) -> Node:
 
 
 def _infer_hold(x: Node, m: Node) -> tuple[Shape, str]:
-    """Shapes: ``(time, batch, 32)`` and a mask ``(time, batch)`` → ``(time, batch, 32)``."""
-    if len(m.shape) != 2 or x.shape[:2] != m.shape:
+    """Shapes: ``(time, batch, 32)`` and a mask ``(time, batch)`` → ``(time, batch, 32)``; with trials between the two,
+    each of them by itself."""
+    if len(m.shape) not in (2, 3) or x.shape[: len(m.shape)] != m.shape:
         raise misfit(f"the mask {show_shape(m.shape)} does not fit the sequences {show_shape(x.shape)}")
     return x.shape, x.dtype
 
@@ -71,11 +72,15 @@ def _held_from(m: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _forward_hold(x: np.ndarray, m: np.ndarray) -> np.ndarray:
+    if m.ndim > 2:
+        return np.stack([_forward_hold(x[:, r], m[:, r]) for r in range(m.shape[1])], axis=1)
     held_from = _held_from(m)
     return x if held_from is None else x[held_from]
 
 
 def _forward_release(g: np.ndarray, m: np.ndarray) -> np.ndarray:
+    if m.ndim > 2:
+        return np.stack([_forward_release(g[:, r], m[:, r]) for r in range(m.shape[1])], axis=1)
     held_from = _held_from(m)
     if held_from is None:
         return g

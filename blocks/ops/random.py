@@ -23,7 +23,8 @@ from ..errors import BlocksError, WiringError, misfit, nearest, user_line
 from ..graph import Node, Op, Shape, Wire, apply, as_node, rebuild, show_shape
 from .leaves import _not_fed, check_name, check_shape, sizes_of
 
-Draw = tuple[int, int] | None  # the seed and the number of the update; None: the expectation
+# The seed and the number of the update, one for all trials or one for each; None: the expectation.
+Draw = tuple[int, int | tuple[int, ...]] | None
 
 
 class Law(NamedTuple):
@@ -192,22 +193,24 @@ def check_rate(what: str, rate: Any) -> float:
 
 
 def check_draw(draw: Any) -> Draw:
-    """A pair of whole numbers from 0, or None. Raises BlocksError for anything else."""
+    """A pair of whole numbers from 0, the second one for each trial or one for all, or None. Raises BlocksError for
+    anything else."""
     if draw is None:
         return None
-    whole = isinstance(draw, tuple | list) and all(
-        isinstance(v, int | np.integer) and not isinstance(v, bool) and v >= 0 for v in draw
-    )
-    if not whole or len(draw) != 2:
+    pair = draw if isinstance(draw, tuple | list) else ()
+    several = len(pair) == 2 and isinstance(pair[1], tuple | list)
+    numbers = (pair[0], *pair[1]) if several else pair
+    whole = all(isinstance(v, int | np.integer) and not isinstance(v, bool) and v >= 0 for v in numbers)
+    if not whole or len(pair) != 2:
         raise BlocksError(f"draw is a pair (seed, update) of whole numbers from 0, or None; not {draw!r:.80}")
-    return int(draw[0]), int(draw[1])
+    return int(pair[0]), tuple(map(int, pair[1])) if several else int(pair[1])
 
 
 def draw_array(node: Node, draw: Draw, dims: Mapping[str, int]) -> np.ndarray:
     """The numbers of a draw in float64, for sizes of its named dimensions; or its expectation, where `draw` is None.
 
-    Of several trials, trial r has the numbers that a single one has with the seed + r. The first steps of long
-    sequences have the numbers of short ones.
+    Of several trials, trial r has the numbers that a single one has with the seed + r, and with an update of its own,
+    where there is one for each. The first steps of long sequences have the numbers of short ones.
     """
     law, of = LAWS[node.attrs["law"]], node.attrs["of"]
     sizes = tuple(dims[d] if isinstance(d, str) else d for d in node.shape)
@@ -216,11 +219,15 @@ def draw_array(node: Node, draw: Draw, dims: Mapping[str, int]) -> np.ndarray:
     seed, update = draw
     name = int.from_bytes(str(node.name).encode(), "little")  # not 0, so no other use of the seed has these bits
 
-    def numbers(seed: int, sizes: tuple[int, ...]) -> np.ndarray:
+    def numbers(seed: int, update: int, sizes: tuple[int, ...]) -> np.ndarray:
         return law.numbers(np.random.default_rng([seed, update, name]), sizes, *of)
 
-    if "trials" not in node.shape:
-        return numbers(seed, sizes)
-    axis = node.shape.index("trials")
+    axis = node.shape.index("trials") if "trials" in node.shape else None
+    trials = 1 if axis is None else sizes[axis]
+    updates = update if isinstance(update, tuple) else (update,) * trials
+    if len(updates) != trials:
+        raise BlocksError(f"draw has {len(updates)} updates, but there are {trials} trials")
+    if axis is None:
+        return numbers(seed, updates[0], sizes)
     each = sizes[:axis] + sizes[axis + 1 :]
-    return np.stack([numbers(seed + r, each) for r in range(sizes[axis])], axis)
+    return np.stack([numbers(seed + r, own, each) for r, own in enumerate(updates)], axis)

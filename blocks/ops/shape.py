@@ -420,25 +420,45 @@ def check_ids(ids: np.ndarray, count: int) -> np.ndarray:
     return ids
 
 
-def _infer_gather(table: Node, ids: Node) -> tuple[Shape, str]:
+def _infer_gather(table: Node, ids: Node, *, each: int = 0) -> tuple[Shape, str]:
     """Shapes: a table ``(rows, 32)`` and integers ``(time, batch)`` → ``(time, batch, 32)``; a row may have any
-    shape."""
+    shape. each=1: a table of its own for each, ``(trials, 100, 32)`` and ``(trials, batch)`` →
+    ``(trials, batch, 32)``."""
     _need_ids(ids)
-    if len(table.shape) < 2 or isinstance(table.shape[0], str):
+    _check_each(each, table, ids)
+    if len(table.shape) < 2 + each or isinstance(table.shape[each], str):
         raise misfit(f"takes rows from a matrix (rows, features), not {show_shape(table.shape)}")
-    return (*ids.shape, *table.shape[1:]), "float"
+    return (*ids.shape, *table.shape[1 + each :]), "float"
 
 
-def _infer_scatter(g: Node, ids: Node, *, rows: int) -> tuple[Shape, str]:
-    """Shapes: ``(time, batch, 32)`` and integers ``(time, batch)`` with rows=100 → ``(100, 32)``."""
+def _check_each(each: int, values: Node, ids: Node) -> None:
+    if each not in (0, 1) or values.shape[:each] != ids.shape[:each] or len(ids.shape) < each:
+        raise misfit(
+            f"each={each!r} of {show_shape(values.shape)} and {show_shape(ids.shape)}: it is 0, or 1 where both have "
+            "the same dimension in front"
+        )
+
+
+def _infer_scatter(g: Node, ids: Node, *, rows: int, each: int = 0) -> tuple[Shape, str]:
+    """Shapes: ``(time, batch, 32)`` and integers ``(time, batch)`` with rows=100 → ``(100, 32)``; with each=1, see
+    `gather`, ``(trials, batch, 32)`` → ``(trials, 100, 32)``."""
     _need_ids(ids)
+    _check_each(each, g, ids)
     if len(g.shape) <= len(ids.shape) or g.shape[: len(ids.shape)] != ids.shape:
         raise misfit(f"{show_shape(g.shape)} has no row for each of {show_shape(ids.shape)}")
     _check_count(rows, "rows")
-    return (rows, *g.shape[len(ids.shape) :]), "float"
+    return (*ids.shape[:each], rows, *g.shape[len(ids.shape) :]), "float"
 
 
-def _forward_scatter(g: np.ndarray, ids: np.ndarray, *, rows: int) -> np.ndarray:
+def _forward_gather(table: np.ndarray, ids: np.ndarray, *, each: int = 0) -> np.ndarray:
+    if each:
+        return np.stack([_forward_gather(t, i) for t, i in zip(table, ids, strict=True)])
+    return table[check_ids(ids, len(table))]
+
+
+def _forward_scatter(g: np.ndarray, ids: np.ndarray, *, rows: int, each: int = 0) -> np.ndarray:
+    if each:
+        return np.stack([_forward_scatter(v, i, rows=rows) for v, i in zip(g, ids, strict=True)])
     row = g.shape[ids.ndim :]
     out = np.zeros((rows, *row), g.dtype)
     np.add.at(out, check_ids(ids, rows).reshape(-1), g.reshape(-1, *row))
@@ -459,8 +479,8 @@ gather: Op = Op(
     "gather",
     "row ids[...] of a table: an embedding",
     _infer_gather,
-    lambda table, ids: table[check_ids(ids, len(table))],
-    lambda g, y, table, ids: (scatter(g, ids, rows=table.shape[0]), None),
+    _forward_gather,
+    lambda g, y, table, ids: (scatter(g, ids, rows=table.shape[y.attrs.get("each", 0)], **y.attrs), None),
     kind="other",
     sign="row",
 )
@@ -469,7 +489,7 @@ scatter: Op = Op(
     "Σ of the rows that have one id: what gather's gradient is",
     _infer_scatter,
     _forward_scatter,
-    lambda g, y, x, ids: (gather(g, ids), None),
+    lambda g, y, x, ids: (gather(g, ids, **{k: v for k, v in y.attrs.items() if k == "each"}), None),
     kind="other",
 )
 one_hot: Op = Op("one_hot", "1 at the id, else 0", _infer_one_hot, _forward_one_hot, dynamic=True, kind="other")

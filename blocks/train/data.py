@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import BlocksError, FeedError, nearest
-from ..graph import Graph, Node, Op, show_shape
+from ..graph import Graph, Node, Op, Shape, show_shape
+from ..ops.elementwise import place_of_trials
 from ..ops.leaves import input_op
 from ..ops.loss import cross_entropy_op
 from ..ops.shape import gather, one_hot
@@ -57,7 +58,8 @@ class Data:
 
     `data` is input name → array ``(samples, time, ...)`` or ``(samples, ...)``, or, for sequences of unequal
     length, a list of arrays ``(time, ...)``. Inputs without a batch dimension are the same in all batches.
-    `others` may be in `data` too, and are passed over; `batch_size` is how many samples will be run together.
+    `others` may be in `data` too, and are passed over; `batch_size` is how many samples will be run together. With
+    `trials`, an initial state may lead with them, ``(trials, samples, ...)``, and a batch may be one for each.
 
     What stands at masked steps does not matter, where no output depends on it. Raises FeedError naming the
     input and the sample for anything else that is missing, unknown, of the wrong shape or type, empty, not
@@ -71,11 +73,12 @@ class Data:
         dtype: np.dtype,
         others: Sequence[str] = (),
         batch_size: int = 2,
+        trials: int | None = None,
     ):
         if not isinstance(data, Mapping):
             raise FeedError(f"data is a dict by input, {{'x': array}}, not a {type(data).__name__}")
         self.nodes = graph.fed("input")
-        self.dtype, self._digest = dtype, ""
+        self.dtype, self._digest, self.trials = dtype, "", trials
         for name in data:
             if name not in self.nodes and name not in others:
                 raise FeedError(
@@ -135,6 +138,12 @@ class Data:
             return parts
         array = self._array(repr(name), node, value)
         axes = ["samples" if d == "batch" else d for d in self._user_order(node)]
+        if self.trials is not None and node.role == "initial" and array.ndim == len(axes) + 1:
+            if len(array) != self.trials:
+                raise FeedError(f"{name!r}: there are {self.trials} trials; {array.shape} has {len(array)} in front")
+            for each in array:  # every trial as if it were alone
+                self._checked(name, node, each)
+            return np.moveaxis(array, 0, 1) if "batch" in node.shape else array
         if array.ndim != len(axes) or any(
             isinstance(d, int) and d != n for d, n in zip(axes, array.shape, strict=True)
         ):
@@ -261,23 +270,28 @@ class Data:
     # -- batches ----------------------------------------------------------------------------------
 
     def batch(self, index: np.ndarray) -> Arrays:
-        """The samples `index` as feeds, time first, padded to the longest of them."""
+        """The samples `index` as feeds, time first, padded to the longest of them. An index ``(trials, samples)`` gives
+        each trial samples of its own; such feeds lead with trials."""
         feeds: Arrays = {}
         for name, value in self.values.items():
-            node = self.nodes[name]
-            if "batch" not in node.shape:
+            shape = self.nodes[name].shape
+            if "batch" not in shape:
                 feeds[name] = value
             elif isinstance(value, list):
-                parts = [value[i] for i in index]
-                out = np.zeros((max(map(len, parts)), len(parts), *parts[0].shape[1:]), parts[0].dtype)
-                for column, part in enumerate(parts):
-                    out[: len(part), column] = part
-                feeds[name] = out
+                steps, row = max(len(value[i]) for i in index.flat), value[0].shape[1:]
+                out = np.zeros((steps, *index.shape, *row), value[0].dtype)
+                for place, i in np.ndenumerate(index):
+                    out[(slice(len(value[i])), *place)] = value[i]
+                feeds[name] = np.moveaxis(out, 1, 0) if index.ndim > 1 else out
+            elif value.ndim > len(shape):  # a state of each trial
+                trial = np.arange(value.shape[1])[:, None]
+                feeds[name] = np.moveaxis(value[index, trial], 1, 1 + shape.index("batch"))
             else:
-                feeds[name] = np.ascontiguousarray(np.moveaxis(value[index], 0, node.shape.index("batch")))
-                time = node.shape[0]
+                feeds[name] = _time_first(value[index], index.ndim, shape)
+                time = shape[0]
                 if time in self.lengths:  # a padded array beside a list: as long as the batch's longest
-                    feeds[name] = feeds[name][: self.lengths[str(time)][index].max()]
+                    steps = self.lengths[str(time)][index].max()
+                    feeds[name] = feeds[name][(slice(None),) * (index.ndim - 1) + (slice(steps),)]
         return feeds
 
     def batches(self, size: int, order: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, Arrays]]:
@@ -296,6 +310,16 @@ class Data:
             if time in order:
                 return int(value.shape[order.index(time)])
         raise BlocksError(f"no data has the dimension {time!r}")
+
+
+def _time_first(samples: np.ndarray, leading: int, shape: Shape) -> np.ndarray:
+    """Samples, ``(batch, time, ...)`` or ``(trials, batch, time, ...)``, in the order of a shape behind the trials; in
+    memory as a graph takes them."""
+    if leading == 1:
+        return np.ascontiguousarray(np.moveaxis(samples, 0, shape.index("batch")))
+    at = place_of_trials(shape)
+    inner = np.moveaxis(samples, 1, 1 + shape.index("batch"))
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(inner, 0, at)), at, 0)
 
 
 def _is_list_of_sequences(values: Any) -> bool:

@@ -106,8 +106,9 @@ def _read_model(path: str | os.PathLike[str]) -> tuple[Graph, dict[str, np.ndarr
         missing = [name for name in graph.params if name not in names]
         if missing:
             raise ModelFileError(f"the weights {missing[0]!r} of its graph are not in it")
-        for name, shape in graph.params.items():
-            found = tuple(file.get_slice(name).get_shape())
+        trials = document.get("trials")
+        for name, alone in graph.params.items():
+            found, shape = tuple(file.get_slice(name).get_shape()), alone if trials is None else (trials, *alone)
             if found != shape:
                 raise ModelFileError(f"the weights {name!r} are {shape} in its graph, but {found} in the file")
         arrays = {name: file.get_tensor(name) for name in names}

@@ -68,6 +68,11 @@ def fit(
 
     A batch in which the mask leaves nothing teaches nothing, and is passed over.
 
+    Trials (`Model(trials=)`) are trained at once, each as a model of its own with its own seed: with an order of the
+    data (where `shuffle` draws one), a limit of its gradient, patience and best weights of its own. A trial whose loss
+    or gradient is not finite keeps its last weights, with a TrialWarning; the others go on. `History.ended` says why
+    a trial ended early.
+
     Returns the model's `History`.
 
     Raises FeedError for data that does not fit, NonFiniteError naming the update and the first node if
@@ -90,10 +95,11 @@ def fit(
     chosen = optimizer_named(optimizer)
     size, others = int(batch_size), tuple(model.graph.inputs)
     settings = {"batch_size": size, "clip": limit, "shuffle": bool(shuffle), "tbptt": tbptt}
-    prepared = Data(model.graph_for("loss"), data, model.dtype, others, size).check_masks()
+    together = max(size, 2) if shuffle and model.trials is not None else size  # each trial has samples of its own
+    prepared = Data(model.graph_for("loss"), data, model.dtype, others, together, model.trials).check_masks()
     session = Session(model, prepared, validation, chosen, {**settings, "patience": patience})
     if validation is not None:
-        known = Data(model.graph_for("loss"), validation, model.dtype, others, size).check_masks()
+        known = Data(model.graph_for("loss"), validation, model.dtype, others, size, model.trials).check_masks()
         model.terms(session.time or None).pieces_fit(known.samples > size)
     if autosave is not None and resume and Path(autosave).exists():
         session.resume(autosave)
@@ -103,7 +109,7 @@ def fit(
 
     with _stop_requested() as stop, bar(progress, session.updates_per_epoch() * epochs, session.at.step) as report:
         done = False
-        while session.at.epoch < epochs and not session.at.stopped:
+        while session.at.epoch < epochs and not session.at.ended:
             for loss in session.run_epoch():
                 done = loss is not None and callback is not None and callback(model.history.steps[-1]) is True
                 interrupted = bool(stop)
@@ -120,8 +126,8 @@ def fit(
                 session.save(autosave)
             if done:
                 break
-    if patience is not None and session.best_weights:
-        model.weights = {k: v.astype(model.dtype, copy=False) for k, v in session.best_weights.items()}
+    if patience is not None:
+        model.weights = {k: v.astype(model.dtype, copy=False) for k, v in session.best().items()}
     return model.history
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 
 @dataclass
@@ -14,28 +17,30 @@ class History:
     steps: for each update {"step", "epoch", "loss", "norm" (of the gradient, before clipping), "lr"}.
     epochs: for each epoch {"epoch", "loss", "validation" if there was any}; the loss is over all that the
         updates counted, as `Model.evaluate` counts.
+    ended: trial → why it trained no more, before the last epoch; 0 is the only one of a model without trials.
+
+    With trials, losses and norms are arrays ``(trials,)``, NaN where a trial had no update.
     """
 
-    steps: list[dict[str, float]] = field(default_factory=list)
-    epochs: list[dict[str, float]] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    ended: dict[int, str] = field(default_factory=dict)
 
     @property
-    def loss(self) -> list[float]:
-        """The loss of each epoch that had an update."""
-        return [e["loss"] for e in self.epochs if "loss" in e]
+    def loss(self) -> Any:
+        """The loss of each epoch that had an update, a list; with trials an array ``(trials, epochs)``."""
+        return _by_trial([e["loss"] for e in self.epochs if "loss" in e])
 
     @property
-    def validation(self) -> list[float]:
-        """The validation loss of each epoch that has one."""
-        return [e["validation"] for e in self.epochs if "validation" in e]
+    def validation(self) -> Any:
+        """The validation loss of each epoch that has one, as `loss`."""
+        return _by_trial([e["validation"] for e in self.epochs if "validation" in e])
 
     def plot(self, path: str | os.PathLike[str] | None = None, label: str = "training", axes: Any = None) -> Any:
         """Draw the loss over updates, smoothed, with the validation losses; save it if `path` is given.
 
         Returns the matplotlib figure, which a notebook shows. With `axes` the curves are added to an existing plot.
         """
-        import numpy as np
-
         from .plot import DPI, Plot
 
         figure = axes.figure if axes is not None else Plot(figsize=(6.4, 4.0), layout="constrained")
@@ -43,15 +48,18 @@ class History:
         losses = np.array([s["loss"] for s in self.steps])
         width = max(1, len(losses) // 100)
         if len(losses):
-            smooth = np.convolve(losses, np.ones(width) / width, mode="valid")
             at = np.array([s["step"] for s in self.steps])[width - 1 :]
-            (line,) = ax.plot(at, smooth, label=label)
             ends = {e: s["step"] for s in self.steps for e in [s["epoch"]]}
             points = [
                 (ends[e["epoch"]], e["validation"]) for e in self.epochs if "validation" in e and e["epoch"] in ends
             ]
-            if points:
-                ax.plot(*zip(*points, strict=True), "o--", color=line.get_color(), label=f"{label}, validation")
+            for r, curve in enumerate(losses.reshape(len(losses), -1).T):  # of each trial
+                smooth = np.convolve(curve, np.ones(width) / width, mode="valid")
+                (line,) = ax.plot(at, smooth, label="_" if r else label, alpha=0.5 if losses.ndim > 1 else 1.0)
+                if points:
+                    dots = [(step, np.ravel(value)[r]) for step, value in points]
+                    name = "_" if r else f"{label}, validation"
+                    ax.plot(*zip(*dots, strict=True), "o--", color=line.get_color(), label=name)
         ax.set_xlabel("update")
         ax.set_ylabel("loss")
         ax.grid(alpha=0.3)
@@ -61,6 +69,18 @@ class History:
             figure.savefig(os.fspath(path), dpi=DPI)
         return figure
 
+    def read(self, steps: Iterable[Mapping[str, Any]], epochs: Iterable[Mapping[str, Any]]) -> None:
+        """Take records as a file holds them, where the arrays of trials are lists."""
+        self.steps, self.epochs = (
+            [{k: np.array(v) if isinstance(v, list) else v for k, v in record.items()} for record in records]
+            for records in (steps, epochs)
+        )
+
     def __repr__(self) -> str:
         last = self.epochs[-1] if self.epochs else {}
         return f"<History of {len(self.steps)} updates, {len(self.epochs)} epochs: {last}>"
+
+
+def _by_trial(values: list[Any]) -> Any:
+    """Values one after the other; those of trials with the trials in front."""
+    return np.stack(values, axis=-1) if values and np.ndim(values[0]) else values

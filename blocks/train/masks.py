@@ -21,9 +21,15 @@ def mask_inputs(graph: Graph) -> set[str]:
     return {str(n.operands[0].name) for n in graph.order() if n.op is mask_op and n.operands[0].op is input_op}
 
 
-def all_masked(graph: Graph, feeds: Mapping[str, np.ndarray]) -> bool:
-    """Whether a mask of these feeds lets nothing through: then there is nothing to do."""
-    return any(name in feeds and not np.any(feeds[name]) for name in mask_inputs(graph))
+def all_masked(graph: Graph, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Whether a mask of these feeds lets nothing through: then there is nothing to do. Where they lead with trials, of
+    each trial, ``(trials,)``."""
+    nothing, inputs = np.zeros((), bool), graph.fed("input")
+    for name in mask_inputs(graph):
+        if name in feeds:
+            steps = len(inputs[name].shape)
+            nothing = nothing | ~np.any(feeds[name], axis=tuple(range(-steps, 0)))
+    return nothing
 
 
 def _factors(weights: Node) -> set[str]:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..compile import Program, check_checkpoint, compile
-from ..errors import BlocksError, FeedError, WiringError, nearest
+from ..compile import trials as side_by_side
+from ..errors import BlocksError, FeedError, NonFiniteError, WiringError, nearest
 from ..files import ModelFileError
 from ..graph import Graph, Node, Shape, show_shape
 from ..interpret import run
@@ -29,11 +30,8 @@ from .history import History
 from .masks import mask_inputs
 from .purposes import LOSS, graph_for, loss_of
 from .terms import Terms, Totals, check_causal, looks_back_only
+from .trials import Number, check_trials, differing, inside, leading, of_one
 from .truncated import carried_states, slice_time, windows
-
-
-class NonFiniteError(BlocksError):
-    """NaN or infinity in the loss or a gradient."""
 
 
 class Model:
@@ -46,9 +44,12 @@ class Model:
         dtype: "float32" or "float64".
         compiled: run through `compile`; False for the interpreter, the same numbers but for rounding.
         checkpoint: keep every k-th state, or "sqrt", to save memory in training; see `compile`.
+        trials: so many independent networks side by side, trained at once: trial r has the first weights, the order of
+            the data and the draws of a model of its own with the seed + r. Weights, losses and predictions lead with
+            trials. None: one network, and no such dimension.
 
-    Attributes: graph; weights, name → array; history, a `History`; info, a dict of JSON values that is
-    saved along (a vocabulary, say).
+    Attributes: graph, that of one trial; weights, name → array; history, a `History`; info, a dict of JSON values that
+    is saved along (a vocabulary, say).
 
     Raises WiringError for a loss that is no single number, a state outside of a cell, or names used twice.
     """
@@ -61,6 +62,7 @@ class Model:
         dtype: str = "float32",
         compiled: bool = True,
         checkpoint: int | str | None = None,
+        trials: int | None = None,
     ):
         named = {"y": outputs} if isinstance(outputs, Node) else dict(outputs or {})
         if LOSS in named:
@@ -70,10 +72,11 @@ class Model:
                 got = loss.describe() if isinstance(loss, Node) else type(loss).__name__
                 raise WiringError(f"a loss is one number, not {got}; take the mean")
             named = {LOSS: loss, **named}
-        self._setup(Graph(named).verify(), seed, dtype, compiled, checkpoint)
-        self.weights: Arrays = self.graph.init(seed, self.dtype)
+        self._setup(Graph(named).verify(), seed, dtype, compiled, checkpoint, trials)
+        sides = self.graph if self.trials is None else side_by_side(self.graph)
+        self.weights: Arrays = sides.init(self.seed, self.dtype, self.trials or 1)
 
-    def _setup(self, graph: Graph, seed: int, dtype: Any, compiled: bool, checkpoint: Any) -> None:
+    def _setup(self, graph: Graph, seed: int, dtype: Any, compiled: bool, checkpoint: Any, trials: Any) -> None:
         for node in graph.order():
             if node.role == "state" and node.op.name == "input":
                 raise WiringError(f"the state {node.describe()} made at {node.where} stands outside of any cell")
@@ -86,8 +89,9 @@ class Model:
         self.history = History()
         self.info: dict[str, Any] = {}
         self.compiled, self.checkpoint = compiled, check_checkpoint(checkpoint)
+        self.trials = check_trials(trials, graph)
         self._graphs: dict[str, Graph] = {}
-        self._programs: dict[str, Program] = {}
+        self._programs: dict[Any, Program] = {}
 
     # -- the graphs that are run ------------------------------------------------------------------
 
@@ -102,11 +106,13 @@ class Model:
         """What the loss counts; with `time`, for sequences that come in chunks of steps."""
         return Terms(loss_of(self.graph_for(purpose)), time)
 
-    def program_for(self, purpose: str) -> Program:
-        """The compiled graph of one purpose; its `source` is what runs."""
-        if purpose not in self._programs:
-            self._programs[purpose] = compile(self.graph_for(purpose), checkpoint=self.checkpoint)
-        return self._programs[purpose]
+    def program_for(self, purpose: str, vary: tuple[str, ...] = ()) -> Program:
+        """The compiled graph of one purpose; its `source` is what runs. `vary`: the inputs that differ among trials."""
+        key = purpose, vary
+        if key not in self._programs:
+            trials = None if self.trials is None else vary
+            self._programs[key] = compile(self.graph_for(purpose), checkpoint=self.checkpoint, trials=trials)
+        return self._programs[key]
 
     def time(self) -> str:
         """The name of the time dimension. Raises BlocksError if there is none or more than one."""
@@ -115,29 +121,66 @@ class Model:
             raise BlocksError(f"chunks need one time dimension; this model has {', '.join(sorted(times)) or 'none'}")
         return times.pop()
 
-    def execute(self, purpose: str, feeds: Mapping[str, Any], step: int | None = None) -> Arrays:
-        """Run one of the model's graphs on feeds with time first. With `step`, the number of an update, random numbers
-        are drawn from the model's seed and that; without, they are their expectation.
+    def execute(self, purpose: str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
+        """Run one of the model's graphs on feeds with time first, or trials. With `step`, the number of an update,
+        random numbers are drawn from the model's seed and that; without, they are their expectation. Each trial may
+        have a number of its own.
 
         Raises NonFiniteError, naming the first node with NaN or infinity, if the loss or a gradient is not
-        finite.
+        finite. Of several trials none is raised; see `not_finite`.
         """
         graph = self.graph_for(purpose)
         known = graph.fed("input")
         fed = {**self.weights, **{k: v for k, v in feeds.items() if k in known}}
         fed = {k: v for k, v in fed.items() if k in known or k in graph.fed("parameter")}
         draw = None if step is None else (self.seed, step)
+        if self.trials is not None:
+            vary = differing(graph, fed)
+            fed = inside(graph, fed, vary, self.trials)
+            if self.compiled:
+                program = self.program_for(purpose, vary)
+                return leading(program(fed, draw), program.graph)
+            sides = side_by_side(graph, vary)
+            return leading(run(sides, fed, draw=draw), sides)
         results = self.program_for(purpose)(fed, draw) if self.compiled else run(graph, fed, draw=draw)
-        counts = [v for k, v in results.items() if k.startswith("count/")]
-        if counts and not any(np.any(c) for c in counts):
-            return results  # the mask leaves nothing: what comes out says nothing
-        watched = [k for k in results if k == LOSS or k.startswith(("grad/", "value/"))]
-        if not all(np.isfinite(results[k]).all() for k in watched):
-            where = first_not_finite(graph, fed, draw)
-            at = "" if step is None else f" at update {step}"
-            kind = "gradient" if LOSS in results and np.isfinite(results[LOSS]) else "loss"
-            raise NonFiniteError(f"the {kind} is not finite{at}: {where}")
+        if self.not_finite(results):
+            raise NonFiniteError(self.why_not_finite(purpose, feeds, results, step))
         return results
+
+    def not_finite(self, results: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Whether NaN or infinity is in a loss or a gradient that says something, ``()``; or in which trials."""
+        lead = () if self.trials is None else (self.trials,)
+
+        def of_each(test: Callable[[np.ndarray], np.ndarray], begins: tuple[str, ...]) -> list[Any]:
+            arrays = [np.asarray(v) for k, v in results.items() if k.startswith(begins)]
+            return [np.reshape(test(v), (*lead, -1)).any(axis=-1) for v in arrays]
+
+        counts = of_each(lambda v: v != 0, ("count/",))
+        bad = of_each(lambda v: ~np.isfinite(v), (LOSS, "grad/", "value/"))
+        nothing = np.any(bad, axis=0) if bad else np.zeros(lead, bool)
+        return nothing & np.any(counts, axis=0) if counts else nothing  # where a mask leaves nothing, it says nothing
+
+    def why_not_finite(
+        self,
+        purpose: str,
+        feeds: Mapping[str, Any],
+        results: Arrays,
+        step: Number | None = None,
+        trial: int | None = None,
+    ) -> str:
+        """What is not finite in a run, and which node is the first to be so."""
+        graph, seed = self.graph_for(purpose), self.seed
+        fed: dict[str, Any] = {**self.weights, **feeds}
+        if trial is not None:
+            results = {k: v[trial] for k, v in results.items()}
+            fed = of_one(fed, {**graph.params, **graph.inputs}, trial)
+            seed, step = seed + trial, step[trial] if isinstance(step, tuple) else step
+        known = graph.fed("input") | graph.fed("parameter")
+        draw = None if step is None else (seed, step)
+        where = first_not_finite(graph, {k: v for k, v in fed.items() if k in known}, draw)
+        at = "" if step is None else f" at update {step}"
+        kind = "gradient" if LOSS in results and np.isfinite(results[LOSS]) else "loss"
+        return f"the {kind} is not finite{at}: {where}"
 
     # -- use --------------------------------------------------------------------------------------
 
@@ -146,16 +189,17 @@ class Model:
         validation, patience, shuffle, autosave, autosave_every, resume, progress, callback."""
         return fit(self, data, **options)
 
-    def evaluate(self, data: Mapping[str, Any], batch_size: int = 256, chunk: int | None = None) -> float:
+    def evaluate(self, data: Mapping[str, Any], batch_size: int = 256, chunk: int | None = None) -> Any:
         """The loss of all the data, as if it were one batch: each of its means is over all that it counts
-        (steps that a mask admits, samples, weights), whatever the batch size, the chunk and the padding.
+        (steps that a mask admits, samples, weights), whatever the batch size, the chunk and the padding. A number; with
+        trials an array ``(trials,)``, in which NaN and infinity are left.
 
         `chunk` runs long sequences in pieces of so many steps, states carried over. Raises FeedError for
         data that does not fit, or of which the mask leaves nothing, and BlocksError naming the node for a
         loss or a network that needs whole sequences, where they come in chunks.
         """
         terms = self.terms(self._time_of_chunks(LOSS, chunk))
-        prepared = Data(self.graph_for(LOSS), data, self.dtype, tuple(self.graph.inputs), batch_size)
+        prepared = Data(self.graph_for(LOSS), data, self.dtype, tuple(self.graph.inputs), batch_size, self.trials)
         terms.pieces_fit(prepared.samples > batch_size)
         totals, parts = Totals(terms.joins), Totals(terms.parts, "part/")
         for results in self._pieces("evaluate" if chunk is None else "evaluate in chunks", prepared, batch_size, chunk):
@@ -168,19 +212,26 @@ class Model:
             raise FeedError("the mask masks everything: there is nothing to evaluate")
         return self.loss_over(terms, totals, prepared)
 
-    def loss_over(self, terms: Terms, totals: Totals, data: Data) -> float:
-        """The loss, given its terms over all pieces of the data."""
+    def loss_over(self, terms: Terms, totals: Totals, data: Data) -> Any:
+        """The loss, given its terms over all pieces of the data; of each trial, where NaN and infinity are left in."""
         fixed = {k: v for k, v in data.values.items() if "batch" not in data.nodes[k].shape}
-        loss = float(self._run_once(terms.rest, {**fixed, **totals.feeds("term")})[LOSS])
+        loss = self._run_once(terms.rest, {**fixed, **totals.feeds("term")})[LOSS]
+        if self.trials is not None:
+            return loss
         if not math.isfinite(loss):
-            raise NonFiniteError(f"the loss over all data is not finite: it is {loss}")
-        return loss
+            raise NonFiniteError(f"the loss over all data is not finite: it is {float(loss)}")
+        return float(loss)
 
     def _run_once(self, graph: Graph, feeds: Mapping[str, Any]) -> Arrays:
         """Some outputs in double precision; for what is run once a call."""
         known = graph.fed("input") | graph.fed("parameter")
-        wide = {k: np.asarray(v) for k, v in {**self.weights, **feeds}.items() if k in known}
-        return run(graph, {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in wide.items()})
+        fed = {k: np.asarray(v) for k, v in {**self.weights, **feeds}.items() if k in known}
+        wide = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in fed.items()}
+        if self.trials is None:
+            return run(graph, wide)
+        vary = differing(graph, wide)
+        sides = side_by_side(graph, vary)
+        return leading(run(sides, inside(graph, wide, vary, self.trials)), sides)
 
     def _time_of_chunks(self, purpose: str, chunk: int | None) -> str | None:
         """The dimension that chunks cut. Raises BlocksError for a model that cannot run in chunks."""
@@ -200,7 +251,8 @@ class Model:
         final: bool = False,
     ) -> Any:
         """The outputs for some inputs: an array ``(batch, time, features)``, or a dict of them where the
-        model names several; for sequences of unequal length, a list of arrays.
+        model names several; for sequences of unequal length, a list of arrays. With trials, an array ``(trials,
+        batch, time, features)``, or a list of what each trial has.
 
         States start at zero, or where `data` has them under their names; with `final` the last states are
         returned too, as a dict that can be handed in again. Data for the loss alone is not needed.
@@ -209,7 +261,8 @@ class Model:
         graph = self.graph_for("predict")
         # what follows a sequence's end is cut off, and a cell that looks back does not see it
         causal = bool(mask_inputs(self.graph)) and not final and looks_back_only(graph)
-        prepared = Data(graph, data, self.dtype, tuple(self.graph.inputs), 1 if causal else batch_size)
+        size = 1 if causal else batch_size
+        prepared = Data(graph, data, self.dtype, tuple(self.graph.inputs), size, self.trials)
         shapes = graph.inputs
         alone = [k for k in (n[6:] for n in graph.outputs if n.startswith("final/")) if "batch" not in shapes[k]]
         if final and alone and prepared.samples > batch_size:
@@ -227,12 +280,19 @@ class Model:
             for name in (k for k in results if k.startswith("final/")):
                 known = finals.setdefault(name[6:], [])
                 known[len(known) if results["first"] else len(known) - 1 :] = [results[name]]
-        outputs = {
-            name: _user_first(batches, graph.outputs[name].shape, time, prepared) for name, batches in pieces.items()
-        }
+        outputs = {k: self._handed_out(parts, graph.outputs[k].shape, time, prepared) for k, parts in pieces.items()}
         result = outputs[self.outputs[0]] if len(outputs) == 1 else outputs
-        states = {k: v[-1] if k in alone else _joined(v, shapes[k].index("batch")) for k, v in finals.items()}
+        more = 0 if self.trials is None else 1
+        states = {k: v[-1] if k in alone else _joined(v, shapes[k].index("batch") + more) for k, v in finals.items()}
         return (result, states) if final else result
+
+    def _handed_out(self, batches: list[list[np.ndarray]], shape: Shape, time: str, data: Data) -> Any:
+        """An output as `predict` gives it."""
+        if self.trials is None:
+            return _user_first(batches, shape, time, data)
+        trials = [[[part[r] for part in parts] for parts in batches] for r in range(self.trials)]
+        rows = [_user_first(of_one, shape, time, data) for of_one in trials]
+        return rows if isinstance(rows[0], list) else np.stack(rows)
 
     def _pieces(self, purpose: str, data: Data, batch_size: int, chunk: int | None) -> Any:
         """The results of each batch, in pieces of `chunk` steps; "first" and "last" say whether a batch begins
@@ -261,7 +321,8 @@ class Model:
 
     def write(self, path: str | os.PathLike[str], arrays: Arrays, meta: Mapping[str, Any]) -> None:
         """As `save`, with more arrays (under names that begin with ``//``) and JSON values along."""
-        own = {"seed": self.seed, "dtype": str(self.dtype), "info": json_value(self.info, "info")}
+        own: dict[str, Any] = {"seed": self.seed, "dtype": str(self.dtype), "info": json_value(self.info, "info")}
+        own |= {} if self.trials is None else {"trials": self.trials}
         write_model(path, self.graph, {**self.weights, **arrays}, {**own, **meta})
 
     @classmethod
@@ -275,7 +336,8 @@ class Model:
         graph, arrays, meta = read_model(path)
         model = cls.__new__(cls)
         try:
-            model._setup(graph, meta.get("seed", 0), meta.get("dtype", "float32"), compiled, checkpoint)
+            trials = meta.get("trials")
+            model._setup(graph, meta.get("seed", 0), meta.get("dtype", "float32"), compiled, checkpoint, trials)
         except BlocksError as error:
             raise ModelFileError(f"{os.fspath(path)}: {error}") from None
         info = meta.get("info", {})
@@ -298,7 +360,8 @@ class Model:
 
     def summary(self) -> str:
         """A table of the weights: name, shape, number."""
-        rows = [(n, show_shape(s), self.weights[n].size) for n, s in self.graph.params.items()]
+        shapes = (self.graph if self.trials is None else side_by_side(self.graph)).params
+        rows = [(n, show_shape(s), self.weights[n].size) for n, s in shapes.items()]
         width = max([len(n) for n, _, _ in rows] + [5])
         lines = [f"{n:<{width}}  {s:<14} {k:>10,}" for n, s, k in rows]
         return "\n".join([*lines, f"{'total':<{width}}  {'':<14} {sum(k for _, _, k in rows):>10,}"])

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 
 @contextmanager
 def bar(
@@ -35,6 +37,7 @@ def bar(
         def report(loss: float | None) -> None:
             speed = progress.tasks[0].speed
             fields: dict[str, Any] = {"rate": f"{speed:.1f}" if speed else "-"}
+            loss = None if loss is None else float(np.nanmean(loss))  # over trials
             if loss is not None:
                 fields["loss"] = f"{loss:.4f}"
             progress.update(task, advance=1, **fields)

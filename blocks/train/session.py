@@ -8,13 +8,14 @@ so no generator has a state to save.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import BlocksError
+from ..errors import BlocksError, NonFiniteError
 from ..graph import Graph
 from .data import Arrays, Data
 from .files import ModelFileError, read_model
@@ -22,8 +23,11 @@ from .history import History
 from .masks import all_masked
 from .optimizers import Optimizer, plain
 from .terms import Terms, Totals, check_causal
+from .trials import Course, Number, TrialWarning, each
 from .truncated import WINDOW, Window, carried_states, parse_tbptt, slice_time, windows
 from .update import Update
+
+DIVERGED = "diverged"
 
 
 class Trainable(Protocol):
@@ -35,12 +39,26 @@ class Trainable(Protocol):
     history: History
     seed: int
     dtype: np.dtype
+    trials: int | None
 
     def graph_for(self, purpose: str) -> Graph:
         """The graph of one purpose, "train" say."""
 
-    def execute(self, purpose: str, feeds: Mapping[str, Any], step: int | None = None) -> Arrays:
+    def execute(self, purpose: str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
         """Run it."""
+
+    def not_finite(self, results: Mapping[str, np.ndarray]) -> np.ndarray:
+        """In which trials results are not finite."""
+
+    def why_not_finite(
+        self,
+        purpose: str,
+        feeds: Mapping[str, Any],
+        results: Arrays,
+        step: Number | None = None,
+        trial: int | None = None,
+    ) -> str:
+        """What is not, and where."""
 
     def time(self) -> str:
         """The name of the time dimension."""
@@ -48,10 +66,10 @@ class Trainable(Protocol):
     def terms(self, time: str | None = None) -> Terms:
         """What the loss counts."""
 
-    def loss_over(self, terms: Terms, totals: Totals, data: Data) -> float:
+    def loss_over(self, terms: Terms, totals: Totals, data: Data) -> Any:
         """The loss, given its terms."""
 
-    def evaluate(self, data: Mapping[str, Any], batch_size: int, chunk: int | None) -> float:
+    def evaluate(self, data: Mapping[str, Any], batch_size: int, chunk: int | None) -> Any:
         """The loss of some data."""
 
     def write(self, path: str | os.PathLike[str], arrays: Arrays, meta: Mapping[str, Any]) -> None:
@@ -66,9 +84,12 @@ class Position:
     batch: int = 0  # in the epoch
     window: int = 0  # in the batch
     step: int = 0  # updates so far
-    best: float | None = None  # the best validation loss so far
-    waited: int = 0  # epochs since then
-    stopped: bool = False  # by early stopping
+    courses: list[Course] = field(default_factory=list)  # of each trial; of the only one
+
+    @property
+    def ended(self) -> bool:
+        """Whether no trial trains any more."""
+        return all(course.ended for course in self.courses)
 
 
 class Session:
@@ -85,9 +106,9 @@ class Session:
         self.model, self.data, self.validation, self.optimizer = model, data, validation, optimizer
         self.settings = settings
         self.tbptt = parse_tbptt(settings["tbptt"])
-        self.at = Position()
+        self.at = Position(courses=[Course() for _ in range(model.trials or 1)])
         self.slots = optimizer.slots(model.weights)
-        self.rule = Update(optimizer, model.weights, settings["clip"])
+        self.rule = Update(optimizer, model.weights, settings["clip"], model.trials)
         self.carried: dict[int, Arrays] = {}  # step in the sequences → the states before it
         self.best_weights: Arrays = {}
         self.purpose = "train"
@@ -109,35 +130,76 @@ class Session:
             return [None]
         return list(windows(self.data.steps_of(index, self.time), *self.tbptt))
 
-    def update(self, feeds: Arrays, window: Window | None) -> float | None:
-        """One update; returns the loss, or None where the mask leaves nothing to learn from."""
+    def update(self, feeds: Arrays, window: Window | None) -> Any:
+        """One update; returns the loss, or None where the mask leaves nothing to learn from. A trial whose loss or
+        gradient is not finite ends before it. Raises NonFiniteError, if that is so of all trials."""
+        idle = np.zeros((), bool)
         if window:
             counted = slice_time(self.graph, feeds, self.time, window.counts, window.stop)
-            if all_masked(self.graph, counted):
+            idle = all_masked(self.graph, counted)
+            if idle.all():
                 return None
             states = self.states_before(window.start, feeds)
             feeds = {**slice_time(self.graph, feeds, self.time, window.start, window.stop), **states}
             if self.purpose == "windowed":
                 counts = np.arange(window.start, window.stop) >= window.counts
                 feeds[WINDOW] = counts.astype(self.model.dtype)
-        results = self.model.execute(self.purpose, feeds, self.at.step)
+        numbers = self.numbers()
+        results = self.model.execute(self.purpose, feeds, numbers)
         if window:
             self.carried = {t: s for t, s in self.carried.items() if t >= window.start}
             self.carried[window.stop] = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
-        if not any(np.any(v) for k, v in results.items() if k.startswith("count/")) and self.terms.nodes:
+        moving = self.moving(results, feeds, numbers, ~idle)
+        if not moving.any():
             return None
-        self.totals.add(results)
+        self.totals.add(results, moving)
         gradients = {name: results[f"grad/{name}"] for name in self.model.weights if f"grad/{name}" in results}
-        idle = {name: np.zeros_like(w) for name, w in self.model.weights.items() if name not in gradients}
-        lr = self.optimizer.rate(self.at.step)
+        untouched = {name: np.zeros_like(w) for name, w in self.model.weights.items() if name not in gradients}
+        lr = self.rates(numbers)
         self.model.weights, self.slots, norm = self.rule(
-            self.model.weights, {**gradients, **idle}, self.slots, self.at.step, lr
+            self.model.weights, {**gradients, **untouched}, self.slots, numbers, lr, moving
         )
-        loss = float(results["loss"])
+        loss: Any = float(results["loss"]) if self.model.trials is None else each(moving, results["loss"], np.nan)
+        norm = norm if self.model.trials is None else each(moving, norm, np.nan)
         record = {"step": self.at.step, "epoch": self.at.epoch, "loss": loss, "norm": norm, "lr": lr}
         self.model.history.steps.append(record)
         self.at.step += 1
+        for r in np.flatnonzero(moving):
+            self.at.courses[r].updates += 1
         return loss
+
+    def numbers(self) -> Number:
+        """The number of the next update; of each trial, where they differ because the mask left nothing to some."""
+        numbers = tuple(c.updates for c in self.at.courses)
+        running = {c.updates for c in self.at.courses if not c.ended}
+        return running.pop() if len(running) == 1 else numbers
+
+    def rates(self, numbers: Number) -> Any:
+        """The learning rates of some updates."""
+        if isinstance(numbers, int):
+            return self.optimizer.rate(numbers)
+        return np.array([self.optimizer.rate(n) for n in numbers])
+
+    def moving(self, results: Arrays, feeds: Arrays, numbers: Number, seen: np.ndarray) -> np.ndarray:
+        """Which trials an update moves, ``(trials,)``, or whether it moves the only one, ``()``: those that have not
+        ended, that the mask leaves something (of what is `seen`), and whose loss and gradient are finite."""
+        lead = () if self.model.trials is None else (self.model.trials,)
+        counts = [np.reshape(np.not_equal(v, 0), lead) for k, v in results.items() if k.startswith("count/")]
+        learns = np.any(counts, axis=0) if self.terms.nodes else np.ones(lead, bool)
+        moving = learns & seen & np.array([not c.ended for c in self.at.courses]).reshape(lead)
+        bad = np.zeros(lead, bool) if self.model.trials is None else moving & self.model.not_finite(results)
+        for r in np.flatnonzero(bad):
+            why = self.model.why_not_finite(self.purpose, feeds, results, numbers, int(r))
+            self.end(int(r), f"diverged: {why}")
+        return moving & ~bad
+
+    def end(self, trial: int, why: str) -> None:
+        """Note that a trial trains no more. Raises NonFiniteError, if all have diverged."""
+        self.at.courses[trial].ended = self.model.history.ended[trial] = why
+        if why.startswith(DIVERGED):
+            if all(c.ended.startswith(DIVERGED) for c in self.at.courses):
+                raise NonFiniteError(f"all trials diverged, the last of them, trial {trial}: {why}")
+            warnings.warn(f"trial {trial} {why}; the others go on", TrialWarning, stacklevel=2)
 
     def states_before(self, start: int, feeds: Arrays) -> Arrays:
         """The states before step `start`: as carried over, or run up to there from the last ones known."""
@@ -148,7 +210,7 @@ class Session:
             graph = self.model.graph_for("advance")
             part = slice_time(graph, feeds, self.time, known, start)
             states = self.carried.get(known, {})
-            if not all_masked(graph, part):
+            if not all_masked(graph, part).all():
                 results = self.model.execute("advance", {**part, **states}, self.at.step)
                 states = {k[6:]: v for k, v in results.items()}
             self.carried[start] = states
@@ -157,23 +219,25 @@ class Session:
     # -- epochs -----------------------------------------------------------------------------------
 
     def order(self) -> np.ndarray:
-        """The order of the samples in this epoch."""
+        """The order of the samples in this epoch; of each trial, ``(trials, samples)``, where it is drawn."""
         if not self.settings["shuffle"]:
             return np.arange(self.data.samples)
-        return np.random.default_rng([self.model.seed, self.at.epoch]).permutation(self.data.samples)
+        seeds = [self.model.seed + r for r in range(self.model.trials or 1)]
+        orders = [np.random.default_rng([seed, self.at.epoch]).permutation(self.data.samples) for seed in seeds]
+        return orders[0] if self.model.trials is None else np.stack(orders)
 
     def updates_per_epoch(self) -> int:
         """How many updates an epoch has (exactly, where sequences have one length)."""
         size = self.settings["batch_size"]
         order = self.order()
-        groups = [order[i : i + size] for i in range(0, len(order), size)]
+        groups = [order[..., i : i + size] for i in range(0, self.data.samples, size)]
         return sum(len(self.windows_of(g)) for g in groups)
 
-    def run_epoch(self) -> Iterator[float | None]:
+    def run_epoch(self) -> Iterator[Any]:
         """The rest of the epoch, from where training stands; yields after each update."""
         size, order = self.settings["batch_size"], self.order()
-        while self.at.batch * size < len(order):
-            index = order[self.at.batch * size : (self.at.batch + 1) * size]
+        while self.at.batch * size < self.data.samples and not self.at.ended:
+            index = order[..., self.at.batch * size : (self.at.batch + 1) * size]
             feeds, todo = self.data.batch(index), self.windows_of(index)
             while self.at.window < len(todo):
                 loss = self.update(feeds, todo[self.at.window])
@@ -188,23 +252,46 @@ class Session:
         """Note the epoch's losses; decide on early stopping."""
         history = self.model.history
         losses = [s["loss"] for s in history.steps if s["epoch"] == self.at.epoch]
-        record: dict[str, float] = {"epoch": self.at.epoch}
+        record: dict[str, Any] = {"epoch": self.at.epoch}
         if losses:
             cut = None not in self.terms.joins
-            mean = self.model.loss_over(self.terms, self.totals, self.data) if cut else float(np.mean(losses))
-            record["loss"] = mean
+            mean = self.model.loss_over(self.terms, self.totals, self.data) if cut else _mean(losses)
+            record["loss"] = mean if self.model.trials is None else each(_any(losses), mean, np.nan)
         self.totals = Totals(self.terms.joins)
         if self.validation is not None:
             chunk = self.tbptt[0] if self.tbptt else None
             record["validation"] = self.model.evaluate(self.validation, self.settings["batch_size"], chunk)
-            if self.at.best is None or record["validation"] < self.at.best:
-                self.at.best, self.at.waited = record["validation"], 0
-                self.best_weights = dict(self.model.weights)
-            else:
-                self.at.waited += 1
-                self.at.stopped = self.settings["patience"] is not None and self.at.waited >= self.settings["patience"]
+            self.compare(np.atleast_1d(record["validation"]))
         history.epochs.append(record)
         self.at.epoch, self.at.batch, self.at.window = self.at.epoch + 1, 0, 0
+
+    def compare(self, losses: np.ndarray) -> None:
+        """Keep the weights of each trial whose validation loss is the best so far; early stopping of each."""
+        better = np.zeros(len(losses), bool)
+        for r, (course, loss) in enumerate(zip(self.at.courses, losses.tolist(), strict=True)):
+            if course.ended:
+                continue
+            if not np.isfinite(loss):
+                self.end(r, f"diverged: its validation loss is {loss} after epoch {self.at.epoch}")
+            elif course.best is None or loss < course.best:
+                course.best, course.waited, better[r] = loss, 0, True
+            else:
+                course.waited += 1
+                if self.settings["patience"] is not None and course.waited >= self.settings["patience"]:
+                    self.end(r, f"stopped after epoch {self.at.epoch}: no better validation loss for {course.waited}")
+        if better.any():
+            self.best_weights = self.chosen(better, self.model.weights, self.best_weights or self.model.weights)
+
+    def best(self) -> Arrays:
+        """The weights with the best validation loss; those as they are, where there is none."""
+        known = np.array([c.best is not None for c in self.at.courses])
+        return self.chosen(known, self.best_weights, self.model.weights) if self.best_weights else self.model.weights
+
+    def chosen(self, of: np.ndarray, a: Arrays, b: Arrays) -> Arrays:
+        """The weights `a` for some trials, else `b`."""
+        if self.model.trials is None:
+            return dict(a if of[0] else b)
+        return {k: each(of, a[k], b[k]) for k in a}
 
     # -- checkpoints ------------------------------------------------------------------------------
 
@@ -235,7 +322,8 @@ class Session:
         name, training = os.fspath(path), meta.get("training")
         if not isinstance(training, dict):
             raise ModelFileError(f"{name}: this is a model, but no checkpoint: it does not say where training stood")
-        if graph.params != self.model.graph.params or meta.get("seed") != self.model.seed:
+        same = meta.get("seed") == self.model.seed and meta.get("trials") == self.model.trials
+        if graph.params != self.model.graph.params or not same:
             raise ModelFileError(f"{name}: this is a checkpoint of another model")
         if str(meta.get("dtype")) != str(self.model.dtype):
             raise ModelFileError(f"{name}: this checkpoint is {meta.get('dtype')}, the model {self.model.dtype}")
@@ -247,6 +335,7 @@ class Session:
                 if then.get(key) != now.get(key):
                     raise ModelFileError(f"{name}: {key} was {then.get(key)!r}, now it is {now.get(key)!r}")
             at = Position(**{f.name: training["position"][f.name] for f in fields(Position)})
+            at.courses = [Course(**course) for course in training["position"]["courses"]]
             slots = {k: arrays[f"//slot/{k}"] for k in self.slots}
             best = {k[7:]: v for k, v in arrays.items() if k.startswith("//best/")}
             carried = {
@@ -255,7 +344,8 @@ class Session:
             }
             totals = Totals(self.terms.joins)
             totals.restore(arrays, "//epoch/")
-            history = History(list(training["steps"]), list(training["epochs"]))
+            history = History(ended={r: c.ended for r, c in enumerate(at.courses) if c.ended})
+            history.read(training["steps"], training["epochs"])
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, BlocksError):
                 raise
@@ -264,3 +354,16 @@ class Session:
         self.totals = totals
         self.model.weights = {k: arrays[k] for k in self.model.weights}
         self.model.history = history
+
+
+def _any(losses: list[Any]) -> np.ndarray:
+    """Which trials have a loss among some, ``(updates, trials)``."""
+    return np.asarray(np.isfinite(losses).any(axis=0))
+
+
+def _mean(losses: list[Any]) -> Any:
+    """The mean of some losses; of each trial, over those that it has."""
+    if np.ndim(losses) < 2:
+        return float(np.mean(losses))
+    seen = np.isfinite(losses)
+    return np.where(seen, losses, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)

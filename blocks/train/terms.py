@@ -27,12 +27,13 @@ from ..ops.linear import matmul, outer
 from ..ops.loop import FINAL, loop_op, pick_op
 from ..ops.loss import weighted_mean
 from ..ops.shape import broadcast, log_softmax, max_, mean, size, slice_, softmax, sum_
+from .trials import each
 
 BATCH = "batch"
 Arrays = dict[str, np.ndarray]
 
 # How the values of pieces become one: each takes the term so far (None at first), its count, and the same of a piece.
-Joint = tuple[Any, float]
+Joint = tuple[Any, Any]
 
 
 def _add(a: Joint, b: Joint) -> Joint:
@@ -41,9 +42,12 @@ def _add(a: Joint, b: Joint) -> Joint:
 
 def _average(a: Joint, b: Joint) -> Joint:
     count = a[1] + b[1]
-    if a[1] == 0 or b[1] == 0:  # the value of a piece in which nothing counts says nothing
-        return (b if a[1] == 0 else a)[0], count
-    return (a[0] * a[1] + b[0] * b[1]) / count, count
+    behind = (1,) * (np.ndim(a[0]) - np.ndim(count))
+    of_a, of_b, of_both = (np.reshape(c, np.shape(c) + behind) for c in (a[1], b[1], count))
+    with np.errstate(invalid="ignore"):
+        value = (a[0] * of_a + b[0] * of_b) / np.where(of_both == 0, 1.0, of_both)
+    # the value of a piece in which nothing counts says nothing
+    return each(np.equal(a[1], 0), b[0], each(np.equal(b[1], 0), a[0], value)), count
 
 
 JOIN: dict[str, Callable[[Joint, Joint], Joint]] = {
@@ -178,14 +182,16 @@ def _join(term: Node, dim: str) -> str | None:
 
 
 class Totals:
-    """The terms of all pieces so far, joined; in double precision."""
+    """The terms of all pieces so far, joined; in double precision. Of several trials, each has its own."""
 
     def __init__(self, joins: list[str | None], prefix: str = ""):
         self.joins, self.prefix = joins, prefix
         self.known: dict[int, Joint] = {}
+        self.begun: dict[int, Any] = {}  # whether a term has a piece yet
 
-    def add(self, results: Mapping[str, Any]) -> None:
-        """One piece more: its ``value/<i>`` and ``count/<i>``; terms that it does not have stay."""
+    def add(self, results: Mapping[str, Any], counts: Any = True) -> None:
+        """One piece more: its ``value/<i>`` and ``count/<i>``; terms that it does not have stay. `counts`: whether it
+        is one, or of which of several trials."""
         for i, join in enumerate(self.joins):
             if f"{self.prefix}value/{i}" not in results:
                 continue
@@ -193,23 +199,29 @@ class Totals:
             value = value.astype(np.float64) if value.dtype.kind == "f" else value.copy()
             if i in self.known and self.known[i][0].shape != value.shape:
                 raise BlocksError("this loss takes means at each step; evaluate sequences of one length, or one batch")
-            piece = (value, float(results[f"{self.prefix}count/{i}"]))
-            self.known[i] = piece if i not in self.known else JOIN[join or "last"](self.known[i], piece)
+            piece = (value, np.asarray(results[f"{self.prefix}count/{i}"], np.float64))
+            before = self.known.get(i, piece)
+            begun = self.begun.get(i, np.zeros(piece[1].shape, bool))
+            joined = zip(JOIN[join or "last"](before, piece), piece, before, strict=True)
+            now, count = (each(counts, each(begun, after, first), old) for after, first, old in joined)
+            self.known[i], self.begun[i] = (now, count), begun | counts
 
     def nothing(self) -> bool:
         """Whether all that there is to count was masked."""
-        return bool(self.known) and all(count == 0 for _, count in self.known.values())
+        return bool(self.known) and all(not np.any(count) for _, count in self.known.values())
 
     def arrays(self, name: str) -> Arrays:
         """All that is known, to be kept in a file; see `restore`."""
         pairs = {f"{name}value/{i}": np.asarray(v) for i, (v, _) in self.known.items()}
-        return pairs | {f"{name}count/{i}": np.asarray(c, np.float64) for i, (_, c) in self.known.items()}
+        pairs |= {f"{name}count/{i}": np.asarray(c, np.float64) for i, (_, c) in self.known.items()}
+        return pairs | {f"{name}begun/{i}": np.asarray(b) for i, b in self.begun.items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray], name: str) -> None:
         """What `arrays` gave."""
         for key in (k for k in arrays if k.startswith(name + "value/")):
             i = int(key[len(name) + 6 :])
-            self.known[i] = (arrays[key], float(arrays[f"{name}count/{i}"]))
+            self.known[i] = (arrays[key], arrays[f"{name}count/{i}"])
+            self.begun[i] = arrays[f"{name}begun/{i}"]
 
     def feeds(self, name: str) -> Arrays:
         """The joined values, as ``<name>/<i>``."""

@@ -113,7 +113,7 @@ def slice_time(graph: Graph, feeds: Mapping[str, np.ndarray], time: str, start: 
     out: Arrays = {}
     for name, array in feeds.items():
         if name in known and time in known[name].shape:
-            axis = known[name].shape.index(time)
+            axis = known[name].shape.index(time) + array.ndim - len(known[name].shape)  # behind trials
             out[name] = array[(slice(None),) * axis + (slice(start, stop),)]
         elif name in known:
             out[name] = array

@@ -31,8 +31,7 @@ def trials(graph: Graph, vary: Collection[str] = ()) -> Graph:
     all trials, but those named in `vary`, which have it too. ``graph.init(seed, dtype, trials=R)`` gives trial r the
     first weights that one network has with the seed + r, and so does a run its draws.
 
-    Raises BlocksError for a graph that has trials already, for a name in `vary` that is no input, and for a mask that
-    differs among the trials, naming it.
+    Raises BlocksError for a graph that has trials already, and for a name in `vary` that is no input.
     """
     inputs = graph.fed("input")
     if isinstance(vary, str) or not isinstance(vary, Collection):
@@ -168,66 +167,33 @@ def _one_number_each(s: Steps) -> Node:
 
 
 def _with_mask(s: Steps) -> Node:
-    """`hold` and `release`, with the trials behind the steps and the batch."""
+    """`hold` and `release`: trials behind the steps, or where the mask is the same for all, behind the batch."""
     x, mask = s.operands
-    if not s.constant[1]:
-        raise BlocksError(f"{made(s.node.operands[1])}: a mask is the same for all trials, but this one is not")
-    moved = apply(s.node.op, apply("moveaxis", x, source=0, destination=2), mask)
-    return apply("moveaxis", moved, source=2, destination=0)
-
-
-def _chosen(s: Steps, rows: int) -> Node:
-    """Rows by number as rows of zeros and a one, ``(trials, …, rows)``."""
-    return apply("one_hot", s.operands[1], classes=rows)
+    at = 2 if s.constant[1] else 1
+    mask = mask if s.constant[1] else _settled(mask, 1)
+    return _settled(apply(s.node.op, _settled(x, at), mask), 0)
 
 
 def _rows(s: Steps) -> Node:
-    """`gather`: trials behind the rows of the table; or, of numbers that differ too, a product."""
-    table, ids = s.operands
-    if s.constant[0]:
-        return apply("gather", table, ids)
-    rows = int(s.node.operands[0].shape[0])
-    if s.constant[1]:
-        found = apply("gather", apply("moveaxis", table, source=0, destination=1), ids)
-        return apply("moveaxis", found, source=len(ids.shape), destination=0)
-    flat = (TRIALS, *(1,) * (len(ids.shape) - 2), rows, _numbers(s.node.operands[0]))
-    found = apply("matmul", _matrix(_chosen(s, rows)), apply("reshape", table, shape=flat))
-    return apply("reshape", found, shape=s.shape())
+    """`gather` and `scatter`: trials behind the rows of the table, or a table for each."""
+    values, ids = s.operands
+    if s.constant[0] or not s.constant[1]:
+        return apply(s.node.op, values, ids, **{**s.node.attrs, "each": 0 if s.constant[0] else 1})
+    to = 1 if s.node.op.name == "gather" else len(ids.shape)
+    return _settled(apply(s.node.op, _settled(values, to), ids, **s.node.attrs), 0)
 
 
-def _added_rows(s: Steps) -> Node:
-    """`scatter`: trials behind the numbers; or, of numbers that differ too, a product."""
-    g, ids = s.operands
-    rows = s.node.attrs["rows"]
-    if s.constant[1]:
-        found = apply("scatter", apply("moveaxis", g, source=0, destination=len(ids.shape)), ids, rows=rows)
-        return apply("moveaxis", found, source=1, destination=0)
-    first = 1 if s.constant[0] else TRIALS
-    flat = apply("reshape", g, shape=(first, *ids.shape[1:], _numbers(s.node)))
-    product = apply("outer", _matrix(_chosen(s, rows)), _matrix(flat), each=(0,))
-    return apply("reshape", product, shape=s.shape())
-
-
-def _matrix(node: Node) -> Node:
-    """Rows, (trials, n), as matrices of one row; more as they are."""
-    return node if len(node.shape) > 2 else apply("reshape", node, shape=(node.shape[0], 1, node.shape[1]))
-
-
-def _numbers(table: Node) -> int:
-    """How many numbers a row of a table has."""
-    if any(isinstance(d, str) for d in table.shape[1:]):
-        raise BlocksError(
-            f"{made(table)}: its rows have named dimensions, and which are taken differs among the trials"
-        )
-    return int(np.prod([int(d) for d in table.shape[1:]]))
+def _own_values(node: Node, constant: list[bool]) -> bool:
+    """Whether values have trials where what chooses among them does."""
+    return constant[1] or not constant[0]
 
 
 OWN: dict[str, Rule] = {
     "weighted_mean": Rule(_one_number_each),
     "mask": Rule(lambda s: apply("mask", *s.operands)),
-    "hold": Rule(_with_mask),
-    "release": Rule(_with_mask),
+    "hold": Rule(_with_mask, _own_values),
+    "release": Rule(_with_mask, _own_values),
     "gather": Rule(_rows),
-    "scatter": Rule(_added_rows),
+    "scatter": Rule(_rows, _own_values),
     "matmul": Rule(RULES["matmul"].lift),
 }
