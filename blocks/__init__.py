@@ -21,6 +21,7 @@ from .files import ModelFileError, from_json, to_json
 from .grad import grad
 from .graph import Graph, Node
 from .interpret import run
+from .norms import LAYERNORM, RMSNORM
 from .ops.composed import cast, log_sigm
 from .ops.elementwise import abs_ as abs
 from .ops.elementwise import add as add
@@ -53,6 +54,7 @@ from .ops.elementwise import (
 )
 from .ops.leaves import constant, first_weights
 from .ops.linear import matmul, matvec, outer, transpose
+from .ops.norm import layernorm, rmsnorm
 from .ops.random import bernoulli, dropout, noise, normal, uniform
 from .ops.shape import broadcast, concat, gather, log_softmax, mean, moveaxis, one_hot, reshape, softmax, stack, zeros
 from .ops.shape import max_ as max
@@ -79,8 +81,10 @@ WiringError.draw = draw_error  # type: ignore[assignment, method-assign]
 __all__ = [
     "ADD",
     "EMBED",
+    "LAYERNORM",
     "MULTIPLY",
     "RELU",
+    "RMSNORM",
     "SGD",
     "SIGM",
     "SOFTMAX",
@@ -123,6 +127,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "input",
+    "layernorm",
     "layers",
     "learner",
     "less",
@@ -151,6 +156,7 @@ __all__ = [
     "relu",
     "reshape",
     "residual",
+    "rmsnorm",
     "run",
     "scan",
     "schedules",

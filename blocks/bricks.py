@@ -134,6 +134,10 @@ class Brick:
         shape = (self.units,) if kind == "diagonal" else ()
         return wire * self.param(f"W_{name}", shape, "glorot" if kind == "diagonal" else 1.0)
 
+    def weights_of_wires(self) -> list[str]:
+        """The names of all weights but the bias."""
+        return [f"W_{name}" for name in self._slots]
+
     def param(self, short: str, shape: Shape, default: Any) -> Node:
         """One of the brick's weights, made at the first call and the same ever after."""
         if short not in self._params:
@@ -180,7 +184,7 @@ class Brick:
                 if name not in self._slots:
                     raise WiringError(f"{here}: weights for {name!r}, but its wires are {', '.join(self._slots)}")
         if isinstance(self.init, Mapping):
-            known = [f"W_{s}" for s in self._slots] + (["b"] if self.bias else [])
+            known = self.weights_of_wires() + (["b"] if self.bias else [])
             for name in self.init:
                 if name not in known:
                     hint = nearest(str(name), known)

@@ -74,6 +74,8 @@ class Op:
       none; and "" where it passes its operand on unwritten (see `notation`).
     - ``commutative``: its operands may change places; a figure marks the entries of any other.
     - ``rows``, target → text: what a target writes for it, ``{"native": "sinf({0})"}``, with its operands in braces.
+    - ``expand(*operands, **attrs) -> node``: the same made of other operations. The compiler computes that, so no
+      target needs a row for it.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Op:
     sign: str | None = None
     commutative: bool = False
     rows: Mapping[str, str] = field(default_factory=dict)
+    expand: Callable[..., Node] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

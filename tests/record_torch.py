@@ -171,10 +171,63 @@ def optimizer_case(case: str, make, schedule=None, clip: float | None = None) ->
 
 def save(name: str) -> None:
     """Write what was recorded, and begin anew."""
+    norm_cases()
+    layernorm_lstm()
     target = Path(__file__).parent / "data" / name
     np.savez_compressed(target, **records)
     print(f"{target}: {len(records)} arrays, PyTorch {torch.__version__}")
     records.clear()
+
+
+def norm_cases() -> None:
+    """A normalisation with its weights, and its gradients."""
+    for case, module in (("layernorm", nn.LayerNorm(N, eps=1e-2)), ("rmsnorm", nn.RMSNorm(N, eps=1e-2))):
+        for weight in module.parameters():
+            nn.init.normal_(weight)
+        x = torch.randn(T, B, N, requires_grad=True)
+        y = module(x)
+        probe = torch.randn(y.shape)
+        (y * probe).sum().backward()
+        record(case, "probe", "y", probe)
+        record(case, "output", "y", y)
+        names = {"weight": "norm.gain", "bias": "norm.b"}
+        for name, value in {"x": x, **{names[k]: v for k, v in module.named_parameters()}}.items():
+            record(case, "input", name, value)
+            record(case, "grad", name, value.grad)
+
+
+def layernorm_lstm() -> None:
+    """The LSTM of Ba, Kiros and Hinton 2016, eqs. 20 to 22, of PyTorch's linear and normalising layers."""
+    case, bias = "lstm_layernorm", torch.randn(4 * H, requires_grad=True)
+    linear = {"input.W_x": nn.Linear(N, 4 * H, bias=False), "recurrent.W_h": nn.Linear(H, 4 * H, bias=False)}
+    norms = {"norm_h": nn.LayerNorm(4 * H), "norm_x": nn.LayerNorm(4 * H), "norm_C": nn.LayerNorm(H)}
+    for module in (*linear.values(), *norms.values()):
+        for weight in module.parameters():
+            nn.init.normal_(weight, std=0.6)
+    for name in ("norm_h", "norm_x"):
+        nn.init.zeros_(norms[name].bias)
+    x, h0, C0 = (torch.randn(*s, requires_grad=True) for s in ((T, B, N), (B, H), (B, H)))
+    h, C, ys = h0, C0, []
+    for t in range(T):
+        z = norms["norm_h"](linear["recurrent.W_h"](h)) + norms["norm_x"](linear["input.W_x"](x[t])) + bias
+        f, i, o, g = z.chunk(4, dim=-1)
+        C = torch.sigmoid(f) * C + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(norms["norm_C"](C))
+        ys.append(h)
+    number = torch.zeros(())
+    for name, value in {"y": torch.stack(ys), "h": h[None], "C": C[None]}.items():
+        probe = torch.randn(value.shape)
+        number = number + (value * probe).sum()
+        record(case, "probe", name, probe)
+        record(case, "output", name, value)
+    number.backward()
+    weights = {name: (module.weight.T, module.weight.grad.T) for name, module in linear.items()}
+    weights |= {f"{name}.gain": (module.weight, module.weight.grad) for name, module in norms.items()}
+    weights |= {"norm_C.b": (norms["norm_C"].bias, norms["norm_C"].bias.grad), "norm_x.b": (bias, bias.grad)}
+    weights |= {"x": (x, x.grad), "h": (h0[None], h0.grad[None]), "C": (C0[None], C0.grad[None])}
+    for name, (value, gradient) in weights.items():
+        record(case, "input", name, value)
+        record(case, "grad", name, gradient)
 
 
 if __name__ == "__main__":

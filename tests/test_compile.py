@@ -213,6 +213,19 @@ def peephole(inputs, units):
     return bk.Cell(states={h: h1, C: C1}, outputs=h1)
 
 
+def normalised_gates(inputs, units):
+    """Each gate normalises its two products by itself."""
+    x, h, C = bk.input("x", inputs), bk.state("h", units), bk.state("C", units)
+
+    def net(name):
+        parts = (bk.ADD(units, name=f"{name} {wire.name}", bias=False)(wire) for wire in (x, h))
+        return sum(bk.LAYERNORM(units, name=f"norm {name} {k}")(part) for k, part in enumerate(parts))
+
+    C1 = bk.sigm(net("forget")) * C + bk.sigm(net("input")) * bk.tanh(net("candidate"))
+    h1 = bk.sigm(net("output")) * bk.tanh(C1)
+    return bk.Cell(states={h: h1, C: C1}, outputs=h1)
+
+
 def loops(source):
     """The bodies of the loops over time in a program's source."""
     found, inside, depth = [], None, 0
@@ -233,6 +246,8 @@ def loops(source):
     [
         (bk.cells.srn, 1, 1),
         (bk.cells.lstm, 1, 1),
+        (bk.cells.lstm_layernorm, 1, 1),
+        (normalised_gates, 1, 1),
         (peephole, 1, 1),  # the peepholes are no products of matrices
         (bk.cells.gru_reset_after, 1, 1),
         (bk.cells.gru, 2, 2),  # the candidate's product needs r, which needs a product

@@ -36,6 +36,10 @@ def held(x):
     return np.stack([x[[0, 0, 2], 0], x[[2, 2, 2], 1], x[[0, 1, 1], 2], x[[0, 0, 2], 0]], axis=1)
 
 
+def normed(x, axis, epsilon):
+    return x / np.sqrt((x**2).mean(axis, keepdims=True) + epsilon)
+
+
 TABLE = {
     "add": (bk.add(a, c), {"a": A, "c": C}, lambda: A + C),
     "subtract": (a - b, {"a": A, "b": B}, lambda: A - B),
@@ -75,6 +79,8 @@ TABLE = {
     "max": (bk.max(a * b, axis=-1), {"a": A, "b": B}, lambda: (A * B).max(-1)),
     "softmax": (bk.softmax(a), {"a": A}, lambda: np.exp(A) / np.exp(A).sum(-1, keepdims=True)),
     "log_softmax": (bk.log_softmax(a, axis=0), {"a": A}, lambda: A - np.log(np.exp(A).sum(0))),
+    "layernorm": (bk.layernorm(a * b, axis=-1, epsilon=0.1), {"a": A, "b": B}, lambda: normed(A * B - (A * B).mean(-1, keepdims=True), 1, 0.1)),
+    "rmsnorm": (bk.rmsnorm(a * b, axis="batch"), {"a": A, "b": B}, lambda: normed(A * B, 0, 1e-5)),
     "size": (bk.sum(a, axis="batch") * bk.graph.apply("size", dims=("batch",)), {"a": A}, lambda: 3 * A.sum(0)),
     "broadcast": (bk.broadcast(c, shape=("batch", 4)) * a, {"c": C, "a": A}, lambda: C * A),
     "reshape": (bk.reshape(a, shape=("batch", 2, 2)) ** 2, {"a": A}, lambda: A.reshape(3, 2, 2) ** 2),

@@ -12,6 +12,7 @@ from benchmarks import compile as benchmark
 from blocks.compile import PASSES
 from blocks.compile.passes import fuse as fusing
 from blocks.compile.passes.checkpoint import checkpointing
+from blocks.compile.passes.expand import expand
 from blocks.compile.passes.fuse import fuse
 from blocks.compile.passes.groups import Groups
 from blocks.compile.passes.hoist import hoist
@@ -259,6 +260,19 @@ def test_the_logarithm_of_a_small_gate_trains() -> None:
         for got in (f(graph, {"x": np.full((1, 1), z, dtype)}) for f in (bk.run, lambda g, f: bk.compile(g)(f))):
             np.testing.assert_allclose(got["loss"], -z, rtol=1e-5)
             np.testing.assert_allclose(got["grad/x"], -1, rtol=1e-5)
+
+
+def test_expand_leaves_the_parts() -> None:
+    x = bk.sequence("x", 3)
+    y = bk.scan(bk.cells.lstm_layernorm(3, 2), bk.RMSNORM(3, name="before")(x))
+    graph = bk.grad(bk.Graph({"loss": bk.mean(bk.layernorm(y, axis="time") ** 2.0)}))
+    feeds = {**graph.init(1, "float64"), "x": np.random.default_rng(3).standard_normal((4, 5, 3))}
+    feeds |= {"h": feeds["x"][0, :, :2], "C": feeds["x"][1, :, 1:]}
+    check_passes(graph, feeds)
+    for part, left in ((graph, {"layernorm", "rmsnorm"}), (expand(graph), set())):
+        bodies = [n.attrs["body"] for n in part.order() if n.op.name == "loop"]
+        names = {n.op.name for g in (part, *bodies) for n in g.order()}
+        assert bodies and names & {"layernorm", "rmsnorm"} == left
 
 
 def test_logistic_leaves_no_other_squashing_behind() -> None:

@@ -34,6 +34,9 @@ def of_case(case: str, kind: str) -> dict[str, np.ndarray]:
 
 def build(case: str) -> bk.Graph:
     """The network of a case, with the same number as its loss; states of layer k are called layerk/h."""
+    if case in ("layernorm", "rmsnorm"):
+        y = getattr(bk, case.upper())(N, name="norm", epsilon=1e-2)(bk.sequence("x", N))
+        return bk.Graph({"loss": bk.sum(y * bk.sequence("probe y", N)), "y": y})
     make = getattr(bk.cells, case.split()[0])
     mask = bk.sequence("mask") if "masked" in case else None
     xs = bk.sequence("x", N)
@@ -77,7 +80,7 @@ def test_the_recorded_cases_cover_what_is_claimed() -> None:
     for cell in ("srn", "lstm", "gru_reset_after"):
         for kind in ("", " masked", " 2 layers", " 2 directions", " 2 directions masked"):
             assert cell + kind in CASES
-    assert "gru" in CASES
+    assert {"gru", "layernorm", "rmsnorm", "lstm_layernorm"} <= {*CASES}
 
 
 def difference(graph: bk.Graph, case: str) -> float:

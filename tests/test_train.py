@@ -80,15 +80,15 @@ def test_optimizers_follow_their_papers(name, optimizer) -> None:
     np.testing.assert_array_equal(first, before)  # the old weights are left alone
 
 
-def test_weight_decay_spares_biases() -> None:
+def test_weight_decay_spares_biases_and_gains() -> None:
     """A bias is known by its name: with trials in front it is one too, and a peephole has one axis."""
-    sizes = {"W": (2, 2), "b": (2,), "layer/f.b": (4, 2), "f.W_C": (2,), "f.W_x": (4, 2, 2)}
+    sizes = {"W": (2, 2), "b": (2,), "layer/f.b": (4, 2), "norm.gain": (2,), "f.W_C": (2,), "f.W_x": (4, 2, 2)}
     weights = {k: np.ones(s) for k, s in sizes.items()}
     zero = {k: np.zeros_like(v) for k, v in weights.items()}
     optimizer = bk.AdamW(0.1, decay=0.5)
     new, _ = optimizer.update(weights, zero, optimizer.slots(weights), 0)
     for name, w in new.items():
-        assert (w == (1 if name.endswith("b") else 0.95)).all(), name
+        assert (w == (1 if name.endswith(("b", "gain")) else 0.95)).all(), name
 
 
 def clip(gradients, limit):

@@ -6,7 +6,7 @@ user's cell lacks. In the equations ' means the step before, ⊙ the product of 
 
 from .book import book_lstm, book_srn
 from .gru import gru, gru_reset_after
-from .lstm import lstm
+from .lstm import lstm, lstm_layernorm
 from .srn import srn
 
-__all__ = ["book_lstm", "book_srn", "gru", "gru_reset_after", "lstm", "srn"]
+__all__ = ["book_lstm", "book_srn", "gru", "gru_reset_after", "lstm", "lstm_layernorm", "srn"]

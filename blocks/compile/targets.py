@@ -21,6 +21,7 @@ from .numpy.source import write
 from .numpy.statements import in_place
 from .passes.arrange import arrange
 from .passes.block import block
+from .passes.expand import expand
 from .passes.fuse import fuse
 from .passes.hoist import hoist
 from .passes.logistic import logistic
@@ -52,6 +53,7 @@ class Target:
 
 
 COMMON: Passes = (
+    ("expand", expand),
     ("arrange", arrange),
     ("fuse", fuse),
     ("simplify again", simplify),

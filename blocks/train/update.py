@@ -63,9 +63,9 @@ def check_clip(clip: Any) -> float | None:
 
 
 def decays(name: str) -> bool:
-    """Whether weights of that name decay, where an optimizer has weight decay: biases, ``forget.b``, do not. Their
-    shape does not decide: a bias of several trials is a matrix."""
-    return name.rpartition(".")[2] != "b"
+    """Whether weights of that name decay, where an optimizer has weight decay: biases, ``forget.b``, and gains,
+    ``norm.gain``, do not. Their shape does not decide: a bias of several trials is a matrix."""
+    return name.rpartition(".")[2] not in ("b", "gain")
 
 
 def update_graph(optimizer: Rule, clip: float | None = None, trials: tuple[str, ...] = ()) -> Graph:

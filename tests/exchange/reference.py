@@ -80,6 +80,12 @@ def over(p: Place, x: Tensor, how: Callable[..., Tensor]) -> Tensor:
     return how(x, dim=tuple(p.axis), keepdim=p.keepdims) if p.axis else x
 
 
+def along(p: Place, x: Tensor, how: Callable[..., Tensor]) -> Tensor:
+    """A normalisation along one axis."""
+    y = x.movedim(p.axis, -1)
+    return how(y, y.shape[-1:], eps=p.epsilon).movedim(-1, p.axis)
+
+
 def part(p: Place, x: Tensor) -> tuple[slice, ...]:
     return tuple(slice(p.start, p.stop) if i == p.axis else slice(None) for i in range(x.ndim))
 
@@ -192,6 +198,8 @@ ROWS: dict[str, Callable[..., Any]] = {
     "softmax": lambda p, x: torch.softmax(x, p.axis),
     "log_softmax": lambda p, x: torch.log_softmax(x, p.axis),
     "weighted_mean": weighted_mean,
+    "layernorm": lambda p, x: along(p, x, F.layer_norm),
+    "rmsnorm": lambda p, x: along(p, x, F.rms_norm),
     # shapes
     "broadcast": lambda p, x: x.expand(p.sizes),
     "reshape": lambda p, x: x.reshape(p.sizes),

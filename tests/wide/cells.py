@@ -40,7 +40,7 @@ UNWIRED = zero_states_inside()
 
 def gallery(world: World, inputs: int, units: int) -> Made:
     """A known cell, under a name."""
-    name = world.dice.pick(["srn", "lstm", "gru", "gru_reset_after", "book_srn"])
+    name = world.dice.pick(["srn", "lstm", "gru", "gru_reset_after", "book_srn", "lstm_layernorm"])
     return Made(getattr(bk.cells, name)(inputs, units, name=world.fresh("layer")), {}, set())
 
 

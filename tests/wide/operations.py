@@ -279,11 +279,21 @@ def along(pool: Pool) -> None:
 
 
 def normalised(pool: Pool) -> None:
-    """Layer normalisation, written out in two ways; over features, sometimes over another axis."""
+    """Layer normalisation: a brick, an operation, or written out; over features, sometimes over another axis."""
     x = pool.any(features)
     if x is None:
         return
     axis = -1 if not pool.dice.chance(15) else pool.dice.integer(0, len(x.shape) - 1)
+    n = int(x.shape[-1])
+    if pool.dice.chance(60):
+        epsilon = pool.dice.pick([0.05, 0.3])
+        if pool.dice.chance(50):
+            kind = pool.dice.pick([bk.LAYERNORM, bk.RMSNORM])
+            made = kind(n, name=pool.world.fresh("norm"), bias=pool.dice.chance(50), epsilon=epsilon)
+            pool.add(made(x) if pool.dice.chance(80) else made(x) + made(-x), 8.0)
+        else:
+            pool.add(pool.dice.pick([bk.layernorm, bk.rmsnorm])(x, axis=axis, epsilon=epsilon), 2.5)
+        return
     mean = bk.mean(x, axis=axis, keepdims=True)
     how = pool.dice.pick(["usual", "centred", "length"])
     if how == "usual":
@@ -294,7 +304,7 @@ def normalised(pool: Pool) -> None:
     else:
         y = x / bk.sqrt(bk.sum(x * x, axis=axis, keepdims=True) + 0.3)
     if pool.dice.chance(50):
-        n, name = int(x.shape[-1]), pool.world.fresh("norm")
+        name = pool.world.fresh("norm")
         y = y * bk.parameter(f"{name}.gain", n, init=1.0) + bk.parameter(f"{name}.shift", n, init=0.0)
     pool.add(y, 8.0)
 

@@ -179,6 +179,8 @@ RULES: dict[str, Rule] = {
 }
 
 REFUSALS: dict[str, str] = {
+    "layernorm": "its parts are lifted: it is expanded before",
+    "rmsnorm": "as layernorm",
     "hold": "it looks along the steps of one sequence, and its mask has no axis in front",
     "release": "as hold, whose gradient it is",
     "input": "what feeds it is known outside already",

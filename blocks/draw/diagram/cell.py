@@ -24,7 +24,7 @@ from ..typeset import name_line, value_at
 from .build import Builder, Scope
 from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners
 from .merges import merge, ordered
-from .signs import draw_lines, label, one_number, scalar, symbol, symbol_with
+from .signs import draw_lines, label, one_number, scalar, symbol, symbol_of_brick, symbol_with
 from .slopes import brick_lines, gradient_label
 
 
@@ -102,7 +102,7 @@ class _CellBuilder(Builder):
         weights = [node for node, owner in self.owner.items() if owner == name]
         number = sum(math.prod(int(d) for d in w.shape if not isinstance(d, str)) for w in weights)
         parts = [node for node, last in self.calls.items() if last is brick]
-        lines = brick_lines(brick, parts) if self.gradient else [line(symbol(brick), 13)]
+        lines = brick_lines(brick, parts) if self.gradient else [line(symbol_of_brick(brick), 13)]
         lines.append(name_line(self.short(name), 9))
         if self.counts:
             lines.append(line(f"{number:,} weights", 8))

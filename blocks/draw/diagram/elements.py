@@ -95,7 +95,8 @@ def calls(graph: Graph) -> dict[Node, Node]:
     for node in graph.order():
         if not node.brick or not node.operands:
             continue
-        weighted = any(o.op.name == "parameter" and not str(o.name).endswith(".b") for o in node.operands)
+        matrix = f"{node.brick}.W"
+        weighted = any(o.op.name == "parameter" and str(o.name).startswith(matrix) for o in node.operands)
         joined = [o for o in node.operands if o.brick == node.brick and o.operands and not weighted]
         roots = [_root(inside, o) for o in joined]
         inside[node] = node

@@ -17,7 +17,7 @@ from ..text import Line, clip, line
 from ..typeset import name_line, value_at
 from .build import Builder, Scope
 from .elements import Box, Element, Link, Network
-from .signs import draw_lines, label, symbol
+from .signs import draw_lines, label, symbol, symbol_of_brick
 
 
 def network_of(graph: Graph, bricks: bool = True) -> Network:
@@ -111,7 +111,7 @@ class _NetworkBuilder(Builder):
     def brick(self, scope: Scope, brick: Hashable) -> Element:
         node, name = self.last[scope.graph][str(brick)], str(brick)
         gradient = node.role == "gradient"
-        lines = (line("∂" if gradient else symbol(node), 13), name_line(name.removeprefix("∂ "), 9))
+        lines = (line("∂" if gradient else symbol_of_brick(node), 13), name_line(name.removeprefix("∂ "), 9))
         return self.add(scope, "gradient" if gradient else "brick", "box", name, lines, node)
 
     def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Sequence[Node]]:
@@ -139,7 +139,7 @@ class _NetworkBuilder(Builder):
             scope.home[node] = scope.loops[node.operands[0]][node.attrs["output"]]
             return
         ports = zip(node.attrs["ports"], node.operands, strict=True)
-        outside = {p: "" if self.bricks and o.op.name == "parameter" else scope.home.get(o, "") for p, o in ports}
+        outside = {p: scope.home.get(o, "") for p, o in ports}  # nothing, of the weights of a brick
         way = "backwards in time" if node.attrs["reverse"] else "forwards in time"
         way += ", block by block" if node.attrs.get("every") is not None else ""
         frame = Box(self.key("frame"), f"{name}: {way}", scope.frame)

@@ -16,6 +16,26 @@ def symbol(node: Node) -> str:
     return _DRAWN.get(sign, sign)
 
 
+def symbol_of_brick(last: Node) -> str:
+    """The sign of what a brick does: of its last operation, but for a gain and a bias behind it."""
+    node = last
+    while (inner := _inside(node)) and _weighed(node) and (_inside(inner[0]) or not _weighed(inner[0])):
+        node = inner[0]
+    return symbol(node)
+
+
+def _inside(node: Node) -> list[Node]:
+    """The operands of a node that its brick has made."""
+    return [o for o in node.operands if o.operands and o.brick == node.brick and o.role != "align"]
+
+
+def _weighed(node: Node) -> bool:
+    """Whether an operation takes weights, as they are or aligned."""
+    return any(
+        o.role == "parameter" or (o.role == "align" and o.operands[0].role == "parameter") for o in node.operands
+    )
+
+
 def symbol_with(node: Node, number: float) -> str:
     """The same with a number that the operation takes, on its side: ``1−``, ``−1``, ``×0.5``."""
     value, sign = f"{number:g}".replace("-", "−"), sign_of(node.op)

@@ -95,7 +95,7 @@ def _laid_out(diagram: Network, shapes: dict[str, Shape], wires: dict[tuple[str,
     dot.attr("edge", arrowsize="0.6")
     parts = {"": dot} | {box.key: graphviz.Digraph(f"cluster_{box.key}") for box in diagram.frames}
     for box in diagram.frames:
-        parts[box.key].attr(margin="12", label=_room(8.0, 12.0))
+        parts[box.key].attr(margin="12", label=_room(8.0, 12.0), labelloc="b")
     for item in diagram.met:
         if isinstance(item, Element):
             shape = shapes[item.key]
