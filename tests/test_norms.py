@@ -68,6 +68,9 @@ def test_a_call_is_one_box_and_one_line() -> None:
     cell = cell_of_norms()
     boxes = [tuple(line.plain for line in s.lines) for s in cell.draw().scene.shapes if s.kind == "brick"]
     assert boxes == [("LN", "norm"), ("LN", "norm"), ("×", "m"), ("RMSNorm", "rms")]
+    back = [[line.plain for line in s.lines] for s in cell.draw(gradient=True).scene.shapes if len(s.lines) > 1]
+    assert ["⊙ gain", "LN′", "norm"] in back and ["⊙ gain", "RMSNorm′", "rms"] in back
+    assert ["×", "· Wᵀ", "m"] in back
     ys = bk.scan(cell, bk.sequence("x", 3))
     scene = bk.Graph({"y": ys}).draw().scene
     signs = {s.name: s.lines[0].plain for s in scene.shapes if s.kind == "brick"}

@@ -17,11 +17,16 @@ def symbol(node: Node) -> str:
 
 
 def symbol_of_brick(last: Node) -> str:
-    """The sign of what a brick does: of its last operation, but for a gain and a bias behind it."""
+    """The sign of what a brick does."""
+    return symbol(core_of_brick(last))
+
+
+def core_of_brick(last: Node) -> Node:
+    """What a brick does: its last operation, but for a gain and a bias behind it."""
     node = last
-    while (inner := _inside(node)) and _weighed(node) and (_inside(inner[0]) or not _weighed(inner[0])):
+    while (inner := _inside(node)) and weights_of(node) and (_inside(inner[0]) or not weights_of(inner[0])):
         node = inner[0]
-    return symbol(node)
+    return node
 
 
 def _inside(node: Node) -> list[Node]:
@@ -29,11 +34,10 @@ def _inside(node: Node) -> list[Node]:
     return [o for o in node.operands if o.operands and o.brick == node.brick and o.role != "align"]
 
 
-def _weighed(node: Node) -> bool:
-    """Whether an operation takes weights, as they are or aligned."""
-    return any(
-        o.role == "parameter" or (o.role == "align" and o.operands[0].role == "parameter") for o in node.operands
-    )
+def weights_of(node: Node) -> list[str]:
+    """The weights that an operation takes, as they are or aligned, without the name of their brick."""
+    given = [o.operands[0] if o.role == "align" else o for o in node.operands]
+    return [str(o.name).removeprefix(f"{node.brick}.") for o in given if o.role == "parameter"]
 
 
 def symbol_with(node: Node, number: float) -> str:

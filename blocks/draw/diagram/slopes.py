@@ -16,7 +16,7 @@ from ...ops.elementwise import already_aligned
 from ...ops.leaves import make_input
 from ..text import Line, line
 from ..text import Run as Text
-from .signs import label, one_number, symbol, symbol_with
+from .signs import core_of_brick, label, one_number, symbol, symbol_with, weights_of
 
 LONGEST = 14  # of a factor that is written out
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -118,9 +118,14 @@ def _written(node: Node, y: Node) -> Formula:
 
 
 def brick_lines(last: Node, nodes: list[Node]) -> list[Line]:
-    """The lines of the gradient of a brick: of its squashing, and of the product with its weights."""
-    lines = [] if slope(last) == "copy" else [line(slope(last), 12)]
-    weighted = [n for n in nodes if any(o.op.name == "parameter" for o in n.operands)]
-    if any(n.op.kind == "product" for n in weighted):
-        return [*lines, line("· Wᵀ", 12)]
-    return [*lines, line("⊙ W", 12)] if any(n.op.name == "multiply" for n in weighted) else lines or [line("copy", 12)]
+    """The lines of the gradient of a brick: of its gain, of what it does, and of the product with its weights."""
+    core = core_of_brick(last)
+    weighted = {name: node for node in nodes for name in weights_of(node)}
+    matrices = [node for name, node in weighted.items() if name.startswith("W")]
+    said = ["⊙ gain"] if "gain" in weighted else []
+    said += [] if slope(core) == "copy" else [slope(core)]
+    if any(n.op.kind == "product" for n in matrices):
+        said.append("· Wᵀ")
+    elif any(n.op.name == "multiply" for n in matrices):
+        said.append("⊙ W")
+    return [line(text, 12) for text in said or ["copy"]]
