@@ -1,0 +1,1 @@
+"""What other programs make of the figures: TeX, browsers, a notebook. `.ci/more` runs these."""

@@ -1,0 +1,34 @@
+"""The figures that other programs are shown: the gallery, and one of each other kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+import blocks as bk
+from blocks.draw.figure import Figure
+from blocks.draw.figures import figures
+
+
+def pictures() -> Iterator[tuple[str, Figure]]:
+    yield from figures()
+    cell, rng = bk.cells.lstm(8, 8), np.random.default_rng(0)
+    feeds = {**cell.graph.init(0, "float64"), **{n: rng.normal(size=(2, 8)) for n in cell.graph.inputs}}
+    yield "values", cell.draw(values=feeds)
+    yield "shapes", bk.cells.gru(8, 8).draw(shapes=True, counts=True)
+    yield "gradient", cell.draw(gradient="beside")
+    yield "steps", cell.draw(unroll=9, title="LSTM")
+    yield "dark", cell.draw(theme="dark", highlight="C")
+    yield "monochrome", cell.draw(theme="monochrome")
+    yield "opened", cell.draw(open="forget")
+    yield "names", names().draw()
+    hs = bk.scan(cell, bk.sequence("x", 8))
+    yield "layers", bk.Graph({"y": bk.ADD(4, name="out")(hs)}).draw()
+
+
+def names() -> bk.Cell:
+    """A cell whose names are symbols, accents and letters of mathematics."""
+    x, h, c = bk.input("ω", 3), bk.state("ĥ", 3), bk.state(r"\tilde{C}", 3)
+    gate = bk.SIGM(3, name=r"\Gamma_o")(x, c)
+    return bk.Cell({h: bk.TANH(3, name="f_h")(x, h), c: gate * bk.TANH(3, name="50 % & more")(x)}, h)
