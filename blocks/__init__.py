@@ -14,7 +14,7 @@ from .bricks import ADD, EMBED, MULTIPLY, RELU, SIGM, SOFTMAX, TANH
 from .cell import Cell
 from .check import GradientError, check_grads
 from .compile import Program, compile, trials
-from .draw import draw, draw_error
+from .draw import draw, draw_error, panels
 from .draw.notebook import figure_bundle, model_bundle
 from .errors import BlocksError, FeedError, NonFiniteError, WiringError
 from .files import ModelFileError, from_json, to_json
@@ -151,6 +151,7 @@ __all__ = [
     "not_equal",
     "one_hot",
     "outer",
+    "panels",
     "parameter",
     "power",
     "relu",

@@ -182,7 +182,9 @@ def test_a_letter_that_the_fonts_lack() -> None:
     figure = bk.Cell({h: bk.TANH(3, name="b")(x, h)}, h).draw()
     assert "状" in figure.render("svg").decode()
     for format in ("png", "pdf"):
-        with pytest.raises(bk.BlocksError, match=f"fonts.*in which a {format.upper()} is set, have no '状'; save"):
+        with pytest.raises(
+            bk.BlocksError, match=f"fonts.*in which a {format.upper()} is set, have no '状'; give the file of a font"
+        ):
             figure.render(format)
 
 

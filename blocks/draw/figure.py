@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Container
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import graphviz
 
@@ -14,10 +14,11 @@ from ..files import write_whole
 from .formats.dotfile import to_dot
 from .formats.export import graphml, json_text, network
 from .formats.mermaid import mermaid
-from .formats.paint import paint, words_of
+from .formats.page import Page, page_of
+from .formats.paint import Painting, paint, words_of
 from .formats.pdf import pdf
 from .formats.png import png
-from .formats.svg import digest, svg
+from .formats.svg import DRAWN, digest, svg
 from .formats.tikz import document, tikz
 from .notebook import chosen
 from .scene import Scene
@@ -54,37 +55,51 @@ class Figure:
         """What is drawn, as a graph: shapes and wires with their labels, kinds and places."""
         return network(self.scene)
 
-    def render(self, format: str) -> bytes:
+    def render(self, format: str, **page: Any) -> bytes:
         """The figure as bytes: "svg", "png", "pdf", "dot", "tex" (TikZ, a document of its own), "tikz"
         (the same for ``\\input``), "mmd" (Mermaid), "graphml" or "json" (networkx's node-link form).
 
-        Raises BlocksError for another format, and for a letter that the fonts of the format lack.
+        page: the options of `save`.
+
+        Raises BlocksError for another format, for an option that it does not have, and for a letter that its fonts
+        lack.
         """
         if format not in FORMATS:
             raise BlocksError(f"a figure can be {', '.join(FORMATS)}, not {format!r}")
+        paper = page_of(format, **page)
         if format in ("png", "pdf"):
-            painting = paint(self.scene, self.theme)
-            if lacking := missing(words_of(painting)):
-                raise BlocksError(
-                    f"the fonts of the package, in which a {format.upper()} is set, have no "
-                    f"{', '.join(map(repr, lacking))}; save the figure as .svg, which the reader's fonts show"
-                )
-            if format == "pdf":
-                return pdf(painting, self.title, self.description)
-            return png(self._svg(nights=False), max(self.scene.width, self.scene.height))
+            return self._printed(format, paper)
         texts: dict[str, Callable[[], str]] = {
-            "svg": self._svg,
+            "svg": lambda: self._svg(page=paper),
             "dot": lambda: self.dot.source,
-            "tex": lambda: document(paint(self.scene, self.theme)),
-            "tikz": lambda: tikz(paint(self.scene, self.theme)),
-            "mmd": lambda: mermaid(self.scene, paint(self.scene, self.theme)),
+            "tex": lambda: document(self._painted(), paper),
+            "tikz": lambda: tikz(self._painted(), paper),
+            "mmd": lambda: mermaid(self.scene, self._painted()),
             "graphml": lambda: graphml(self.to_networkx()),
             "json": lambda: json_text(self.to_networkx()),
         }
         return texts[format]().encode()
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the figure in the format that the file's ending says. Raises BlocksError for another one."""
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        width: float | str | None = None,
+        font: str | os.PathLike[str] | None = None,
+        dpi: float | None = None,
+        transparent: bool = False,
+    ) -> Path:
+        """Write the figure in the format that the file's ending says; see `render`.
+
+        Args:
+            width: of the printed figure, in points or with a unit, "8.5cm"; by default as it is drawn. For .svg, .png,
+                .pdf, .tex and .tikz.
+            font: the file of a TrueType or OpenType font for words. For .svg, which names its family, .png and .pdf.
+            dpi: pixels an inch of a .png, by default 144.
+            transparent: leave out the ground. For .svg, .png, .pdf, .tex and .tikz.
+
+        Raises BlocksError for another ending, for an option that the format does not have, and for a letter that its
+        fonts lack.
+        """
         target = Path(path)
         format = target.suffix.lower().lstrip(".")
         if format not in FORMATS:
@@ -92,14 +107,30 @@ class Figure:
             raise BlocksError(f"{target.name!r}: a figure is saved as {endings}")
         if not target.parent.is_dir():
             raise BlocksError(f"there is no folder {os.fspath(target.parent)!r} for the figure")
-        write_whole(target, self.render(format))
+        write_whole(target, self.render(format, width=width, font=font, dpi=dpi, transparent=transparent))
         return target
 
-    def _svg(self, nights: bool = True) -> str:
+    def _painted(self, theme: Theme | None = None) -> Painting:
+        return paint(self.scene, theme or self.theme)
+
+    def _svg(self, nights: bool = True, page: Page = DRAWN) -> str:
         """The figure as SVG; `nights`: with the colours of a dark page, where the theme has any."""
         night = THEMES.get(self.theme.night) if nights else None
-        day = paint(self.scene, self.theme)
-        return svg(day, self.title, self.description, paint(self.scene, night) if night else None)
+        return svg(self._painted(), self.title, self.description, self._painted(night) if night else None, page)
+
+    def _printed(self, format: str, page: Page) -> bytes:
+        """The figure as PNG or PDF, whose fonts are known."""
+        painting = self._painted()
+        if lacking := missing(words_of(painting), page.font):
+            raise BlocksError(
+                f"the fonts of the package, in which a {format.upper()} is set, have no "
+                f"{', '.join(map(repr, lacking))}; give the file of a font that has, font='….ttf', or save the figure "
+                "as .svg, which the reader's fonts show"
+            )
+        if format == "pdf":
+            return pdf(painting, self.title, self.description, page)
+        longest = max(painting.width, painting.height) * page.scale(painting.width)
+        return png(self._svg(nights=False, page=page), longest, page.dpi, page.font)
 
     def _repr_svg_(self) -> str:
         return self._svg()

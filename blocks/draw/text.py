@@ -63,15 +63,15 @@ class Line(NamedTuple):
         return sum(width_of(r) * r.scale for r in self.runs) * self.size
 
 
-def missing(lines: Iterable[Line]) -> list[str]:
-    """The characters of some lines that the fonts of the package lack."""
+def missing(lines: Iterable[Line], font: str | None = None) -> list[str]:
+    """The characters of some lines that the fonts of the package lack, and another one too."""
     found = (
         character
         for text in lines
         for run in text.runs
         for words, face in pieces(run)
         for character in words
-        if not fonts.has(face, character)
+        if not fonts.has(face, character) and not (font and fonts.has(font, character))
     )
     return list(dict.fromkeys(found))
 

@@ -8,8 +8,10 @@ same besides), and so that text and lines stand out from their ground; a test me
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from ..errors import BlocksError, nearest
 from .scene import Shade
@@ -102,11 +104,42 @@ THEMES = {
 }  # fmt: skip
 
 
-def theme(name: str) -> Theme:
-    """A theme by its name. Raises BlocksError for an unknown one."""
-    if name not in THEMES:
-        raise BlocksError(f"there is no theme {name!r}{nearest(str(name), THEMES)}; there are {', '.join(THEMES)}")
-    return THEMES[name]
+def theme(asked: str | Theme | Mapping[str, Any]) -> Theme:
+    """A theme: by its name; as it is; or as a dict of what differs from "classic", or from the theme under "like".
+
+    The dict's keys are the attributes of `Theme` that are one colour, and the kinds of shapes and frames (brick,
+    operation, cell, …), each with its fill, or with (fill, line, text), of a frame (fill, line).
+
+    Raises BlocksError for a name, a key or a colour that there is not.
+    """
+    if isinstance(asked, Theme):
+        return asked
+    if isinstance(asked, Mapping):
+        return _varied(theme(asked.get("like", "classic")), {k: v for k, v in asked.items() if k != "like"})
+    if asked not in THEMES:
+        raise BlocksError(f"there is no theme {asked!r}{nearest(str(asked), THEMES)}; there are {', '.join(THEMES)}")
+    return THEMES[asked]
+
+
+def _varied(base: Theme, changes: Mapping[str, Any]) -> Theme:
+    """A theme with some colours of its own; on a dark page it stays as it is."""
+    single = {f.name for f in fields(Theme) if isinstance(getattr(base, f.name), str)} - {"name", "night"}
+    shapes, frames, own = dict(base.shapes), dict(base.frames), dict[str, Any]()
+    for key, value in changes.items():
+        paint = (value,) if isinstance(value, str) else tuple(value)
+        if not all(isinstance(c, str) and re.fullmatch("#[0-9a-fA-F]{6}", c) for c in paint):
+            raise BlocksError(f"theme: a colour is written '#rrggbb', not as that of {key!r}, {value!r}")
+        if key in single and len(paint) == 1:
+            own[key] = paint[0]
+        elif key in shapes and len(paint) in (1, 3):
+            shapes[key] = (*paint, *shapes[key][len(paint) :])
+        elif key in frames and len(paint) in (1, 2):
+            frames[key] = (*paint, *frames[key][len(paint) :])
+        else:
+            known = sorted({*single, *shapes, *frames})
+            hint = nearest(str(key), known) if key not in known else f" of {len(paint)} colours"
+            raise BlocksError(f"theme: there is no {key!r}{hint}; there are like, {', '.join(known)}")
+    return replace(base, name="own", night="", shapes=shapes, frames=frames, **own)
 
 
 def shade(paint: Shade, theme: Theme) -> str:

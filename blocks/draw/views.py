@@ -36,6 +36,7 @@ from .layout.layered import layered
 from .layout.route import Unroutable
 from .scene import Scene
 from .text import clip
+from .themes import Theme
 from .themes import theme as theme_of
 
 LARGEST = 120  # elements; a larger graph is drawn in layers
@@ -84,7 +85,7 @@ def draw(
     zoom: int | str | None = None,
     full: bool = False,
     gradient: bool | str | None = None,
-    theme: str = "classic",
+    theme: str | Theme | Mapping[str, Any] = "classic",
     values: Mapping[str, Any] | None = None,
     fold: bool | str | Iterable[str] = False,
     title: str | None = None,
@@ -112,7 +113,8 @@ def draw(
             ``d/next/h``. What they do not suffice for is drawn as not computed.
         fold: cells inside the cell to draw as one box each, by name; True for all. In a figure of more than
             120 elements all are.
-        theme: "classic", "monochrome" or "dark".
+        theme: "classic", "monochrome" or "dark"; a `Theme`; or a dict of what differs, ``{"like": "dark", "brick":
+            "#224466"}``, see `themes.theme`.
         title: the figure's title, also the name on closed steps.
         x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, ….
         lane: state → the number of its lane, 1 at the top.
@@ -148,7 +150,7 @@ def draw(
     return Figure(replace(scene, title=title or scene.title), colours)
 
 
-def draw_error(error: WiringError, theme: str = "classic") -> Figure:
+def draw_error(error: WiringError, theme: str | Theme | Mapping[str, Any] = "classic") -> Figure:
     """A `Figure` of a wiring error: the operands as far as they were built, and the operation that does not
     take them, with the wires between them marked and their shapes written on them."""
     scene = layered(network_of_error(error), title="a wiring error", description=str(error))

@@ -27,7 +27,9 @@ SLIDES = r"""\documentclass{beamer}
 FIGURES
 \end{document}
 """
-IN_PAPER = r"\begin{figure}\centering\resizebox{\linewidth}{!}{\input{NAME.tikz}}\caption{A figure}\end{figure}\clearpage"
+IN_PAPER = (
+    r"\begin{figure}\centering\resizebox{\linewidth}{!}{\input{NAME.tikz}}\caption{A figure}\end{figure}\clearpage"
+)
 ON_SLIDE = r"\begin{frame}{A figure}\resizebox{!}{.7\textheight}{\input{NAME.tikz}}\end{frame}"
 
 

@@ -13,12 +13,18 @@ from pathlib import Path
 from typing import Any
 
 FACES = ("sans", "math", "math-italic", "math-bold")
-SANS_FAMILY, MATH_FAMILY = "Blocks Sans", "Blocks Math"
+MATH_FAMILY = "Blocks Math"
 
 
 def file_of(face: str) -> Path:
-    """The file of a face."""
-    return Path(__file__).parent / f"{face}.ttf"
+    """The file of a face; a face that is none of the package's is a file itself."""
+    return Path(__file__).parent / f"{face}.ttf" if face in FACES else Path(face)
+
+
+@cache
+def family_of(face: str) -> str:
+    """The name of the family that a face belongs to."""
+    return str(_font(face)["name"].getBestFamilyName())
 
 
 @cache

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ..fonts import file_of
+from ..fonts import file_of, has
 from ..text import Line, baselines, pieces, width_in
+from .page import Page
 from .paint import BOLD, EDGE, ROUND, Area, Painting, Stroke
 
 if TYPE_CHECKING:
@@ -18,30 +19,33 @@ if TYPE_CHECKING:
 DASHES = (4.0, 3.0)
 
 
-def pdf(painting: Painting, title: str, description: str) -> bytes:
+def pdf(painting: Painting, title: str, description: str, paper: Page) -> bytes:
     """The painting as PDF."""
     import matplotlib
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.figure import Figure
 
-    page = Figure(figsize=(painting.width / 72, painting.height / 72), facecolor=painting.ground)
+    scale, ground = paper.scale(painting.width), "none" if paper.transparent else painting.ground
+    page = Figure(figsize=(painting.width * scale / 72, painting.height * scale / 72))
     FigureCanvasPdf(page)
-    _Pen(page, painting)
+    _Pen(page, scale, paper.font).paint(painting)
     out = io.BytesIO()
     said = {"Title": title, "Subject": description, "Creator": "blocks", "CreationDate": None}
     with matplotlib.rc_context({"pdf.fonttype": 42}):  # TrueType, which printers and journals ask for
-        page.savefig(out, format="pdf", metadata=said, facecolor=painting.ground)
+        page.savefig(out, format="pdf", metadata=said, facecolor=ground)
     return out.getvalue()
 
 
 class _Pen:
-    """Puts a painting onto a page, in points from the lower left corner."""
+    """Puts a painting onto a page, in points from the lower left corner. font: the file of another font for words."""
 
-    def __init__(self, page: Figure, painting: Painting):
+    def __init__(self, page: Figure, scale: float, font: str | None):
         from matplotlib.transforms import Affine2D
 
-        self.page = page
-        self.transform = Affine2D().scale(1 / 72) + page.dpi_scale_trans
+        self.page, self.scale, self.font = page, scale, font
+        self.transform = Affine2D().scale(scale / 72) + page.dpi_scale_trans
+
+    def paint(self, painting: Painting) -> None:
         for area, caption in painting.frames:
             self.area(area)
             if caption:
@@ -58,6 +62,7 @@ class _Pen:
     def add(self, path: Any, **pen: Any) -> None:
         from matplotlib.patches import PathPatch
 
+        pen["linewidth"] *= self.scale
         self.page.add_artist(PathPatch(path, transform=self.transform, clip_on=False, **pen))
 
     def area(self, area: Area) -> None:
@@ -85,15 +90,20 @@ class _Pen:
 
     def lines(self, lines: Sequence[Line], x: float, y: float, ink: str) -> None:
         for text, baseline in baselines(lines, y):
-            self.line(text, x - text.width / 2, baseline, ink)
+            self.line(text, x, baseline, ink)
 
-    def line(self, text: Line, left: float, baseline: float, ink: str) -> None:
+    def line(self, text: Line, x: float, baseline: float, ink: str) -> None:
+        placed: list[tuple[str, str, float, float]] = []  # words, their face, their size, their baseline
         for run in text.runs:
-            size, y = text.size * run.scale, baseline + text.size * run.rise
-            for words, face in pieces(run):
-                style = {"fontproperties": _face(face), "fontsize": size, "color": ink, "parse_math": False}
-                self.page.text(left, y, words, va="baseline", transform=self.transform, **style)
-                left += width_in(face, words) * size
+            for words, plain in pieces(run):
+                own = self.font and plain == "sans" and all(has(self.font, c) for c in words)
+                face = self.font if self.font and own else plain
+                placed.append((words, face, text.size * run.scale, baseline + text.size * run.rise))
+        left = x - sum(width_in(face, words) * size for words, face, size, _ in placed) / 2
+        for words, face, size, y in placed:
+            style = {"fontproperties": _face(face), "fontsize": size * self.scale, "color": ink}
+            self.page.text(left, y, words, va="baseline", transform=self.transform, parse_math=False, **style)
+            left += width_in(face, words) * size
 
 
 @cache

@@ -19,8 +19,10 @@ import html
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
+from ..fonts import family_of
 from ..scene import Point
 from ..text import Line, baselines, pieces, printable
+from .page import Page
 from .paint import BOLD, EDGE, LINE, ROUND, Area, Painting, Stroke, Words
 
 SANS, MATH = "Helvetica,Arial,'DejaVu Sans',sans-serif", "Times,serif"
@@ -29,6 +31,7 @@ _FACES = {
     "math-italic": f'font-family="{MATH}" font-style="italic"',
     "math-bold": f'font-family="{MATH}" font-weight="bold"',
 }
+DRAWN = Page()
 _PREFIX = "\0"  # stands for the figure's own prefix until its content is known
 _HOVER = (
     "#\0 .hit{stroke:transparent;stroke-width:9px;pointer-events:stroke}"
@@ -36,9 +39,9 @@ _HOVER = (
 )
 
 
-def svg(painting: Painting, title: str, description: str, night: Painting | None = None) -> str:
+def svg(painting: Painting, title: str, description: str, night: Painting | None = None, page: Page = DRAWN) -> str:
     """The painting as SVG. night: the same one in the colours of a dark page, which then stand in the same file."""
-    text = "\n".join(_Writer(painting, night or painting).document(title, description)) + "\n"
+    text = "\n".join(_Writer(painting, night or painting, page).document(title, description)) + "\n"
     return text.replace(_PREFIX, f"b{digest(text)[:7]}")
 
 
@@ -50,15 +53,18 @@ def digest(text: str) -> str:
 class _Writer:
     """Writes one painting, and remembers which colours differ on a dark page."""
 
-    def __init__(self, day: Painting, night: Painting):
-        self.day, self.night = day, night
+    def __init__(self, day: Painting, night: Painting, page: Page):
+        self.day, self.night, self.page = day, night, page
         self.height = day.height
         self.classes: dict[str, str] = {}  # what a dark page changes → the class that asks for it
 
     def document(self, title: str, description: str) -> list[str]:
         day, night = self.day, self.night
-        width, height = _n(day.width), _n(day.height)
-        body = [f'<rect width="100%" height="100%"{self.colours("", fill=(day.ground, night.ground))}/>']
+        width, height, scale = _n(day.width), _n(day.height), self.page.scale(day.width)
+        size = f'width="{_n(day.width * scale)}pt" height="{_n(day.height * scale)}pt"'
+        family = f"'{_quotable(family_of(self.page.font))}',{SANS}" if self.page.font else SANS
+        ground = self.colours("", fill=(day.ground, night.ground))
+        body = [] if self.page.transparent else [f'<rect width="100%" height="100%"{ground}/>']
         for (area, caption), (dark, dark_caption) in zip(day.frames, night.frames, strict=True):
             words = self.words(caption, dark_caption) if caption and dark_caption else ""
             body.append(self.area(area, dark, words))
@@ -67,9 +73,9 @@ class _Writer:
         dark_rules = "".join(f"#{_PREFIX} .{name}{{{rule}}}" for rule, name in self.classes.items())
         style = _HOVER + (f"@media (prefers-color-scheme:dark){{{dark_rules}}}" if dark_rules else "")
         return [
-            f'<svg xmlns="http://www.w3.org/2000/svg" id="{_PREFIX}" width="{width}pt" height="{height}pt" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" id="{_PREFIX}" {size} '
             f'viewBox="0 0 {width} {height}" style="max-width:100%;height:auto" role="img" '
-            f'aria-labelledby="{_PREFIX}t {_PREFIX}d" font-family="{SANS}" text-anchor="middle">',
+            f'aria-labelledby="{_PREFIX}t {_PREFIX}d" font-family="{_text(family)}" text-anchor="middle">',
             f'<title id="{_PREFIX}t">{_text(title)}</title>',
             f'<desc id="{_PREFIX}d">{_text(description)}</desc>',
             f"<style>{style}</style>",
@@ -201,6 +207,10 @@ def _title(tip: str) -> str:
 
 def _text(words: str) -> str:
     return html.escape(printable(words), quote=False)
+
+
+def _quotable(name: str) -> str:
+    return "".join(c for c in name if c not in "\"'\\")
 
 
 def _key(key: str) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from ..text import Line
+from .page import Page
 from .paint import ARROW, BOLD, EDGE, ROUND, SLIM, WIDE, Area, Painting, Stroke, Words
 from .tex import tex_line
 
@@ -36,15 +37,16 @@ BODY}\shipout\box0
 """
 
 
-def tikz(painting: Painting) -> str:
+def tikz(painting: Painting, page: Page) -> str:
     r"""The painting as a snippet for ``\input``."""
-    return _Writer().snippet(painting)
+    return _Writer().snippet(painting, page)
 
 
-def document(painting: Painting) -> str:
+def document(painting: Painting, page: Page) -> str:
     """The painting as a document that needs nothing but LaTeX and TikZ."""
-    text = DOCUMENT.replace("WIDTH", _p(painting.width)).replace("HEIGHT", _p(painting.height))
-    return text.replace("BODY", tikz(painting))
+    scale = page.scale(painting.width)
+    text = DOCUMENT.replace("WIDTH", _p(painting.width * scale)).replace("HEIGHT", _p(painting.height * scale))
+    return text.replace("BODY", tikz(painting, page))
 
 
 class _Writer:
@@ -55,10 +57,10 @@ class _Writer:
         self.styles: dict[str, str] = {}
         self.names: set[str] = set()
 
-    def snippet(self, painting: Painting) -> str:
+    def snippet(self, painting: Painting, page: Page) -> str:
         size = f"({_p(painting.width)},{_p(painting.height)})"
         body = [f"\\useasboundingbox (0,0) rectangle {size};"]
-        if painting.ground != "#ffffff":
+        if painting.ground != "#ffffff" and not page.transparent:
             body.append(f"\\fill[{self.colour(painting.ground)}] (0,0) rectangle {size};")
         for area, caption in painting.frames:
             body += [self.area(area), *([self.words(caption)] if caption else [])]
@@ -69,8 +71,10 @@ class _Writer:
         head = [HEAD]
         head += [f"\\definecolor{{{n}}}{{HTML}}{{{code.lstrip('#').upper()}}}%" for code, n in self.colours.items()]
         head += [f"\\blocksstyle{{{name}}}{{{options}}}%" for name, options in self.styles.items()]
-        head.append(r"\begin{tikzpicture}[x=1bp, y=1bp]%")
-        return "\n".join([*head, *body, r"\end{tikzpicture}%", r"\endgroup", ""])
+        drawn = [r"\begin{tikzpicture}[x=1bp, y=1bp]%", *body, r"\end{tikzpicture}%"]
+        if page.width is not None:
+            drawn = [r"\setbox0\hbox{%", *drawn, f"}}\\resizebox{{{_p(page.width)}bp}}{{!}}{{\\box0}}%"]
+        return "\n".join([*head, *drawn, r"\endgroup", ""])
 
     def colour(self, code: str) -> str:
         """The name of a colour."""

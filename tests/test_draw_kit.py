@@ -1,0 +1,153 @@
+"""What an author asks of a figure: its printed width, font, fineness and ground; panels; a theme of one's own."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+import blocks as bk
+from blocks.draw import fonts
+from blocks.draw.formats.page import TAKES, points
+from blocks.draw.themes import THEMES, Theme
+from blocks.draw.themes import theme as theme_of
+
+from .test_draw import SVG, lstm
+from .test_draw_invariants import check
+
+FONT = str(fonts.file_of("math-bold"))
+VALUES: dict[str, Any] = {"width": "8.5cm", "font": FONT, "dpi": 300, "transparent": True}
+CM = 72 / 2.54
+
+
+@pytest.mark.parametrize("option", TAKES)
+@pytest.mark.parametrize("format", ["svg", "png", "pdf", "dot", "tex", "tikz", "mmd", "graphml", "json"])
+def test_an_option_changes_the_file_or_is_refused(option: str, format: str, tmp_path: Path) -> None:
+    figure, path = lstm().draw(theme="dark"), tmp_path / f"f.{format}"
+    plain = figure.save(path).read_bytes()
+    if format in TAKES[option]:
+        assert figure.save(path, **{option: VALUES[option]}).read_bytes() != plain
+    else:
+        with pytest.raises(bk.BlocksError, match=rf"{option} is for \.\w+.*; \.{format} has no {option} of its own"):
+            figure.save(path, **{option: VALUES[option]})
+        assert path.read_bytes() == plain
+
+
+def test_width() -> None:
+    figure = lstm().draw()
+    root = ElementTree.fromstring(figure.render("svg", width="8.5cm"))
+    assert float(root.attrib["width"].removesuffix("pt")) == pytest.approx(8.5 * CM, abs=0.01)
+    assert root.attrib["viewBox"] == ElementTree.fromstring(figure.render("svg")).attrib["viewBox"]
+    image = Image.open(io.BytesIO(figure.render("png", width="8.5cm", dpi=300)))
+    assert image.width == pytest.approx(8.5 / 2.54 * 300, abs=1)
+    assert image.height / image.width == pytest.approx(figure.scene.height / figure.scene.width, rel=0.01)
+    box = re.search(rb"/MediaBox \[\s*0 0 ([\d.]+)", figure.render("pdf", width="8.5cm"))
+    assert box and float(box.group(1)) == pytest.approx(8.5 * CM, abs=0.05)
+    assert f"\\resizebox{{{8.5 * CM:.2f}bp}}{{!}}{{\\box0}}" in figure.render("tikz", width="8.5cm").decode()
+    assert f"\\paperwidth={8.5 * CM:.2f}bp" in figure.render("tex", width="8.5cm").decode()
+
+
+def test_widths_with_units() -> None:
+    for text, size in {"8.5cm": 8.5 * CM, "85 mm": 8.5 * CM, "3in": 216, "200pt": 200, "400px": 300}.items():
+        assert points(text) == pytest.approx(size)
+    assert points(72) == 72
+    for wrong in ("8 furlongs", "cm", "-3cm", 0, True, "1.2.3cm", float("nan"), None):
+        with pytest.raises(bk.BlocksError, match="a width is a number of points, or has a unit"):
+            points(wrong)  # type: ignore[arg-type]
+
+
+def test_no_ground() -> None:
+    figure = lstm().draw()
+    for transparent, alpha in ((False, 255), (True, 0)):
+        image = Image.open(io.BytesIO(figure.render("png", transparent=transparent))).convert("RGBA")
+        corner: Any = image.getpixel((0, 0))
+        assert corner[3] == alpha
+    assert 'width="100%"' not in figure.render("svg", transparent=True).decode()
+    assert "\\fill[blocks-0] (0,0) rectangle" in lstm().draw(theme="dark").render("tikz").decode()
+    assert "(0,0) rectangle" not in lstm().draw(theme="dark").render("tikz", transparent=True).decode().split(";", 1)[1]
+
+
+def test_a_font_of_ones_own() -> None:
+    figure = lstm().draw()
+    assert "'Blocks Math',Helvetica" in figure.render("svg", font=FONT).decode()
+    assert b"BlocksMathBold" in figure.render("pdf", font=FONT) and b"BlocksMathBold" not in figure.render("pdf")
+    for wrong in ("nowhere.ttf", __file__):
+        with pytest.raises(bk.BlocksError, match="font is the file of a TrueType or OpenType font"):
+            figure.render("png", font=wrong)
+    for wrong in (0, True, "300", -1):
+        with pytest.raises(bk.BlocksError, match="dpi is a number of dots an inch"):
+            figure.render("png", dpi=wrong)
+    with pytest.raises(bk.BlocksError, match=r"saved with no 'widht' \(did you mean 'width'"):
+        figure.render("png", widht=3)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_panels(rows: int) -> None:
+    """In reading order, each whole, none on another, with letters above them."""
+    cells = [bk.cells.srn(3, 4), lstm(), bk.cells.gru(3, 4)]
+    figures = [cell.draw(title=f"cell {i}") for i, cell in enumerate(cells)]
+    joined = bk.panels(figures, rows=rows, letters=True)
+    check(joined.scene)
+    assert len(joined.scene.shapes) == sum(len(f.scene.shapes) for f in figures) + 3
+    letters = [s for s in joined.scene.shapes if s.kind == "caption"]
+    assert [s.name for s in letters] == ["(a)", "(b)", "(c)"]
+    assert len({s.y for s in letters}) == rows
+    frames = joined.scene.frames
+    for one in frames:
+        above = [s for s in letters if s.y > one.y + one.h]
+        assert above
+        assert not [o for o in frames if o is not one and abs(o.x - one.x) < one.w / 2 and abs(o.y - one.y) < one.h / 2]
+    assert joined.title == "(a) cell 0; (b) cell 1; (c) cell 2"
+    assert all(f.description in joined.description for f in figures)
+    again = bk.panels([joined, figures[0]])
+    assert len({s.key for s in again.scene.shapes}) == len(again.scene.shapes)
+    assert all(again.render(format) for format in ("svg", "tikz", "mmd", "json"))
+    assert not [s for s in bk.panels(figures).scene.shapes if s.kind == "caption"]
+
+
+def test_panels_that_make_no_sense() -> None:
+    figure = lstm().draw()
+    for wrong in (0, 3, True, 1.5):
+        with pytest.raises(bk.BlocksError, match="2 figures stand in 1 to 2 rows, not in"):
+            bk.panels([figure, figure], rows=wrong)  # type: ignore[arg-type]
+    with pytest.raises(bk.BlocksError, match=r"panels are made of figures, of draw\(\), not of Cell"):
+        bk.panels([lstm()])  # type: ignore[list-item]
+    with pytest.raises(bk.BlocksError, match="0 figures"):
+        bk.panels([])
+
+
+def test_a_theme_of_ones_own() -> None:
+    own = theme_of(
+        {
+            "like": "dark",
+            "brick": "#224466",
+            "operation": ("#000000", "#ffffff", "#ffff00"),
+            "wire": "#00ff00",
+            "cell": "#101010",
+        }
+    )
+    dark = THEMES["dark"]
+    assert isinstance(own, Theme) and own.night == "" and theme_of(own) is own
+    assert own.shapes["brick"] == ("#224466", *dark.shapes["brick"][1:])
+    assert own.shapes["operation"] == ("#000000", "#ffffff", "#ffff00") and own.wire == "#00ff00"
+    assert own.frames["cell"] == ("#101010", dark.frames["cell"][1]) and own.shapes["merge"] == dark.shapes["merge"]
+    text = lstm().draw(theme={"brick": "#224466"}).render("svg").decode()
+    assert text.count('fill="#224466"') == 4 and "@media" not in text
+    assert lstm().draw(theme=own).digest == lstm().draw(theme={"like": own}).digest
+    wrongs = {
+        "blue": "a colour is written '#rrggbb', not as that of 'brick', 'blue'",
+        ("#000000", "#000000"): "there is no 'brick' of 2 colours; there are like, ",
+    }
+    for colour, said in wrongs.items():
+        with pytest.raises(bk.BlocksError, match=said):
+            lstm().draw(theme={"brick": colour})
+    with pytest.raises(bk.BlocksError, match=r"there is no 'brik' \(did you mean 'brick'"):
+        lstm().draw(theme={"brik": "#000000"})
+    with pytest.raises(bk.BlocksError, match="no theme 'drak'"):
+        lstm().draw(theme={"like": "drak"})
+    assert ElementTree.fromstring(text).tag == f"{SVG}svg"
