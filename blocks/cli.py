@@ -1,4 +1,4 @@
-"""The command line: ``blocks demo``, ``train``, ``sample``, ``draw``, ``figures``, ``describe``, ``doctor``."""
+"""The command line: ``blocks demo``, ``train``, ``draw``, ``cells`` and so on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from .cell import Cell
-from .errors import BlocksError, nearest
+from .errors import BlocksError, WiringError, nearest
 from .graph import show_shape
 from .tasks import text as task
 
@@ -205,6 +205,30 @@ def figures(
 
     written = write_figures(output, tuple(format or ("svg", "png")), theme, page)
     typer.echo(f"written to {output}/: {', '.join(path.name for path in written)}")
+
+
+@app.command(epilog="Example: blocks cells --family GRU --inputs 8 --units 32")
+def cells(
+    inputs: Annotated[int, typer.Option(min=1, help="Features of the input.")] = 8,
+    units: Units = 8,
+    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+) -> None:
+    """List the cells of the gallery: family, year, weights, products with matrices in a step, and what each is."""
+    from .cells.table import FAMILIES, GALLERY
+
+    known = {name.lower(): name for name in FAMILIES}
+    if family is not None and family.lower() not in known:
+        raise BlocksError(f"no family {family!r}{nearest(family, FAMILIES)}; there are {', '.join(FAMILIES)}")
+    shown = [e for e in GALLERY.values() if family is None or e.family == known[family.lower()]]
+    width = max(len(e.name) for e in shown)
+    typer.echo(f"weights and products for {inputs} inputs, {units} units")
+    typer.echo(f"{'cell':<{width}}  {'family':<9} year  weights  products")
+    for e in shown:
+        try:
+            counts = f"{e.weights(inputs, units):>7,}  {e.products(inputs, units):>8}"
+        except WiringError:  # what adds x and h wants inputs = units
+            counts = f"{'-':>7}  {'-':>8}"
+        typer.echo(f"{e.name:<{width}}  {e.family:<9} {e.year}  {counts}  {e.line}")
 
 
 @app.command(epilog="Example: blocks describe lstm --inputs 8 --units 32")

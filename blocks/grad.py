@@ -113,7 +113,7 @@ def dependents(order: Iterable[Node], sources: Collection[Node]) -> set[Node]:
 
 
 def _passes_gradient(node: Node) -> bool:
-    return node.op.kind == "loop" or node.op.vjp is not None
+    return node.op.kind == "loop" or (node.dtype == "float" and node.op.vjp is not None)
 
 
 def _backward_through_loop(

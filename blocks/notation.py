@@ -23,10 +23,9 @@ BETWEEN = {
     "+": (SUM, SUM, SUM),
     "−": (SUM, SUM, DOT),
     "⊙": (PRODUCT, PRODUCT, PRODUCT),
-    **dict.fromkeys(("/", "//", "mod"), (PRODUCT, PRODUCT, UNARY)),
+    "/": (PRODUCT, PRODUCT, UNARY),
     **dict.fromkeys((">", "≥", "<", "≤", "=", "≠"), (COMPARISON, SUM, SUM)),
 }
-AROUND = {"|": ("|", "|"), "⌊": ("⌊", "⌋")}
 BEFORE = {"−": (SUM, UNARY), "√": (UNARY, ATOM)}  # the same for a sign before its only operand
 _RAISED = {"T": "ᵀ"}  # what has a raised character of its own
 _WRITTEN = {"axis", "keepdims", "start", "stop", "shape", "dims", "dtype"}  # attributes that have a form of their own
@@ -87,13 +86,6 @@ def is_silent(op: Op) -> bool:
     return op.sign == ""
 
 
-def root(node: Node) -> Node:
-    """The value that a node passes on, if it passes one on unwritten."""
-    while is_silent(node.op) and node.operands:
-        node = node.operands[0]
-    return node
-
-
 def is_mark(op: Op) -> bool:
     """Whether an operation is a mark on its operand, as the T of a transposed matrix is."""
     return op.sign in _RAISED.values()
@@ -129,9 +121,8 @@ def _of_one(node: Node, sign: str, a: Formula) -> Formula:
         return Formula((Run(sign), *a.held(needed)), strength)
     if is_mark(node.op):
         return Formula((*a.held(ATOM), Run("T", "super")))
-    if sign in AROUND:
-        left, right = AROUND[sign]
-        return Formula((Run(left), *a.runs, Run(right)))
+    if sign == "|":
+        return Formula((Run("|"), *a.runs, Run("|")))
     if node.op.kind == "view" and "start" in node.attrs:
         return Formula((*a.held(ATOM), Run(f"[{_part(node)}]")))
     return _call(node, sign, [a])

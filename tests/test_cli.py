@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from blocks.cells.table import GALLERY
+
 USER_CELL = """
 import blocks as bk
 
@@ -27,8 +29,8 @@ def blocks(*args, cwd=None):
 
 
 def test_help_has_examples() -> None:
-    assert all(c in blocks("--help").stdout for c in ("demo", "train", "sample", "draw", "describe", "doctor"))
-    for command in ("demo", "train", "sample", "draw", "describe", "doctor"):
+    assert all(c in blocks("--help").stdout for c in ("demo", "train", "sample", "draw", "cells", "describe", "doctor"))
+    for command in ("demo", "train", "sample", "draw", "cells", "describe", "doctor"):
         done = blocks(command, "--help")
         assert done.returncode == 0 and f"Example: blocks {command}" in done.stdout
 
@@ -114,3 +116,15 @@ def test_a_small_demo(tmp_path) -> None:
     assert all(w in done.stdout for w in ("unigram", "bigram", "srn", "lstm", "ms/update", "the LSTM writes"))
     made = {p.name for p in tmp_path.iterdir()}
     assert made == {"loss.png", "srn.svg", "lstm.svg", "gradient.svg", "lstm.safetensors", "sample.txt"}
+
+
+def test_the_cells_are_listed() -> None:
+    done = blocks("cells", "--family", "gru", "--units", 5)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and len(lines) == 2 + sum(e.family == "GRU" for e in GALLERY.values())
+    (row,) = [line for line in lines if line.startswith("gru ")]
+    assert row.split()[1:5] == ["GRU", "2014", "210", "6"]
+    everything = blocks("cells", "--inputs", 3).stdout
+    assert all(name in everything for name in GALLERY) and "book_lstm" in everything
+    done = blocks("cells", "--family", "parralel")
+    assert done.returncode == 2 and "did you mean 'parallel'" in done.stderr

@@ -5,6 +5,8 @@ import pytest
 
 import blocks as bk
 
+from .helpers import same
+
 
 def by_words(words_wired: bool) -> tuple[bk.Graph, dict[str, np.ndarray]]:
     """Each step of a cell reads a word, letter by letter, with a scan of its own."""
@@ -87,3 +89,22 @@ def test_a_mask_leaves_types_as_they_are() -> None:
         np.testing.assert_array_equal(values["id"], feeds["ids"] * mask.astype(int))
         np.testing.assert_array_equal(values["is"], (feeds["x"].sum(-1) > 0) & (mask > 0))
         assert values["id"].dtype.kind == "i" and values["is"].dtype == bool
+
+
+def test_a_flag_goes_through_a_scan_inside_a_cell() -> None:
+    """No gradient flows to a boolean state, also where a loop that has one hands it on."""
+    x, h, b = bk.input("x", 3), bk.state("h", 4), bk.state("b", shape=("batch",), dtype="bool")
+    inner = bk.Cell(states={h: bk.TANH(4, name="in")(x, h), b: b}, outputs=h, name="inner")
+    z, g, flag = bk.input("z", 3), bk.state("g", 4), bk.state("flag", shape=("batch",), dtype="bool")
+    letters = bk.input("letters", shape=("letter", "batch", 3))
+    _, last = bk.scan(inner, letters, initial={"inner/h": g, "inner/b": flag}, final=True)
+    g1 = bk.TANH(4, name="out")(z, last["inner/h"])
+    y = bk.where(flag, bk.sum(g1, axis=-1), bk.maximum(flag, bk.mean(g1, axis=-1)))
+    cell = bk.Cell(states={g: g1, flag: bk.where(flag, last["inner/b"], flag)}, outputs=y)
+    wires = {"z": bk.sequence("z", 3), "letters": bk.input("letters", shape=("time", "letter", "batch", 3))}
+    graph = bk.Graph({"loss": bk.mean(bk.scan(cell, wires) ** 2)})
+    rng = np.random.default_rng(0)
+    feeds = {**graph.init(0, "float64"), "z": rng.normal(size=(3, 2, 3)), "letters": rng.normal(size=(3, 4, 2, 3))}
+    feeds["flag"] = np.array([True, False])
+    bk.check_grads(graph, feeds, order=2, tolerance=1e-5)
+    same(bk.run(bk.grad(graph), feeds), bk.compile(bk.grad(graph))(feeds), 1e-10)

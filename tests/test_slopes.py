@@ -107,3 +107,19 @@ def test_a_stopped_gradient_is_named_and_no_operation_is_blamed() -> None:
         bk.GradientError, match="every operation alone is right; what flows through stop_gradient .* made at"
     ):
         bk.check_grads(graph, {"x": X})
+
+
+def test_kinks_that_meet() -> None:
+    """The slope that the rules give to a difference of two kinks, 0, lies on neither side nor between: still no fault."""
+    x, at = bk.input("x", 1), {"x": np.zeros((1, 1))}
+    graph = bk.Graph({"y": bk.relu(2.0 * x) - bk.relu(-x)})
+    assert bk.run(bk.grad(bk.Graph({"loss": bk.sum(graph.outputs["y"])}), wrt=["x"]), at)["grad/x"] == 0
+    bk.check_grads(graph, at)
+
+
+def test_a_wrong_rule_where_kinks_meet(monkeypatch) -> None:
+    x, at = bk.input("x", 1), {"x": np.zeros((1, 1))}
+    graph = bk.Graph({"y": bk.relu(2.0 * x) - bk.relu(-x) + bk.tanh(x)})
+    monkeypatch.setitem(OPS["tanh"].__dict__, "vjp", lambda g, y, x: (g * 3.0,))
+    with pytest.raises(bk.GradientError, match="tanh"):
+        bk.check_grads(graph, at)

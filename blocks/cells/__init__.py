@@ -1,12 +1,116 @@
 """The gallery: known cells, each a few bricks, in the order of its paper's equations.
 
-Every one is called as ``cell(inputs, units, name=None)`` and returns a `Cell`. None has powers that a
-user's cell lacks. In the equations ' means the step before, ⊙ the product of elements.
+Every one is called as ``cell(inputs, units, name=None)`` and returns a `Cell`; further arguments are numbers of its
+paper. None has powers that a user's cell lacks. In the equations ' means the step before, ⊙ the product of elements,
+and the weights of each brick are its own. ``blocks cells`` lists them.
 """
 
 from .book import book_lstm, book_srn
-from .gru import gru, gru_reset_after
-from .lstm import lstm, lstm_layernorm
-from .srn import srn
+from .dynamics import antisymmetric, antisymmetric_gated, cornn, lem, lmu
+from .gru import (
+    atr,
+    brc,
+    fast_grnn,
+    gru,
+    gru1,
+    gru2,
+    gru3,
+    gru_reset_after,
+    li_gru,
+    mgu,
+    mi_gru,
+    mut1,
+    mut2,
+    mut3,
+    nbrc,
+    star,
+)
+from .highway import chaos_free, intersection_rnn, ran, recurrent_highway, ugrnn
+from .lstm import (
+    janet,
+    lstm,
+    lstm_1997,
+    lstm_layernorm,
+    lstm_peephole,
+    lstm_projected,
+    lstm_working_memory,
+    mi_lstm,
+    multiplicative_lstm,
+    nas_cell,
+    sub_lstm,
+)
+from .memory import delta_net, gated_linear_attention, linear_attention, mlstm, retention, rwkv, slstm
+from .odyssey import cifg, lstm_fgr, lstm_nfg, lstm_niaf, lstm_nig, lstm_noaf, lstm_nog
+from .parallel import min_gru, min_lstm, qrnn, rg_lru, selective_ssm, sru
+from .simple import fast_rnn, indrnn, irnn, jordan, leaky_srn, mi_rnn, multiplicative_rnn, scrn, srn
 
-__all__ = ["book_lstm", "book_srn", "gru", "gru_reset_after", "lstm", "lstm_layernorm", "srn"]
+__all__ = [
+    "antisymmetric",
+    "antisymmetric_gated",
+    "atr",
+    "book_lstm",
+    "book_srn",
+    "brc",
+    "chaos_free",
+    "cifg",
+    "cornn",
+    "delta_net",
+    "fast_grnn",
+    "fast_rnn",
+    "gated_linear_attention",
+    "gru",
+    "gru1",
+    "gru2",
+    "gru3",
+    "gru_reset_after",
+    "indrnn",
+    "intersection_rnn",
+    "irnn",
+    "janet",
+    "jordan",
+    "leaky_srn",
+    "lem",
+    "li_gru",
+    "linear_attention",
+    "lmu",
+    "lstm",
+    "lstm_1997",
+    "lstm_layernorm",
+    "lstm_fgr",
+    "lstm_nfg",
+    "lstm_niaf",
+    "lstm_nig",
+    "lstm_noaf",
+    "lstm_nog",
+    "lstm_peephole",
+    "lstm_projected",
+    "lstm_working_memory",
+    "mgu",
+    "mi_gru",
+    "mi_lstm",
+    "mi_rnn",
+    "min_gru",
+    "min_lstm",
+    "mlstm",
+    "multiplicative_lstm",
+    "multiplicative_rnn",
+    "mut1",
+    "mut2",
+    "mut3",
+    "nas_cell",
+    "nbrc",
+    "qrnn",
+    "ran",
+    "recurrent_highway",
+    "retention",
+    "rg_lru",
+    "rwkv",
+    "scrn",
+    "selective_ssm",
+    "slstm",
+    "srn",
+    "sru",
+    "star",
+    "sub_lstm",
+    "ugrnn",
+]

@@ -12,7 +12,7 @@ from ..wires import input, state
 
 
 def book_srn(inputs: int, units: int, name: str | None = None) -> Cell:
-    """The SRN of the book (eq. 7.5): two weight matrices, no bias, and f_h the logistic function.
+    """The SRN of the book (Skansi 2018, eq. 7.5): two weight matrices, no bias, and f_h the logistic function.
 
     h(t) = f_h(w_x x(t) + w_h h(t-1))
 
@@ -26,7 +26,7 @@ def book_srn(inputs: int, units: int, name: str | None = None) -> Cell:
 
 
 def book_lstm(inputs: int, units: int, name: str | None = None) -> Cell:
-    """The LSTM of the book (eqs. 7.8 to 7.10): gates of the sum x + h, no biases, weights zero at first.
+    """The LSTM of the book (Skansi 2018, eqs. 7.8 to 7.10): gates of the sum x + h, no biases, weights zero at first.
 
     f(t)   = σ(w_f (x(t) + h(t-1)))
     ff(t)  = σ(w_ff (x(t) + h(t-1)))                     (7.8)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .. import cells
+from ..cells.table import FAMILIES, GALLERY
 from ..errors import BlocksError
 from ..files import write_whole
 from .figure import FORMATS, Figure
@@ -54,9 +55,8 @@ def figures(theme: str = "classic") -> Iterator[tuple[str, Figure]]:
     yield "fig-7.3", figure_7_3(theme)
     for part in EMPHASIS:
         yield f"fig-7.4{part}", figure_7_4(part, theme)
-    for name in cells.__all__:
-        make = getattr(cells, name)
-        yield f"cell-{name}", draw(make(SIZE, SIZE).graph, title=f"One step of the cell {name}", theme=theme)
+    for name, entry in GALLERY.items():
+        yield f"cell-{name}", draw(entry.make(SIZE, SIZE).graph, title=f"One step of the cell {name}", theme=theme)
 
 
 def gallery_page() -> str:
@@ -68,10 +68,11 @@ def gallery_page() -> str:
     for part, title in TITLES.items():
         lines += [f"7.4{part}: {title[0].lower() if title[1].islower() else title[0]}{title[1:]}.", ""]
         lines += [f"![Figure 7.4{part}](fig-7.4{part}.svg)", ""]
-    lines += ["## The gallery", ""]
-    for name in cells.__all__:
-        said = (getattr(cells, name).__doc__ or name).strip().splitlines()[0]
-        lines += [f"### `{name}`", "", said, "", f"![One step of the cell {name}](cell-{name}.svg)", ""]
+    for family, makers in FAMILIES.items():
+        lines += [f"## Cells: {family}", ""]
+        for make in makers:
+            name, said = make.__name__, (make.__doc__ or "").strip().splitlines()[0]
+            lines += [f"### `{name}`", "", said, "", f"![One step of the cell {name}](cell-{name}.svg)", ""]
     return "\n".join(lines)
 
 

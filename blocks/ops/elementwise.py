@@ -16,7 +16,6 @@ have 64 bits in every run, and no gradient.
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -39,9 +38,9 @@ def split_named(shape: Shape) -> tuple[tuple[str, ...], Shape]:
 
 
 def place_of_trials(shape: Shape) -> int:
-    """Where a dimension of trials stands in a shape that gets one: before the batch, (time, trials, batch, 32); where
-    there is none, behind the other named dimensions in front, (time, trials, 32)."""
-    return shape.index(BATCH) if BATCH in shape else len(split_named(shape)[0])
+    """Where a dimension of trials stands in a shape that gets one: behind the steps, before the batch and the features,
+    (time, trials, batch, 32)."""
+    return next((i for i, d in enumerate(shape) if not isinstance(d, str) or d == BATCH), len(shape))
 
 
 def merge_named(prefixes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
@@ -167,13 +166,12 @@ def elementwise(
     sign: str | None = None,
     commutative: bool = False,
     rows: Mapping[str, str] | None = None,
-    expand: Callable[..., Node] | None = None,
     prepare: Callable[..., Prepared] | None = None,
 ) -> Op:
     """Define an elementwise operation; returns it, ready to be called on wires and numbers.
 
-        sinh = elementwise("sinh", "sinh x", np.sinh, lambda g, y, x: (g * cosh(x),))
-        cosh = elementwise("cosh", "cosh x", np.cosh, lambda g, y, x: (g * sinh(x),))
+        sin = elementwise("sin", "sin x", np.sin, lambda g, y, x: (g * cos(x),))
+        cos = elementwise("cos", "cos x", np.cos, lambda g, y, x: (-g * sin(x),))
 
     It is a full citizen at once: run, differentiated, compiled into the step loop, drawn, printed, saved; a file
     that holds it loads where it is defined.
@@ -191,7 +189,6 @@ def elementwise(
         sign: what figures and formulas write for it; its name, by default.
         commutative: whether its operands may change places; if not, a figure marks its entries.
         rows: target → how that target writes it, ``{"native": "sinf({0})"}``, with its operands in braces.
-        expand: ``(*operands) -> node``, the same made of other operations: what the compiler works on.
         prepare: ``(operands, attrs) -> (operands, attrs)`` before the node is made; by default operands are aligned
             and become floating-point numbers, or, where `dtype` is empty, numbers of one type.
 
@@ -217,7 +214,7 @@ def elementwise(
     infer.__signature__ = inspect.Signature(ports)  # type: ignore[attr-defined]
     return Op(
         name, formula, infer, forward, vjp, prepare,
-        kind="elementwise", sign=sign, commutative=commutative, rows=rows or {}, expand=expand,
+        kind="elementwise", sign=sign, commutative=commutative, rows=rows or {},
     )  # fmt: skip
 
 
@@ -234,28 +231,6 @@ def _logistic(x: Any) -> Any:
 
 def _softplus(x: Any) -> Any:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-def _silu_vjp(g: Node, y: Node, x: Node) -> tuple[Node | None, ...]:
-    s = sigm(x)
-    return (g * (s + y * (1.0 - s)),)
-
-
-TWICE, CUBIC = 2.0 * math.sqrt(2.0 / math.pi), 0.044715  # the Gaussian error linear unit of Hendrycks and Gimpel 2016
-
-
-def _inner(x: Node, power: int = 1) -> Node:
-    """2 z / x, of z as in the formula; or the slope of 2 z, where `power` is 3."""
-    return TWICE + power * CUBIC * TWICE * (x * x)
-
-
-def _gelu(x: Any) -> Any:
-    return x * _logistic(TWICE * (x + CUBIC * x**3))
-
-
-def _gelu_vjp(g: Node, y: Node, x: Node) -> tuple[Node | None, ...]:
-    s = sigm(x * _inner(x))
-    return (g * (s + y * (1.0 - s) * _inner(x, 3)),)
 
 
 def _rectified(x: Any) -> Any:
@@ -292,20 +267,12 @@ maximum: Op  = elementwise("maximum",  "the larger of a and b; at a tie both get
 minimum: Op  = elementwise("minimum",  "the smaller of a and b; at a tie both get half the gradient", np.minimum,
                        lambda g, y, a, b: (g * _half_step(b, a), g * _half_step(a, b)), 2, "", sign="min",
                        commutative=True)
-floor_divide: Op = elementwise("floor_divide", "a / b rounded down; of integers, 0 where b is 0", np.floor_divide,
-                       None, 2, "", sign="//")
-mod: Op      = elementwise("mod",      "a - b (a // b), of the sign of b; of integers, 0 where b is 0", np.mod,
-                       lambda g, y, a, b: (g, -g * floor_divide(a, b)), 2, "")
 
 negative: Op = elementwise("negative", "-x",      np.negative, lambda g, y, x: (-g,), dtype="", sign="−")
 exp: Op      = elementwise("exp",      "eˣ",      np.exp,      lambda g, y, x: (g * y,))
 expm1: Op    = elementwise("expm1",    "eˣ - 1, exact for small x", np.expm1, lambda g, y, x: (g * (y + 1.0),))
 log: Op      = elementwise("log",      "ln x",    np.log,      lambda g, y, x: (g / x,), sign="ln")
 sqrt: Op     = elementwise("sqrt",     "√x",      np.sqrt,     lambda g, y, x: (g * 0.5 / y,), sign="√")
-sin: Op      = elementwise("sin",      "sin x",   np.sin,      lambda g, y, x: (g * cos(x),))
-cos: Op      = elementwise("cos",      "cos x",   np.cos,      lambda g, y, x: (-g * sin(x),))
-floor: Op    = elementwise("floor",    "x rounded down to a whole number; no gradient", np.floor, None, sign="⌊")
-round_: Op   = elementwise("round",    "the nearest whole number, of two the even one; no gradient", np.rint, None)
 abs_: Op     = elementwise("abs",      "|x|; slope 0 at 0", np.abs,  lambda g, y, x: (g * sign(x),), dtype="",
                        sign="|")
 sign: Op     = elementwise("sign",     "-1, 0 or 1", np.sign,  None, dtype="")
@@ -314,10 +281,6 @@ tanh: Op     = elementwise("tanh",     "(eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)", np.tan
 relu: Op     = elementwise("relu",     "max(x, 0); slope 0 at 0", _rectified, lambda g, y, x: (g * sign(y),),
                        rows={"numpy": "maximum({0}, zero, out={out})"})
 softplus: Op = elementwise("softplus", "ln(1 + eˣ)", _softplus, lambda g, y, x: (g * sigm(x),))
-silu: Op     = elementwise("silu",     "x σ(x), or swish (Elfwing et al. 2018)", lambda x: x * _logistic(x), _silu_vjp,
-                       expand=lambda x: x * sigm(x))
-gelu: Op     = elementwise("gelu",     "x σ(2 z), z = √(2/π) (x + 0.044715 x³): with tanh, not erf", _gelu, _gelu_vjp,
-                       expand=lambda x: x * sigm(x * _inner(x)))
 
 greater: Op  = _comparison("greater",  "a > b",   np.greater, ">")
 greater_equal: Op = _comparison("greater_equal", "a ≥ b", np.greater_equal, "≥")
