@@ -15,6 +15,7 @@ from . import fonts
 
 SUBSCRIPT = 0.7  # size of a lowered or raised run beside the others
 LINE_HEIGHT = 1.25
+END_ROOM = 10.0  # room for a name at the end of a wire: its letters are wider in the serif fonts of some browsers
 LOWERED, RAISED = 0.2, 0.36  # how far such a run lies below or above the baseline, beside the size of the others
 MIDDLE = 0.346  # how far the middle of a line lies above its baseline: the same in DejaVu, Arial and Times to 0.01
 
@@ -111,14 +112,15 @@ def baselines(lines: Sequence[Line], y: float) -> Iterator[tuple[Line, float]]:
     """Lines below each other with their middle at a height, each with the height of its baseline."""
     top = y + extent(lines)[1] / 2
     for text in lines:
-        yield text, top - text.size * LINE_HEIGHT / 2 - _above_baseline(text)
+        yield text, top - text.size * LINE_HEIGHT / 2 - _above_baseline(text, len(lines) == 1)
         top -= text.size * LINE_HEIGHT
 
 
-def _above_baseline(text: Line) -> float:
-    """How far above the baseline the middle of a line lies, in points; of a sign alone, the middle of its ink."""
+def _above_baseline(text: Line, alone: bool) -> float:
+    """How far above the baseline the middle of a line lies, in points; of a sign, and of a letter that stands alone,
+    the middle of its ink."""
     sign = text.plain
-    if len(sign) == 1 and not sign.isalnum() and fonts.has("sans", sign):
+    if len(sign) == 1 and (alone or not sign.isalnum()) and fonts.has("sans", sign):
         return fonts.middle("sans", sign) * text.size
     return MIDDLE * text.size
 

@@ -59,7 +59,9 @@ def advance(face: str, character: str) -> float:
 
 @cache
 def middle(face: str, character: str) -> float:
-    """How far above the baseline the middle of a character's ink lies, beside the size of the font."""
+    """How far above the baseline the middle of a character's ink lies, beside the size of the font; what a letter has
+    below the baseline does not count."""
     font = _font(face)
     glyph = font["glyf"][_glyphs(face)[ord(character)]]
-    return float((glyph.yMin + glyph.yMax) / 2 / font["head"].unitsPerEm)
+    low = max(glyph.yMin, 0) if character.isalnum() else glyph.yMin
+    return float((low + glyph.yMax) / 2 / font["head"].unitsPerEm)

@@ -75,7 +75,8 @@ class _Writer:
         return [
             f'<svg xmlns="http://www.w3.org/2000/svg" id="{_PREFIX}" {size} '
             f'viewBox="0 0 {width} {height}" style="max-width:100%;height:auto" role="img" '
-            f'aria-labelledby="{_PREFIX}t {_PREFIX}d" font-family="{_text(family)}" text-anchor="middle">',
+            f'aria-labelledby="{_PREFIX}t {_PREFIX}d" font-family="{_text(family)}" text-anchor="middle" '
+            'text-rendering="geometricPrecision">',
             f'<title id="{_PREFIX}t">{_text(title)}</title>',
             f'<desc id="{_PREFIX}d">{_text(description)}</desc>',
             f"<style>{style}</style>",

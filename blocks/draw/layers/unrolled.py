@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from ...errors import BlocksError
 from ..diagram.elements import Diagram
 from ..scene import Frame, Point, Scene, Shape, Wire, corners, fit
-from ..text import Line, clip, extent, line, step_text
+from ..text import END_ROOM, Line, clip, extent, line, step_text
 
 CLOSED, GAP, BETWEEN = 64.0, 44.0, 34.0  # widths of a closed step and of a gap; the way between two steps
 MOST = 7  # steps that are drawn without being asked to draw all
@@ -100,7 +100,7 @@ def _retimed(cell: Scene, now: str, before: str) -> Scene:
             Line(tuple(r._replace(text=before if s.kind == "state" else now) if r.time else r for r in x.runs), x.size)
             for x in s.lines
         )
-        return replace(s, lines=lines, w=max(s.w, extent(lines)[0] + 6) if s.kind in ENDS else s.w)
+        return replace(s, lines=lines, w=max(s.w, extent(lines)[0] + END_ROOM) if s.kind in ENDS else s.w)
 
     return replace(cell, shapes=tuple(shape(s) for s in cell.shapes))
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ...graph import Node, show_shape
 from ..diagram.elements import Diagram, Element
 from ..scene import Dot, Frame, Point, Scene, Shape, Wire, fit
-from ..text import extent
+from ..text import END_ROOM, extent
 from .marks import marked
 from .place import INPUTS, LEFT, OUTPUTS, RIGHT, place
 from .route import Net, Routes, Vertex, route
@@ -113,7 +113,7 @@ def _size(element: Element) -> tuple[float, float]:
     if element.form == "pill":
         return max(w + 16, CIRCLE), CIRCLE - 2
     if element.form == "text":
-        return w + 6, h + 2
+        return w + END_ROOM, h + 2
     return max(w + 16, 46.0), max(h + 8, 30.0)
 
 
