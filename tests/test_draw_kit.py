@@ -151,3 +151,42 @@ def test_a_theme_of_ones_own() -> None:
     with pytest.raises(bk.BlocksError, match="no theme 'drak'"):
         lstm().draw(theme={"like": "drak"})
     assert ElementTree.fromstring(text).tag == f"{SVG}svg"
+
+
+LABELS = {"forget": "f_t", "candidate": r"\tilde{C}_t", "C": r"\bold{c}", "x": "word"}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"unroll": 3}, {"gradient": "beside"}, {"gradient": True, "unroll": 2}], ids=str
+)
+def test_labels(options: dict[str, Any]) -> None:
+    """They stand in the place of names, in every format and view; what has none keeps its name."""
+    figure = lstm().draw(labels=LABELS, **options)
+    said = {s.name: [x.plain for x in s.lines] for s in figure.scene.shapes}
+    plain = {s.name: [x.plain for x in s.lines] for s in lstm().draw(**options).scene.shapes}
+    assert said["forget"][-1] == "f_t" and said["candidate"][-1] == "C̃_t" and said["input"] == plain["input"]
+    assert said["C"] == [text.replace("C", "c") for text in plain["C"]]
+    assert said["x"] == [text.replace("x", "word") for text in plain["x"]]
+    assert "$\\tilde{C}_{t}$" in figure.render("tikz").decode() and "\\mathbf{c}" in figure.render("tikz").decode()
+    assert 'font-weight="bold">c</tspan>' in figure.render("svg").decode()
+    assert "f#8348;" in figure.render("mmd").decode()
+    if options.get("gradient"):
+        assert any("W_f" in text for s in figure.scene.shapes for text in (x.plain for x in s.lines))
+
+
+def test_labels_in_layers() -> None:
+    graph = bk.Graph({"y": bk.SIGM(4, name="forget")(bk.tanh(bk.input("x", 3)))})
+    said = [x.plain for s in graph.draw(labels={"forget": "f_t", "x": r"\omega"}).scene.shapes for x in s.lines]
+    assert "f_t" in said and "ω" in said and "forget" not in said
+
+
+def test_labels_that_make_no_sense() -> None:
+    graph = bk.Graph({"y": bk.tanh(bk.input("x", 3))})
+    for thing in (lstm(), graph):
+        with pytest.raises(bk.BlocksError, match=r"nothing called 'X' to label.*; there are .*x"):
+            thing.draw(labels={"X": "f_t"})
+    for wrong in (3, "", None):
+        with pytest.raises(bk.BlocksError, match="the label of 'forget' is a text, 'f_t', not"):
+            lstm().draw(labels={"forget": wrong})
+    with pytest.raises(bk.BlocksError, match=r"no command \\tlide \(did you mean 'tilde'"):
+        lstm().draw(labels={"forget": r"\tlide{C}"})

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from ..errors import BlocksError, nearest
 from . import fonts
@@ -41,6 +42,39 @@ _LETTER = r"(?:[^\W\d_][\u0300-\u036f]*|\\[A-Za-z]+(?:\{[^{}]*\}| ?\w)?)"
 _SYMBOL = re.compile(rf"\$?{_LETTER}{_SCRIPTS}'*\$?")
 
 
+class Label(str):
+    """A text that an author gave in the language of labels."""
+
+
+class Labels:
+    """What an author calls things: name → label. Raises BlocksError for a label that cannot be read."""
+
+    def __init__(self, given: Mapping[str, str] | None = None):
+        self.given = {str(name): Label(label) for name, label in (given or {}).items()}
+        self.known: set[str] = set()
+        for name, label in (given or {}).items():
+            if not isinstance(label, str) or not typeset(label):
+                raise BlocksError(f"the label of {name!r} is a text, 'f_t', not {label!r}")
+
+    def __call__(self, name: str, otherwise: str) -> str:
+        """The label of a thing; what it is called otherwise, if it has none. One at a step, ``forget(2)``, has that of
+        ``forget`` with the step behind it."""
+        for called in (name, otherwise):
+            thing, step = re.fullmatch(r"(.*?)(\(\d+\))?", called, re.DOTALL).groups("")  # type: ignore[union-attr]
+            self.known.add(thing)
+            if thing in self.given:
+                return Label(self.given[thing] + step)
+        return otherwise
+
+    def check(self) -> None:
+        """Raises BlocksError for a name that nothing had."""
+        for name in self.given.keys() - self.known:
+            known = ", ".join(sorted(self.known))
+            raise BlocksError(
+                f"there is nothing called {name!r} to label{nearest(name, self.known)}; there are {known}"
+            )
+
+
 def typeset(text: str) -> tuple[Run, ...]:
     """A text in the language of labels as runs. Raises BlocksError for a command that there is not, and for braces
     that are not paired."""
@@ -49,7 +83,9 @@ def typeset(text: str) -> tuple[Run, ...]:
 
 def symbol(name: str) -> tuple[Run, ...] | None:
     r"""A user's name as runs, if it is a symbol with something below, above or on it, or a TeX command: ``f_h``,
-    ``\Gamma_o``. None for any other name, which is text."""
+    ``\Gamma_o``. None for any other name, which is text. An author's label is set as it says."""
+    if isinstance(name, Label):
+        return typeset(name)
     if not _SYMBOL.fullmatch(name) or not re.search(r"[_^\\'$]", name):
         return None
     try:
@@ -59,9 +95,9 @@ def symbol(name: str) -> tuple[Run, ...] | None:
 
 
 def name_line(name: str, size: float, mark: str = "") -> Line:
-    """A user's name as a line, a mark before it."""
+    """A user's name as a line, a mark before it; a symbol somewhat larger, for what is lowered."""
     runs = symbol(name)
-    return Line((*([Run(mark)] if mark else []), *runs), size) if runs else line(mark + clip(name), size)
+    return Line((*([Run(mark)] if mark else []), *runs), size + 2) if runs else line(mark + clip(name), size)
 
 
 def value_at(name: str, time: str, size: float = 12.0, mark: str = "") -> Line:

@@ -38,6 +38,7 @@ from .scene import Scene
 from .text import clip
 from .themes import Theme
 from .themes import theme as theme_of
+from .typeset import Labels
 
 LARGEST = 120  # elements; a larger graph is drawn in layers
 LABEL_ROOM, SUM_ROOM = 9.0, 9.0
@@ -61,6 +62,7 @@ OPTIONS = {
     "shapes": Option((CELL, LAYERS)),
     "theme": Option((CELL, LAYERS)),
     "title": Option((CELL, LAYERS)),
+    "labels": Option((CELL, LAYERS)),
     "counts": Option((CELL,)),
     "fold": Option((CELL,)),
     "x": Option((CELL,)),
@@ -89,6 +91,7 @@ def draw(
     values: Mapping[str, Any] | None = None,
     fold: bool | str | Iterable[str] = False,
     title: str | None = None,
+    labels: Mapping[str, str] | None = None,
     x: Mapping[str, float] | None = None,
     lane: Mapping[str, float] | None = None,
     **unknown: Any,
@@ -116,6 +119,8 @@ def draw(
         theme: "classic", "monochrome" or "dark"; a `Theme`; or a dict of what differs, ``{"like": "dark", "brick":
             "#224466"}``, see `themes.theme`.
         title: the figure's title, also the name on closed steps.
+        labels: name of a brick, input, state or output → what stands in its place, in the language of `typeset`, as TeX
+            has it: ``{"forget": "f_t", "C": r"\\tilde{C}"}``.
         x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, ….
         lane: state → the number of its lane, 1 at the top.
 
@@ -125,18 +130,18 @@ def draw(
     asked: dict[str, Any] = {
         "highlight": highlight, "bricks": bricks, "shapes": shapes, "counts": counts, "open": open, "unroll": unroll,
         "zoom": zoom, "full": full, "gradient": gradient, "theme": theme, "values": values, "fold": fold,
-        "title": title, "x": x, "lane": lane,
+        "title": title, "labels": labels, "x": x, "lane": lane,
     }  # fmt: skip
     for name in unknown:
         raise BlocksError(f"there is no option {name!r}{nearest(name, OPTIONS)}; there are {', '.join(OPTIONS)}")
     if gradient not in (None, False, True, "beside"):
         raise BlocksError(f"gradient is True or 'beside', not {gradient!r}")
-    colours = theme_of(theme)
+    colours, called = theme_of(theme), Labels(labels)
     given = [name for name, value in asked.items() if _is_given(value)]
     obstacle = _obstacle(graph, bricks)
     _check(given, obstacle)
     if not obstacle:
-        drawing = _Drawing(graph, asked)
+        drawing = _Drawing(graph, asked, called)
         try:
             if len(drawing.diagram.elements) <= LARGEST:
                 return Figure(drawing.drawn(), colours)
@@ -144,7 +149,8 @@ def draw(
         except Unroutable:
             obstacle = "it has so many wires that there is no way for all"
         _check(given, obstacle)
-    network = network_of(graph, bricks)
+    network = network_of(graph, bricks, called)
+    called.check()
     scene = layered(network, shapes, clip(f"graph with the outputs {', '.join(graph.outputs)}", 90))
     scene = emphasise_layers(scene, network, highlight)
     return Figure(replace(scene, title=title or scene.title), colours)
@@ -205,6 +211,7 @@ class _Drawing:
 
     graph: Graph
     asked: Mapping[str, Any]
+    labels: Labels
     change: Callable[[dict[str, Element]], dict[str, Element]] | None = None  # what is folded
     wider: float = 0.0  # room between the wires from left to right, for values
     scales: list[Scale] = field(default_factory=list)  # what the colours of its wires mean
@@ -218,10 +225,12 @@ class _Drawing:
         if len(self.diagram.elements) > LARGEST and not self.change and members(self.diagram.elements):
             self.change = fold_groups
             self.diagram = self.diagram_of()
+        if len(self.diagram.elements) <= LARGEST:
+            self.labels.check()
 
     def diagram_of(self, gradient: bool = False) -> Diagram:
         """The diagram of the cell, or of its gradient."""
-        return diagram_of(self.graph, self.asked["counts"], gradient=gradient, change=self.change)
+        return diagram_of(self.graph, self.asked["counts"], gradient=gradient, change=self.change, labels=self.labels)
 
     def laid_out(self, diagram: Diagram, rooms: Mapping[str, Room]) -> Scene:
         """A diagram with places, before any step."""
@@ -341,7 +350,7 @@ def _legend(drawing: _Drawing, scene: Scene) -> Scene:
 
 def _open(drawing: _Drawing, scene: Scene) -> Scene:
     bricks = drawing.asked["open"]
-    inner = [opened(drawing.graph, name) for name in ([bricks] if isinstance(bricks, str) else bricks)]
+    inner = [opened(drawing.graph, name, drawing.labels) for name in ([bricks] if isinstance(bricks, str) else bricks)]
     return panels([scene, panels(inner, [s.title for s in inner])], title=scene.title, below=True)
 
 

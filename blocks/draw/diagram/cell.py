@@ -20,7 +20,7 @@ from ...graph import Graph, Node, show_shape
 from ...notation import is_silent
 from ...ops.loop import NEXT
 from ..text import Run, clip, line
-from ..typeset import name_line, value_at
+from ..typeset import Labels, name_line, value_at
 from .build import Builder, Scope
 from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners
 from .merges import merge, ordered
@@ -34,14 +34,16 @@ def diagram_of(
     fold: bool = True,
     gradient: bool = False,
     change: Callable[[dict[str, Element]], dict[str, Element]] | None = None,
+    labels: Labels | None = None,
 ) -> Diagram:
     """The diagram of a cell's one-step graph.
 
     counts: write into each brick how many weights it has. fold: one element for each brick; else one for each
     operation and each of the weights. gradient: label everything as the gradient is, ``∂h``, ``⊙ (1 − y²)``. change:
-    what is done to the elements before their wires are merged; `groups.fold` for one.
+    what is done to the elements before their wires are merged; `groups.fold` for one. labels: what things are called.
     """
-    builder = _CellBuilder(graph, counts, fold, gradient)
+    labels = labels or Labels()
+    builder = _CellBuilder(graph, counts, fold, gradient, labels)
     scope = Scope(graph)
     builder.walk(scope)
     builder.ends(scope)
@@ -49,13 +51,13 @@ def diagram_of(
         builder.elements = change(builder.elements)
     merge(builder.elements, lambda entries: builder.bar(scope, entries))
     elements = ordered(builder.elements)
-    return Diagram(elements, conveyors(elements), graph)
+    return Diagram(elements, conveyors(elements), graph, labels)
 
 
 class _CellBuilder(Builder):
-    def __init__(self, graph: Graph, counts: bool, fold: bool, gradient: bool):
+    def __init__(self, graph: Graph, counts: bool, fold: bool, gradient: bool, labels: Labels):
         super().__init__()
-        self.counts, self.fold, self.gradient = counts, fold, gradient
+        self.counts, self.fold, self.gradient, self.labels = counts, fold, gradient, labels
         self.mark = "∂" if gradient else ""
         self.made: Counter[str] = Counter()
         self.calls = calls(graph) if fold else {}
@@ -71,7 +73,7 @@ class _CellBuilder(Builder):
         return f"{kind}{self.made[kind]}"
 
     def short(self, name: str) -> str:
-        return clip(name.removeprefix(self.prefix))
+        return self.labels(name, clip(name.removeprefix(self.prefix)))
 
     def brick_of(self, scope: Scope, node: Node) -> Hashable | None:
         return self.calls.get(node)

@@ -9,6 +9,7 @@ from itertools import takewhile
 from ...graph import Graph, Node, subgraphs
 from ...ops.loop import NEXT
 from ..text import Line
+from ..typeset import Labels
 
 
 @dataclass
@@ -50,12 +51,13 @@ class Box:
 
 @dataclass
 class Diagram:
-    """Of a cell: elements by key, in an order in which sources stand before targets, and the conveyors by
-    state."""
+    """Of a cell: elements by key, in an order in which sources stand before targets, the conveyors by state, and
+    what its author calls things."""
 
     elements: dict[str, Element]
     conveyors: dict[str, list[str]]
     graph: Graph
+    labels: Labels = field(default_factory=Labels)
 
     def users(self) -> dict[str, list[str]]:
         """For each element the keys of those that take its value, one for each entry."""

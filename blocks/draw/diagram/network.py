@@ -14,15 +14,15 @@ from ...graph import Graph, Node, subgraphs
 from ...notation import is_mark, is_silent
 from ...ops.loop import FINAL, NEXT
 from ..text import Line, clip, line
-from ..typeset import name_line, value_at
+from ..typeset import Labels, name_line, value_at
 from .build import Builder, Scope
 from .elements import Box, Element, Link, Network
 from .signs import draw_lines, label, symbol, symbol_of_brick
 
 
-def network_of(graph: Graph, bricks: bool = True) -> Network:
-    """The diagram of any graph."""
-    builder = _NetworkBuilder(bricks)
+def network_of(graph: Graph, bricks: bool = True, labels: Labels | None = None) -> Network:
+    """The diagram of any graph. labels: what things are called."""
+    builder = _NetworkBuilder(bricks, labels or Labels())
     scope = Scope(graph)
     builder.walk(scope)
     builder.ends(scope)
@@ -31,7 +31,7 @@ def network_of(graph: Graph, bricks: bool = True) -> Network:
 
 def network_of_error(error: WiringError) -> Network:
     """The diagram of a wiring error: its operands, as far as they were built, and what does not take them."""
-    builder = _NetworkBuilder(True)
+    builder = _NetworkBuilder(True, Labels())
     graph = Graph({f"operand {i}": node for i, node in enumerate(error.operands, 1)}) if error.operands else None
     scope = Scope(graph) if graph else None
     if scope:
@@ -48,9 +48,9 @@ def network_of_error(error: WiringError) -> Network:
 
 
 class _NetworkBuilder(Builder):
-    def __init__(self, bricks: bool):
+    def __init__(self, bricks: bool, labels: Labels):
         super().__init__()
-        self.bricks = bricks
+        self.bricks, self.labels = bricks, labels
         self.count = 0
         self.frames: list[Box] = []
         self.met: list[Element | Box | tuple[Element, Link]] = []
@@ -108,10 +108,16 @@ class _NetworkBuilder(Builder):
         elif link.mark:
             drawn.mark += f", {link.mark}"
 
+    def called(self, name: str) -> str:
+        return self.labels(name, clip(name))
+
     def brick(self, scope: Scope, brick: Hashable) -> Element:
         node, name = self.last[scope.graph][str(brick)], str(brick)
         gradient = node.role == "gradient"
-        lines = (line("∂" if gradient else symbol_of_brick(node), 13), name_line(name.removeprefix("∂ "), 9))
+        lines = (
+            line("∂" if gradient else symbol_of_brick(node), 13),
+            name_line(self.called(name.removeprefix("∂ ")), 9),
+        )
         return self.add(scope, "gradient" if gradient else "brick", "box", name, lines, node)
 
     def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Sequence[Node]]:
@@ -124,10 +130,10 @@ class _NetworkBuilder(Builder):
                 return self.add(scope, "draw", "box", name, (line(clip(name), 10),), node), ()
             kind = node.role if node.role in ("state", "gradient") else "input"
             before = kind == "state" and node.step is None and "(" not in name
-            text = value_at(clip(name), "t−1", 13) if before else name_line(name, 12)
+            text = value_at(self.called(name), "t−1", 13) if before else name_line(self.called(name), 12)
             return self.add(scope, kind, "box" if gradient else "text", name, (text,), node), ()
         if node.op.name == "parameter":
-            return self.add(scope, "parameter", "box", name, (line(clip(name), 10),), node), ()
+            return self.add(scope, "parameter", "box", name, (name_line(self.called(name), 10),), node), ()
         if node.op.name == "draw":
             return self.add(scope, "draw", "box", name, draw_lines(name, node), node), ()
         form, text = label(clip(symbol(node), 16))
@@ -167,7 +173,11 @@ class _NetworkBuilder(Builder):
             if name.startswith("grad/") and self.bricks:
                 shown = name.rsplit(".", 1)[0]  # one for all weights of a brick
             if shown not in drawn:
-                text = value_at(clip(name.removeprefix(NEXT)), "t", 13) if following else line(clip(shown), 11)
+                text = (
+                    value_at(self.called(name.removeprefix(NEXT)), "t", 13)
+                    if following
+                    else name_line(self.called(shown), 11)
+                )
                 drawn[shown] = self.add(scope, "next" if following else "output", "text", shown, (text,), node)
             element = drawn[shown]
             element.names.add(name)

@@ -9,12 +9,13 @@ from ..diagram.cell import diagram_of
 from ..diagram.elements import calls
 from ..layout.cell import layout
 from ..scene import Scene
+from ..typeset import Labels
 
 
-def opened(graph: Graph, brick: str) -> Scene:
+def opened(graph: Graph, brick: str, labels: Labels | None = None) -> Scene:
     """The scene of what is inside of a brick of a graph. Raises BlocksError if it has no such brick."""
     inner = inside(graph, brick)
-    return layout(diagram_of(inner, fold=False), title=f"the brick {brick}, opened", frame="open")
+    return layout(diagram_of(inner, fold=False, labels=labels), title=f"the brick {brick}, opened", frame="open")
 
 
 def inside(graph: Graph, brick: str) -> Graph:

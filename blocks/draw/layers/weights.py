@@ -24,7 +24,7 @@ from ..diagram.elements import Diagram
 from ..layout.cell import Room
 from ..scene import Frame, Point, Scene, Shape, Wire, fit
 from ..text import Line, Run, clip, extent, line
-from ..typeset import name_line, symbol
+from ..typeset import Label, name_line, symbol
 
 SIZE, ASIDE, HANG, RAIL, CLEAR = 10.0, 8.0, 9.0, 8.0, 4.0  # of the font; from the brick's wire; lengths of wires
 OUT, BELOW, BAR, AWAY = 12.0, 16.0, 22.0, 34.0  # from the frame to the way down, on to the bar; its height; its label
@@ -50,23 +50,26 @@ def weights_of(diagram: Diagram, mark: str = "", moment: bool = False) -> dict[s
         own = [node for node in e.nodes if node.op.name == "parameter"]
         calls[e.name] = calls.get(e.name, 0) + 1
         number = f", {calls[e.name]}" * (sum(o.name == e.name for o in owners) > 1)
-        brick = _short(e.name) if e.kind == "brick" else ""
+        called = diagram.labels(e.name, e.name)
+        brick = _short(called) if e.kind == "brick" else ""
         kinds = dict.fromkeys(_kind(str(node.name), bool(brick)) for node in own)
         named = [Run(mark + kind, italic=len(kind) <= LETTER) for kind in kinds]
         end = [Run("(", sub=True), Run("t", italic=True, sub=True, time=True), Run(")", sub=True)] * moment
-        below = [Run(brick + number, sub=True)] if brick + number else []
+        below = [Run(brick + number, italic=len(brick + number) <= LETTER, sub=True)] if brick + number else []
         lines = tuple(Line((run, *below, *end), SIZE) for run in named)
         both = [run for i, run in enumerate(named) for run in ([Run(", "), run] if i else [run])]
-        both = [*name_line(e.name, SIZE).runs, Run(": "), *both] if brick else both
+        both = [*name_line(called, SIZE).runs, Run(": "), *both] if brick else both
         if own:
             found[e.key] = Weights(tuple(diagram.graph.name_of(n) for n in own), lines, Line(tuple(both), SIZE))
     return found
 
 
 def _short(brick: str) -> str:
-    """The name of a brick as it stands below a letter."""
-    last = brick.rpartition("/")[2]
+    """The name of a brick as it stands below a letter; ``f_t`` without its time."""
+    last = brick if isinstance(brick, Label) else brick.rpartition("/")[2]
     runs = symbol(last)
+    if runs and len(runs) > 1 and runs[-1].sub and runs[-1].text == "t":
+        runs = runs[:-1]
     return clip(Line(runs).plain if runs else last, LONGEST)
 
 
