@@ -171,6 +171,8 @@ RULES: dict[str, Rule] = {
     "max": Rule(_next_axis, anywhere=True),
     "softmax": Rule(_next_axis, anywhere=True),
     "log_softmax": Rule(_next_axis, anywhere=True),
+    "layernorm": Rule(_next_axis, anywhere=True),
+    "rmsnorm": Rule(_next_axis, anywhere=True),
     "matmul": Rule(_matmul, _products),
     "outer": Rule(_outer),
     "gather": Rule(_as_it_is, lambda node, constant: constant[0]),  # one table for all steps
@@ -179,8 +181,6 @@ RULES: dict[str, Rule] = {
 }
 
 REFUSALS: dict[str, str] = {
-    "layernorm": "its parts are lifted: it is expanded before",
-    "rmsnorm": "as layernorm",
     "hold": "it looks along the steps of one sequence, and its mask has no axis in front",
     "release": "as hold, whose gradient it is",
     "input": "what feeds it is known outside already",

@@ -123,7 +123,7 @@ def brick_lines(last: Node, nodes: list[Node]) -> list[Line]:
     weighted = {name: node for node in nodes for name in weights_of(node)}
     matrices = [node for name, node in weighted.items() if name.startswith("W")]
     said = ["⊙ gain"] if "gain" in weighted else []
-    said += [] if slope(core) == "copy" else [slope(core)]
+    said += [] if slope(core) == "copy" or core in matrices else [slope(core)]
     if any(n.op.kind == "product" for n in matrices):
         said.append("· Wᵀ")
     elif any(n.op.name == "multiply" for n in matrices):
