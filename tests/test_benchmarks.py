@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import peers, scale, speed, turns
+from benchmarks import peers, scale, speed, trials, turns
 from benchmarks.cells import CELLS
 
 
@@ -56,3 +56,12 @@ def test_series_grow_and_are_plotted(monkeypatch, tmp_path) -> None:
         assert rows[-2]["peak_mib"] < rows[-1]["peak_mib"]
     scale.plot(rows, tmp_path / "scale.png")
     assert (tmp_path / "scale.png").stat().st_size > 10_000
+
+
+def test_trials_are_measured_beside_one(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("sys.argv", "trials --cell srn --steps 3 --trials 2 --units 2 --rounds 1".split())
+    monkeypatch.setattr(turns, "TURN", 0.0)
+    trials.main()
+    assert "srn      3       2" in capsys.readouterr().out
+    one, several = trials.model("srn", 3), trials.model("srn", 3, 2)
+    np.testing.assert_allclose(several.evaluate(trials.data(4, 1))[0], one.evaluate(trials.data(4, 1)), rtol=1e-5)

@@ -38,9 +38,9 @@ def split_named(shape: Shape) -> tuple[tuple[str, ...], Shape]:
 
 
 def place_of_trials(shape: Shape) -> int:
-    """Where a dimension of trials stands in a shape that gets one: behind the steps, before the batch and the features,
-    (time, trials, batch, 32)."""
-    return next((i for i, d in enumerate(shape) if not isinstance(d, str) or d == BATCH), len(shape))
+    """Where a dimension of trials stands in a shape that gets one: before the batch, (time, trials, batch, 32); where
+    there is none, behind the other named dimensions in front, (time, trials, 32)."""
+    return shape.index(BATCH) if BATCH in shape else len(split_named(shape)[0])
 
 
 def merge_named(prefixes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -150,15 +150,15 @@ class Model:
     def not_finite(self, results: Mapping[str, np.ndarray]) -> np.ndarray:
         """Whether NaN or infinity is in a loss or a gradient that says something, ``()``; or in which trials."""
         lead = () if self.trials is None else (self.trials,)
-
-        def of_each(test: Callable[[np.ndarray], np.ndarray], begins: tuple[str, ...]) -> list[Any]:
-            arrays = [np.asarray(v) for k, v in results.items() if k.startswith(begins)]
-            return [np.reshape(test(v), (*lead, -1)).any(axis=-1) for v in arrays]
-
-        counts = of_each(lambda v: v != 0, ("count/",))
-        bad = of_each(lambda v: ~np.isfinite(v), (LOSS, "grad/", "value/"))
-        nothing = np.any(bad, axis=0) if bad else np.zeros(lead, bool)
-        return nothing & np.any(counts, axis=0) if counts else nothing  # where a mask leaves nothing, it says nothing
+        watched = [v for k, v in results.items() if k.startswith((LOSS, "grad/", "value/"))]
+        if all(np.isfinite(v).all() for v in watched):
+            return np.zeros(lead, bool)
+        counts = [np.not_equal(v, 0) for k, v in results.items() if k.startswith("count/")]
+        bad, counted = (
+            np.any([np.reshape(v, (*lead, -1)).any(axis=-1) for v in found], axis=0)
+            for found in ([~np.isfinite(v) for v in watched], counts or [np.ones(lead, bool)])
+        )
+        return np.asarray(bad & counted)  # where a mask leaves nothing, it says nothing
 
     def why_not_finite(
         self,

@@ -46,6 +46,8 @@ def _average(a: Joint, b: Joint) -> Joint:
     of_a, of_b, of_both = (np.reshape(c, np.shape(c) + behind) for c in (a[1], b[1], count))
     with np.errstate(invalid="ignore"):
         value = (a[0] * of_a + b[0] * of_b) / np.where(of_both == 0, 1.0, of_both)
+    if np.all(a[1]) and np.all(b[1]):
+        return value, count
     # the value of a piece in which nothing counts says nothing
     return each(np.equal(a[1], 0), b[0], each(np.equal(b[1], 0), a[0], value)), count
 
@@ -202,9 +204,12 @@ class Totals:
             piece = (value, np.asarray(results[f"{self.prefix}count/{i}"], np.float64))
             before = self.known.get(i, piece)
             begun = self.begun.get(i, np.zeros(piece[1].shape, bool))
-            joined = zip(JOIN[join or "last"](before, piece), piece, before, strict=True)
-            now, count = (each(counts, each(begun, after, first), old) for after, first, old in joined)
-            self.known[i], self.begun[i] = (now, count), begun | counts
+            after = JOIN[join or "last"](before, piece)
+            if not np.all(begun & counts):
+                joined = zip(after, piece, before, strict=True)
+                now, count = (each(counts, each(begun, new, first), old) for new, first, old in joined)
+                after = now, count
+            self.known[i], self.begun[i] = after, begun | counts
 
     def nothing(self) -> bool:
         """Whether all that there is to count was masked."""

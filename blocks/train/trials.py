@@ -70,7 +70,8 @@ def inside(graph: Graph, feeds: Mapping[str, Any], vary: tuple[str, ...], trials
 
 def leading(results: Mapping[str, np.ndarray], graph: Graph) -> Arrays:
     """Results of a graph with trials, with the trials in front."""
-    return {k: np.moveaxis(v, graph.outputs[k].shape.index(TRIALS), 0) for k, v in results.items()}
+    places = {k: graph.outputs[k].shape.index(TRIALS) for k in results}
+    return {k: np.moveaxis(v, places[k], 0) if places[k] else v for k, v in results.items()}
 
 
 def of_one(feeds: Mapping[str, Any], shapes: Mapping[str, Shape], trial: int) -> dict[str, Any]:
