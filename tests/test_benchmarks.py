@@ -59,7 +59,8 @@ def test_series_grow_and_are_plotted(monkeypatch, tmp_path) -> None:
 
 
 def test_trials_are_measured_beside_one(capsys, monkeypatch) -> None:
-    monkeypatch.setattr("sys.argv", "trials --cell srn --steps 3 --trials 2 --units 2 --rounds 1".split())
+    options = {"--cell": "srn", "--steps": "3", "--trials": "2", "--units": "2", "--rounds": "1"}
+    monkeypatch.setattr("sys.argv", ["trials", *(text for pair in options.items() for text in pair)])
     monkeypatch.setattr(turns, "TURN", 0.0)
     trials.main()
     assert "srn      3       2" in capsys.readouterr().out
