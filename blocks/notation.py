@@ -86,6 +86,13 @@ def is_silent(op: Op) -> bool:
     return op.sign == ""
 
 
+def root(node: Node) -> Node:
+    """The value that a node passes on, if it passes one on unwritten."""
+    while is_silent(node.op) and node.operands:
+        node = node.operands[0]
+    return node
+
+
 def is_mark(op: Op) -> bool:
     """Whether an operation is a mark on its operand, as the T of a transposed matrix is."""
     return op.sign in _RAISED.values()

@@ -374,6 +374,38 @@ def test_the_states_join_the_steps() -> None:
     assert all(s.shared for s in scene.shapes if s.kind in ("brick", "step"))
 
 
+def test_folded_cells_keep_their_states() -> None:
+    """Each state goes from step to step, into the box and out of it; several values of a box are told apart."""
+    cell = stacked(5, 5)
+    scene = cell.draw(fold=True, unroll=3, zoom="all").scene
+    check(scene)
+    shapes = {s.key: s for s in scene.shapes}
+    states = [s.name for s in scene.shapes if s.key.startswith("before-")]
+    assert sorted(states) == ["one/C", "one/h", "three/h", "two/h"]
+    for step in (1, 2):
+        between = [
+            w for w in scene.wires if w.source.startswith(f"step{step}-") and w.target.startswith(f"step{step + 1}-")
+        ]
+        assert len(between) == len(states)
+        sources = {w.source for w in between}
+        assert sorted(shapes[key].name for key in sources) == ["one/C", "one/h", "three", "two"]
+    parts = [s for s in scene.shapes if s.kind == "part"]
+    assert [s.name for s in parts] == ["one/C", "one/h"] * 3 or [s.name for s in parts] == ["one/h", "one/C"] * 3
+    check(cell.draw(fold=True, unroll=3, gradient="beside").scene)
+
+
+def test_states_that_are_copied_or_never_read() -> None:
+    """Each next value of a state has its line in every step, to the next step or to its label."""
+    a, b, c = (bk.state(name, 3) for name in ("a", "b", "c"))
+    cell = bk.Cell({a: a, b: a, c: a}, {"y": bk.tanh(b)})
+    for options in ({"zoom": "all"}, {"zoom": 1}, {"gradient": True, "zoom": "all"}, {"gradient": "beside", "zoom": 3}):
+        check(cell.draw(unroll=3, **options).scene)
+    scene = cell.draw(unroll=3, zoom="all").scene
+    ends = [s for s in scene.shapes if s.kind == "next"]
+    assert [s.name for s in ends].count("c") == 3 and len(ends) == 5
+    assert all([w.target for w in scene.wires].count(s.key) == 1 for s in ends)
+
+
 def test_no_gradient_goes_through_what_stops_it() -> None:
     x, h = bk.input("x", 3), bk.state("h", 3)
     cell = bk.Cell({h: bk.stop_gradient(bk.TANH(3, name="cut")(x, h)) + bk.TANH(3, name="open")(x, h)}, h)
@@ -422,6 +454,12 @@ RANDOM = settings(
 @given(cells())
 def test_random_cells(cell: bk.Cell) -> None:
     check_cell(cell)
+
+
+@settings(RANDOM, max_examples=150)
+@given(cells(), st.sampled_from([{"zoom": 2}, {"zoom": "all"}, {"shapes": True}, {"zoom": "none"}]))
+def test_random_steps(cell: bk.Cell, options: dict[str, Any]) -> None:
+    check(cell.draw(unroll=3, **options).scene)
 
 
 @settings(RANDOM, max_examples=100)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -113,6 +115,49 @@ def test_what_stands_on_one_step() -> None:
 def test_values_and_shapes_share_a_place() -> None:
     with pytest.raises(bk.BlocksError, match="^values stand where shapes would; leave out shapes, or values"):
         bk.cells.gru(3, 4).draw(values={"x": np.ones((2, 3))}, shapes=True)
+
+
+def test_options_that_meet() -> None:
+    """Of each two options both are seen, or they are refused with a reason."""
+    graph = GRAPHS["a cell"]()
+    drawn: dict[str, Any] = {}
+
+    def seen(options: dict[str, Any]) -> Any:
+        """What is drawn; None where it is refused."""
+        key = str(sorted(options.items(), key=str))
+        if key not in drawn:
+            try:
+                figure = graph.draw(**options)
+                drawn[key] = figure.scene, figure.theme.name
+            except bk.BlocksError as error:
+                assert re.search(
+                    "only for one step|stand where|one step; leave|need the gradient|there is no", str(error)
+                )
+                drawn[key] = None
+        return drawn[key]
+
+    refused = set()
+    for one, other in combinations(OPTIONS, 2):
+        both = {**asked(one, graph), **asked(other, graph)}
+        both |= {"unroll": 9} if "full" in both else {}
+        if seen(both) is None:
+            refused.add((one, other))
+            continue
+        for name, beside in ((one, other), (other, one)):
+            if name != "unroll" or beside not in ("zoom", "full"):  # these need it
+                assert seen(both) != seen({k: v for k, v in both.items() if k != name}), f"{name} is lost with {beside}"
+    assert len(refused) < 20
+
+
+def test_what_is_seen_in_open_steps_alone() -> None:
+    cell = bk.cells.gru(3, 4)
+    for options in ({"highlight": "reset"}, {"counts": True}, {"x": {"reset": 3}}):
+        with pytest.raises(
+            bk.BlocksError, match=r"^\w+: seen only in a step that is open, and with zoom='none' none is"
+        ):
+            cell.draw(unroll=3, zoom="none", **options)
+    labels = {w.label.plain for w in cell.draw(unroll=3, zoom="none", shapes=True).scene.wires if w.label}
+    assert labels == {"(batch, 3)", "(batch, 4)"}
 
 
 def test_nothing_to_fold() -> None:

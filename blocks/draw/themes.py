@@ -38,7 +38,7 @@ class Theme:
     night: str = ""  # the theme that takes its place on a dark page, where a format can tell; "" for none
 
 
-_PLAIN = ("state", "next", "input", "output", "constant", "caption")
+_PLAIN = ("state", "next", "input", "output", "constant", "caption", "part")
 
 
 def _theme(name: str, ground: str, ink: str, shapes: dict[str, Paint], **colours: object) -> Theme:

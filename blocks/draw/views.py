@@ -17,9 +17,9 @@ from ..errors import BlocksError, WiringError, nearest
 from ..graph import Graph, subgraphs
 from .diagram.backwards import backwards
 from .diagram.cell import diagram_of
-from .diagram.elements import Diagram, Element, is_cell
+from .diagram.elements import Diagram, is_cell
+from .diagram.groups import Folding, members
 from .diagram.groups import fold as fold_groups
-from .diagram.groups import members
 from .diagram.network import network_of, network_of_error
 from .figure import Figure
 from .layers.emphasis import Wanted, emphasise, emphasise_layers
@@ -30,7 +30,7 @@ from .layers.opened import opened
 from .layers.panels import panels
 from .layers.unrolled import unrolled
 from .layers.values import Scale, computed, gradient_values, with_scales, with_values
-from .layers.weights import room_for, room_of_both, weights_of, with_shared, with_weights
+from .layers.weights import Weights, room_for, room_of_both, weights_of, with_shared, with_weights
 from .layout.cell import Room, layout, rooms_of
 from .layout.layered import layered
 from .layout.route import Unroutable
@@ -54,18 +54,19 @@ class Option(NamedTuple):
     taken_by: tuple[str, ...]
     needs: str = ""
     apart_from: Mapping[str, str] = MappingProxyType({})
+    inside: bool = False  # whether it is seen in an open step alone
 
 
 OPTIONS = {
-    "highlight": Option((CELL, LAYERS)),
+    "highlight": Option((CELL, LAYERS), inside=True),
     "bricks": Option((CELL, LAYERS)),
     "shapes": Option((CELL, LAYERS)),
     "theme": Option((CELL, LAYERS)),
     "title": Option((CELL, LAYERS)),
     "labels": Option((CELL, LAYERS)),
-    "counts": Option((CELL,)),
+    "counts": Option((CELL,), inside=True),
     "fold": Option((CELL,)),
-    "x": Option((CELL,)),
+    "x": Option((CELL,), inside=True),
     "lane": Option((CELL,)),
     "values": Option((CELL,), apart_from={"unroll": ONE_STEP, "shapes": "stand where shapes would"}),
     "gradient": Option((CELL,)),
@@ -140,6 +141,8 @@ def draw(
     given = [name for name, value in asked.items() if _is_given(value)]
     obstacle = _obstacle(graph, bricks)
     _check(given, obstacle)
+    if zoom == "none" and (hidden := [name for name in given if OPTIONS[name].inside]):
+        raise BlocksError(f"{' and '.join(hidden)}: seen only in a step that is open, and with zoom='none' none is")
     if not obstacle:
         drawing = _Drawing(graph, asked, called)
         try:
@@ -212,25 +215,29 @@ class _Drawing:
     graph: Graph
     asked: Mapping[str, Any]
     labels: Labels
-    change: Callable[[dict[str, Element]], dict[str, Element]] | None = None  # what is folded
+    folding: Folding | None = None  # what is folded
     wider: float = 0.0  # room between the wires from left to right, for values
     scales: list[Scale] = field(default_factory=list)  # what the colours of its wires mean
 
     def __post_init__(self) -> None:
         fold, self.title = self.asked["fold"], self.asked["title"] or "cell"
-        if _is_given(fold):
-            wanted = [fold] if isinstance(fold, str) else None if fold is True else list(fold)
-            self.change = lambda elements: fold_groups(elements, wanted)
+        wanted = [fold] if isinstance(fold, str) else None if fold is True or not fold else list(fold)
+        folding = Folding(wanted, steps=_is_given(self.asked["unroll"]), counts=self.asked["counts"])
+        self.folding = folding if _is_given(fold) else None
         self.diagram = self.diagram_of()
-        if len(self.diagram.elements) > LARGEST and not self.change and members(self.diagram.elements):
-            self.change = fold_groups
+        if len(self.diagram.elements) > LARGEST and not self.folding and members(self.diagram.elements):
+            self.folding = folding
             self.diagram = self.diagram_of()
         if len(self.diagram.elements) <= LARGEST:
             self.labels.check()
 
     def diagram_of(self, gradient: bool = False) -> Diagram:
         """The diagram of the cell, or of its gradient."""
-        return diagram_of(self.graph, self.asked["counts"], gradient=gradient, change=self.change, labels=self.labels)
+        change = None
+        if self.folding:
+            folding = replace(self.folding, mark="∂" if gradient else "")
+            change = lambda elements: fold_groups(elements, folding)
+        return diagram_of(self.graph, self.asked["counts"], gradient=gradient, change=change, labels=self.labels)
 
     def laid_out(self, diagram: Diagram, rooms: Mapping[str, Room]) -> Scene:
         """A diagram with places, before any step."""
@@ -287,7 +294,11 @@ class _Way:
         asked = self.drawing.asked
         self.asked = asked
         mark, moment = ("∂", _is_given(asked["unroll"])) if self.back else ("", False)
-        self.weights = weights_of(self.diagram, mark, moment) if _is_given(asked["gradient"]) else {}
+        self.weights: dict[str, Weights] = {}
+        if _is_given(asked["gradient"]):
+            self.through = backwards(self.diagram)
+            found = weights_of(self.diagram, mark, moment)
+            self.weights = {key: w for key, w in found.items() if not self.back or key in self.through.weighted}
 
     def rooms(self) -> dict[str, Room]:
         """The room that each of its elements needs."""
@@ -303,8 +314,7 @@ class _Way:
 
 
 def _weights(way: _Way, scene: Scene) -> Scene:
-    back = backwards(way.diagram)
-    return with_weights(with_backwards(scene, back), way.weights, back)
+    return with_weights(with_backwards(scene, way.through), way.weights)
 
 
 def _unroll(way: _Way, scene: Scene) -> Scene:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 from ...grad import backward
 from ...graph import Graph, Node, rebuild, topological
-from ...notation import is_silent
+from ...notation import is_silent, root
 from ...ops.elementwise import already_aligned
 from ...ops.leaves import make_input
 from .elements import Diagram, Element, Link
 
 Use = tuple[Node, Node, int]  # a value, a user of it, and the place among the operands of that
 Entry = tuple[str, int]  # an element, and the number of one of its entries
+PASSING = ("merge", "part")  # kinds of what only joins values, or takes one of several
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,6 @@ def flows(graph: Graph) -> tuple[set[Node], set[Use], set[Use]]:
     return set(gradients), carried, kept
 
 
-def root(node: Node) -> Node:
-    """The value that a node passes on, if it passes one on unwritten."""
-    while is_silent(node.op) and node.operands:
-        node = node.operands[0]
-    return node
-
-
 def backwards(diagram: Diagram) -> Backwards:
     """What a gradient goes through in a diagram, and what it needs."""
     reached, *uses = flows(diagram.graph)
@@ -84,8 +78,10 @@ def backwards(diagram: Diagram) -> Backwards:
     kept: set[Entry] = set()
     for target in diagram.elements.values():
         if target.kind in ("next", "output"):
-            carried |= {(target.key, i) for i, link in enumerate(target.entries) if root(link.node) in reached}
-        elif target.kind != "merge":
+            carried |= {
+                entry for way, link in _ways(diagram, target, ()) if root(link.node) in reached for entry in way
+            }
+        elif target.kind not in PASSING:
             seen: Counter[Node] = Counter()
             for way, link in _ways(diagram, target, ()):
                 seen[link.node] += 1
@@ -97,11 +93,11 @@ def backwards(diagram: Diagram) -> Backwards:
 
 
 def _ways(diagram: Diagram, target: Element, behind: tuple[Entry, ...]) -> Iterator[tuple[tuple[Entry, ...], Link]]:
-    """What comes into an element, with all entries on its way there, through merges."""
+    """What comes into an element, with all entries on its way there, through merges and parts."""
     for number, link in enumerate(target.entries):
         way = (*behind, (target.key, number))
         source = diagram.elements[link.source]
-        if source.kind == "merge":
+        if source.kind in PASSING:
             yield from _ways(diagram, source, way)
         else:
             yield way, link

@@ -11,7 +11,6 @@ once, into a bus.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
@@ -22,7 +21,7 @@ from ...ops.loop import NEXT
 from ..text import Run, clip, line
 from ..typeset import Labels, name_line, value_at
 from .build import Builder, Scope
-from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners
+from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners, size
 from .merges import merge, ordered
 from .signs import draw_lines, label, one_number, scalar, symbol, symbol_of_brick, symbol_with
 from .slopes import brick_lines, gradient_label
@@ -102,7 +101,7 @@ class _CellBuilder(Builder):
         assert isinstance(brick, Node)  # the last node of its call
         name = str(brick.brick)
         weights = [node for node, owner in self.owner.items() if owner == name]
-        number = sum(math.prod(int(d) for d in w.shape if not isinstance(d, str)) for w in weights)
+        number = sum(map(size, weights))
         parts = [node for node, last in self.calls.items() if last is brick]
         lines = brick_lines(brick, parts) if self.gradient else [line(symbol_of_brick(brick), 13)]
         lines.append(name_line(self.short(name), 9))

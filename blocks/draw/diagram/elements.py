@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -112,6 +113,11 @@ def _root(inside: dict[Node, Node], node: Node) -> Node:
     while inside[node] is not node:
         node = inside[node]
     return node
+
+
+def size(weights: Node) -> int:
+    """How many numbers some weights have."""
+    return math.prod(int(d) for d in weights.shape if not isinstance(d, str))
 
 
 def owners(graph: Graph) -> dict[Node, str]:

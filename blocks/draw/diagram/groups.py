@@ -7,12 +7,15 @@ without weights have no name; they are those that lie between.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ...errors import BlocksError, nearest
+from ...graph import Node
+from ...notation import root
 from ..text import clip, line
-from .elements import Element, Link, common_scope
+from ..typeset import name_line
+from .elements import Element, Link, common_scope, size
 
 
 def members(elements: dict[str, Element]) -> dict[str, set[str]]:
@@ -55,29 +58,45 @@ def _reach(start: set[str], ways: dict[str, list[str]], between: set[str]) -> se
     return found
 
 
-def fold(elements: dict[str, Element], wanted: Iterable[str] | None = None) -> dict[str, Element]:
-    """The elements with the wanted groups as one box each (all groups, if None). Raises BlocksError for a
-    name that no group has."""
+@dataclass(frozen=True)
+class Folding:
+    """How groups are folded into boxes: the names of the wanted ones, all if None; `steps`: their states go into a box
+    and come out of it, from step to step, else they are only named there; `counts`: how many weights it has stands in
+    the box; `mark`: what stands before its name, ``∂``."""
+
+    wanted: Sequence[str] | None = None
+    steps: bool = False
+    counts: bool = False
+    mark: str = ""
+
+
+def fold(elements: dict[str, Element], how: Folding) -> dict[str, Element]:
+    """The elements with groups as one box each. Raises BlocksError for a name that no group has."""
     groups = members(elements)
-    names = list(groups) if wanted is None else list(wanted)
+    names = list(groups) if how.wanted is None else how.wanted
     if not names:
         raise BlocksError("fold: there is no named cell inside this one to draw as one box")
     for name in names:
         if name not in groups:
             known = ", ".join(groups) or "none"
             raise BlocksError(f"there is no group {name!r} to fold{nearest(str(name), groups)}; there are: {known}")
-        elements = _fold_one(elements, name, members(elements)[name])
+        own = members(elements)[name]
+        ends = {key for key in own if elements[key].kind in ("state", "next")} if how.steps else set()
+        elements = _fold_one(elements, name, own - ends, how)
     return elements
 
 
-def _fold_one(elements: dict[str, Element], name: str, own: set[str]) -> dict[str, Element]:
+def _fold_one(elements: dict[str, Element], name: str, own: set[str], how: Folding) -> dict[str, Element]:
     inside = [e for e in elements.values() if e.key in own]
     key = f"group-{sum(e.key.startswith('group-') for e in elements.values()) + 1}"
     states = [e.name.removeprefix(f"{name}/") for e in inside if e.kind == "next"]
     bricks = sum(e.kind == "brick" for e in inside)
-    lines = [line(clip(name.rpartition("/")[2]), 13), line(f"{bricks} brick{'s' * (bricks != 1)}", 8)]
+    lines = [line(how.mark + clip(name.rpartition("/")[2]), 13), line(f"{bricks} brick{'s' * (bricks != 1)}", 8)]
     if states:
         lines.append(line(clip(f"state{'s' * (len(states) > 1)} {', '.join(states)}"), 8))
+    if how.counts:
+        number = sum(size(n) for n in {n for e in inside for n in e.nodes if n.op.name == "parameter"})
+        lines.append(line(f"{number:,} weights", 8))
     nodes = sorted({n for e in inside for n in e.nodes}, key=lambda n: n.serial)
     tip = f"{name}: {', '.join(e.name.removeprefix(f'{name}/') for e in inside if e.kind == 'brick')}"
     box = Element(key, "brick", "box", name, tuple(lines), tip, nodes, {name} | {n for e in inside for n in e.names})
@@ -87,10 +106,30 @@ def _fold_one(elements: dict[str, Element], name: str, own: set[str]) -> dict[st
             if link.source not in own:
                 sources.setdefault(link.source, Link(link.source, link.node))
     box.entries = list(sources.values())
-    out: dict[str, Element] = {}
-    for e in elements.values():
-        if e.key not in own:
-            e.entries = [replace(link, source=key) if link.source in own else link for link in e.entries]
-            out[e.key] = e
-    out[key] = box
-    return out
+    out = {e.key: e for e in elements.values() if e.key not in own} | {key: box}
+    parts = _parts(box, out, elements, own, how)
+    for e in out.values():
+        e.entries = [
+            Link(parts[root(link.node)].key, link.node, link.mark) if link.source in own else link for link in e.entries
+        ]
+    return out | {part.key: part for part in parts.values() if part is not box}
+
+
+def _parts(
+    box: Element, out: Mapping[str, Element], elements: Mapping[str, Element], own: set[str], how: Folding
+) -> dict[Node, Element]:
+    """Each value that a box hands on, with what it comes from: the box itself, or, where it hands on several, a part of
+    what the box gives, with the name of the value."""
+    taken = [(e, link) for e in out.values() for link in e.entries if link.source in own]
+    names: dict[Node, str] = {}
+    for e, link in sorted(taken, key=lambda t: t[0].kind != "next"):  # a state has the first say
+        names.setdefault(root(link.node), e.name if e.kind == "next" else elements[link.source].name)
+    if len(names) < 2:
+        return dict.fromkeys(names, box)
+    found = {}
+    for number, (node, name) in enumerate(names.items(), 1):
+        text = name_line(name.removeprefix(f"{box.name}/"), 11, how.mark)
+        tip = f"{name}, a part of what {box.name} gives"
+        found[node] = Element(f"{box.key}-{number}", "part", "pill", name, (text,), tip, [node], {name})
+        found[node].entries = [Link(box.key, node)]
+    return found

@@ -14,7 +14,7 @@ from ..typeset import unicode_line
 from .paint import Area, Painting
 
 _FORMS = {"circle": ("((", "))"), "ring": ("((", "))"), "sum": ("((", "))"), "pill": ("([", "])"), "text": ("[", "]")}
-_ARROWS = {"conveyor": "==>", "bus": "==>"}
+_ARROWS = {"conveyor": "==>", "bus": "==>", "kept": "-.->"}
 
 
 def mermaid(scene: Scene, painting: Painting) -> str:

@@ -79,7 +79,7 @@ class Stroke:
     @property
     def slim(self) -> bool:
         """Whether it is a thin line."""
-        return self.width == LINE
+        return self.width <= LINE
 
     @property
     def body(self) -> list[Point]:

@@ -74,7 +74,7 @@ class _Choice:
             element = self.elements[key]
             if element.kind == "brick":
                 self.incoming(key)
-                fed |= {u for u in self.users[key] if self.elements[u].kind == "operation"}
+                fed |= {u for u in self.users[key] if self.elements[u].kind in ("operation", "part")}
             if element.kind in ("brick", "input", "parameter", "constant", "merge") or key not in self.lane:
                 self.outgoing(key)
             if element.kind in ("next", "output") and key not in self.lane:

@@ -36,10 +36,13 @@ def with_backwards(scene: Scene, back: Backwards) -> Scene:
 def reversed_scene(scene: Scene) -> Scene:
     """The scene of the gradient, from that of the values (laid out with room for the sums)."""
     shapes = [_turned(s) for s in scene.shapes]
+    by_key = {s.key: s for s in scene.shapes}
     wires: list[Wire] = []
     for net in dict.fromkeys(w.net for w in scene.wires):
         back = [w for w in scene.wires if w.net == net and w.carries]
-        sums = [d for d in scene.dots if d.net == net and len(ways_from((d.x, d.y), back)) > 1]
+        forks = [d for d in scene.dots if d.net == net]
+        beside = not forks or any(by_key[w.target].kind == "part" for w in back)  # side by side, and not added
+        sums = [d for d in forks if not beside and len(ways_from((d.x, d.y), back)) > 1]
         keys: dict[Point, str] = {}
         for d in dict.fromkeys((d.x, d.y) for d in sums):
             key = f"sum-{net}-{len(keys) + 1}"
@@ -47,8 +50,7 @@ def reversed_scene(scene: Scene) -> Scene:
             lit = any(w.lit and any(on_piece(d, a, b) for a, b in itertools.pairwise(w.points)) for w in back)
             tip = f"the gradients of {net} are added"
             shapes.append(Shape(key, "gradient", "sum", "sum", *d, SUM, SUM, (line("+", 8),), tip, lit=lit))
-        forks = any(d.net == net for d in scene.dots)  # without one, wires of a net go side by side, and are not added
-        pieces = [piece for w in back for piece in _pieces(w, keys, "" if forks else "beside")]
+        pieces = [piece for w in back for piece in _pieces(w, keys, "beside" if beside else "")]
         wires += {(p.source, p.target, p.points): p for p in reversed(pieces)}.values()
     there = [w for w in scene.wires if w.kept or not w.carries]
     lanes, rings, dots = _lanes(scene, there, {s.key: s for s in shapes})
@@ -61,7 +63,7 @@ def reversed_scene(scene: Scene) -> Scene:
 
 def _turned(s: Shape) -> Shape:
     """A shape as it stands for its gradient."""
-    kind = "gradient" if s.kind in ("brick", "operation", "parameter") else s.kind
+    kind = "gradient" if s.kind in ("brick", "operation", "parameter", "part") else s.kind
     w = max(s.w, NARROWEST) if s.form == "text" else s.w
     return replace(s, kind=kind, w=w, tooltip=f"gradient of {s.tooltip}")
 

@@ -20,7 +20,7 @@ from ..diagram.elements import Diagram
 from ..scene import Frame, Point, Scene, Shape, Wire, corners, fit
 from ..text import END_ROOM, Line, clip, extent, line, step_text
 
-CLOSED, GAP, BETWEEN = 64.0, 44.0, 34.0  # widths of a closed step and of a gap; the way between two steps
+CLOSED, GAP, BETWEEN, OUT = 64.0, 44.0, 34.0, 22.0  # widths of a closed step and of a gap; the ways between and out
 MOST = 7  # steps that are drawn without being asked to draw all
 ENDS = ("state", "next", "input", "output")
 
@@ -146,7 +146,7 @@ def _closed(cell: Scene, diagram: Diagram, title: str, now: str) -> _Block:
             source, target = (s.key, "step") if kind == "input" else ("step", s.key)
             net = s.key if kind == "input" else f"step-{s.key}"
             wire = Wire(f"{source}-{target}", "wire", source, target, net, points, lit=s.lit, tooltip=s.tooltip)
-            wires.append(replace(wire, carries=_carries(cell, s)))
+            wires.append(replace(wire, carries=_carries(cell, s), shape=_shape(cell, s)))
     block = _Block(Scene(width, cell.height, tuple(shapes), tuple(wires)), width)
     return _passing(block, cell, diagram, "step", width)
 
@@ -169,12 +169,21 @@ def _passing(block: _Block, cell: Scene, diagram: Diagram, key: str, width: floa
         kind = "conveyor" if s.name in diagram.conveyors else "wire"
         if s.kind == "state":
             wire = Wire(f"{s.name}-{key}", kind, s.key, key, s.key, ((-BETWEEN, s.y), (0.0, s.y)), lit=s.lit)
-            block.incoming[s.name] = [replace(wire, tooltip=s.tooltip, carries=_carries(cell, s))]
+            block.incoming[s.name] = [
+                replace(wire, tooltip=s.tooltip, carries=_carries(cell, s), shape=_shape(cell, s))
+            ]
         elif s.kind == "next":
             ends = ((width, s.y), (width + BETWEEN, s.y))
             wire = Wire(f"{key}-{s.name}", kind, key, s.key, f"{key}-{s.key}", ends, lit=s.lit)
-            block.outgoing[s.name] = [replace(wire, tooltip=s.tooltip, carries=_carries(cell, s))]
+            block.outgoing[s.name] = [
+                replace(wire, tooltip=s.tooltip, carries=_carries(cell, s), shape=_shape(cell, s))
+            ]
     return block
+
+
+def _shape(cell: Scene, end: Shape) -> str:
+    """The shape of what goes to or from an end of a cell."""
+    return next((w.shape for w in cell.wires if end.key in (w.source, w.target)), "")
 
 
 def _carries(cell: Scene, end: Shape) -> bool:
@@ -198,12 +207,18 @@ def _join(blocks: list[_Block], title: str, height: float) -> Scene:
     scenes: list[Scene] = []
     live: dict[str, Wire] = {}  # state → the wire on its way from the step before
     left = right = 0.0
+    apart = max([BETWEEN, *(OUT + s.w + OUT / 2 for b in blocks for s in _unread(b, blocks))])
     for number, block in enumerate(blocks, 1):
         prefix = f"step{number}-"
         scene = block.scene.moved(left, 0, prefix)
         right = left + block.width
         if number == 1:
             live = _first(blocks[0], shapes)
+        else:  # what no step takes
+            unread = [state for state in live if state not in block.incoming]
+            ends = {s.name: s for s in blocks[number - 2].ends.values() if s.kind == "next"}
+            for state in unread:
+                _end(live[state], ends[state], f"step{number - 1}-{state}", left - apart + OUT, shapes, wires)
         nets: dict[str, str] = {}
         after: dict[str, Wire] = {}
         for state, incoming in block.incoming.items():
@@ -225,7 +240,7 @@ def _join(blocks: list[_Block], title: str, height: float) -> Scene:
         frames += scene.frames
         shapes += scene.shapes
         wires += scene.wires
-        left += block.width + BETWEEN
+        left += block.width + apart
     _last(blocks[-1], live, left, shapes, wires)
     dots = tuple(d for s in scenes for d in s.dots)
     return fit(Scene(0, height, tuple(shapes), tuple(wires), tuple(frames), dots, title, title))
@@ -244,15 +259,24 @@ def _first(block: _Block, shapes: list[Shape]) -> dict[str, Wire]:
     return live
 
 
+def _unread(block: _Block, blocks: list[_Block]) -> list[Shape]:
+    """The labels of a step's states that the steps do not take when they are open."""
+    taken = set.intersection(*(set(b.incoming) for b in blocks))
+    return [s for s in block.ends.values() if s.kind == "next" and s.name not in taken]
+
+
 def _last(block: _Block, live: dict[str, Wire], left: float, shapes: list[Shape], wires: list[Wire]) -> None:
     """The states after the last step, each at its label."""
     for key, end in block.ends.items():
         if end.kind == "next" and end.name in live:
-            label = replace(end, key=f"after-{key}", x=left + end.w / 2)
-            shapes.append(label)
-            wire = live[end.name]
-            points = corners([*wire.points, (label.left, label.y)])
-            wires.append(replace(wire, key=f"{wire.key}-end", target=label.key, points=points, arrow=True))
+            _end(live[end.name], end, f"after-{key}", left, shapes, wires)
+
+
+def _end(wire: Wire, label: Shape, key: str, left: float, shapes: list[Shape], wires: list[Wire]) -> None:
+    """The label of a state at the end of its wire."""
+    shapes.append(replace(label, key=key, x=left + label.w / 2))
+    points = corners([*wire.points, (left, label.y)])
+    wires.append(replace(wire, key=f"{wire.key}-end", target=key, points=points, arrow=True))
 
 
 def _joined(before: Wire, after: Wire) -> Wire:

@@ -19,7 +19,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..diagram.backwards import Backwards
 from ..diagram.elements import Diagram
 from ..layout.cell import Room
 from ..scene import Frame, Point, Scene, Shape, Wire, fit
@@ -98,7 +97,7 @@ def _size(lines: tuple[Line, ...]) -> tuple[float, float]:
     return w + 8, h + 4
 
 
-def with_weights(scene: Scene, weights: Mapping[str, Weights], back: Backwards) -> Scene:
+def with_weights(scene: Scene, weights: Mapping[str, Weights]) -> Scene:
     """The scene with the weights of each brick below it; what stands for its own weights says so."""
     shapes: list[Shape] = []
     wires: list[Wire] = []
@@ -115,8 +114,9 @@ def with_weights(scene: Scene, weights: Mapping[str, Weights], back: Backwards) 
             owner, Shape(key, "parameter", "box", name, x, top - h / 2, w, h, own.lines, name, own.names, owner.lit)
         ]  # fmt: skip
         way = ((down, top), (down, owner.bottom))
-        wire = Wire(f"{key}-{owner.key}", "wire", key, owner.key, key, way, tooltip=name, lit=owner.lit)
-        wires.append(replace(wire, carries=owner.key in back.weighted))
+        wires.append(
+            Wire(f"{key}-{owner.key}", "wire", key, owner.key, key, way, tooltip=name, lit=owner.lit, carries=True)
+        )
     return replace(scene, shapes=tuple(shapes), wires=(*scene.wires, *wires))
 
 
@@ -142,7 +142,9 @@ def with_shared(scene: Scene, weights: Mapping[str, Weights], gradient: bool) ->
         x = step.right - 2 * CLEAR
         wires.append(_wire(bar, step, ((x, top), (x, step.bottom))))
     for frame in frames:
-        own = [s for s in scene.shapes if s.kind == "parameter" and s.key.startswith(frame.key.removesuffix("cell"))]
+        start = frame.key.removesuffix("cell")
+        keys = {start + prefix + key for key in weights for prefix in ("", "weights-")}
+        own = [s for s in scene.shapes if s.kind == "parameter" and s.key in keys]
         wires += _rail(scene, frame, own, bar)
     return fit(replace(scene, shapes=(*scene.shapes, bar, end), wires=(*scene.wires, *wires)))
 

@@ -65,7 +65,7 @@ def layout(
             source = diagram.elements[link.source]
             first = all(earlier.source != link.source for earlier in target.entries[:number])
             straight = first and (source.key, target.key) in on_lanes
-            kind = "conveyor" if straight else "bus" if source.kind == "merge" else "wire"
+            kind = "conveyor" if straight else "bus" if source.kind == "merge" or target.kind == "part" else "wire"
             wires.append(
                 Wire(
                     key=f"{source.key}-{target.key}-{number}",

@@ -35,6 +35,7 @@ LEAVE: dict[str, dict[int, float]] = {
     "step": {EAST: 0},
     "merge": {EAST: 0, NORTH: 2, SOUTH: 8, WEST: 30},
     "operation": {EAST: 0, NORTH: 0, SOUTH: 3, WEST: 25},
+    "part": {EAST: 0, NORTH: 0, SOUTH: 3, WEST: 25},
     "parameter": {NORTH: 0, EAST: 0, SOUTH: 2, WEST: 10},
     "draw": {NORTH: 0, EAST: 0, SOUTH: 2, WEST: 10},
     "constant": {NORTH: 0, EAST: 0, SOUTH: 2, WEST: 10},
@@ -45,6 +46,7 @@ ENTER: dict[str, dict[int, float]] = {
     "brick": {NORTH: 0},
     "merge": {EAST: 0, NORTH: 0, SOUTH: 0, WEST: 4},
     "operation": {EAST: 0, NORTH: 0, SOUTH: 1, WEST: 8},
+    "part": {EAST: 0, NORTH: 0, SOUTH: 1, WEST: 8},
 }
 
 
