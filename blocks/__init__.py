@@ -22,15 +22,19 @@ from .grad import grad
 from .graph import Graph, Node
 from .interpret import run
 from .norms import LAYERNORM, RMSNORM
-from .ops.composed import cast, log_sigm
+from .ops.composed import cast, clip, log_sigm
 from .ops.elementwise import abs_ as abs
 from .ops.elementwise import add as add
 from .ops.elementwise import (
+    cos,
     divide,
     elementwise,
     equal,
     exp,
     expm1,
+    floor,
+    floor_divide,
+    gelu,
     greater,
     greater_equal,
     less,
@@ -38,6 +42,7 @@ from .ops.elementwise import (
     log,
     maximum,
     minimum,
+    mod,
     multiply,
     negative,
     not_equal,
@@ -45,6 +50,8 @@ from .ops.elementwise import (
     relu,
     sigm,
     sign,
+    silu,
+    sin,
     softplus,
     sqrt,
     stop_gradient,
@@ -52,6 +59,7 @@ from .ops.elementwise import (
     tanh,
     where,
 )
+from .ops.elementwise import round_ as round
 from .ops.leaves import constant, first_weights
 from .ops.linear import matmul, matvec, outer, transpose
 from .ops.norm import layernorm, rmsnorm
@@ -112,17 +120,22 @@ __all__ = [
     "cast",
     "cells",
     "check_grads",
+    "clip",
     "compile",
     "concat",
     "constant",
+    "cos",
     "divide",
     "dropout",
     "elementwise",
     "equal",
     "exp",
     "expm1",
+    "floor",
+    "floor_divide",
     "from_json",
     "gather",
+    "gelu",
     "grad",
     "greater",
     "greater_equal",
@@ -143,6 +156,7 @@ __all__ = [
     "mean",
     "moveaxis",
     "minimum",
+    "mod",
     "multiply",
     "named",
     "negative",
@@ -158,12 +172,15 @@ __all__ = [
     "reshape",
     "residual",
     "rmsnorm",
+    "round",
     "run",
     "scan",
     "schedules",
     "sequence",
     "sigm",
     "sign",
+    "silu",
+    "sin",
     "slice",
     "softmax",
     "softplus",

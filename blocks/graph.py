@@ -180,9 +180,9 @@ _serials = itertools.count()
 class Node:
     """One value in a graph: an operation, its operands, and the type of what it gives.
 
-    Immutable. Arithmetic and comparisons on nodes make nodes: ``f * C + i``, ``x @ W``, ``-x``, ``x ** 2``, ``x > 0``.
-    But ``a == b`` asks whether they are the same node, as sets and dicts of nodes do; numbers are compared by
-    ``bk.equal``.
+    Immutable. Arithmetic and comparisons on nodes make nodes: ``f * C + i``, ``x @ W``, ``-x``, ``x ** 2``, ``x % 3``,
+    ``x > 0``. But ``a == b`` asks whether they are the same node, as sets and dicts of nodes do; `equal` compares
+    numbers.
 
     Attributes: op, operands, attrs, shape (see `Dim`), dtype ("float", "int" or "bool"), and the
     labels of its `Stamp`: name, brick, role, step, where.
@@ -294,6 +294,18 @@ class Node:
     def __rtruediv__(self, other: Wire) -> Node:
         return apply("divide", other, self)
 
+    def __floordiv__(self, other: Wire) -> Node:
+        return apply("floor_divide", self, other)
+
+    def __rfloordiv__(self, other: Wire) -> Node:
+        return apply("floor_divide", other, self)
+
+    def __mod__(self, other: Wire) -> Node:
+        return apply("mod", self, other)
+
+    def __rmod__(self, other: Wire) -> Node:
+        return apply("mod", other, self)
+
     def __pow__(self, other: Wire) -> Node:
         return apply("power", self, other)
 
@@ -308,6 +320,9 @@ class Node:
 
     def __abs__(self) -> Node:
         return apply("abs", self)
+
+    def __round__(self) -> Node:
+        return apply("round", self)
 
     def __gt__(self, other: Wire) -> Node:
         return apply("greater", self, other)

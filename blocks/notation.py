@@ -23,9 +23,10 @@ BETWEEN = {
     "+": (SUM, SUM, SUM),
     "−": (SUM, SUM, DOT),
     "⊙": (PRODUCT, PRODUCT, PRODUCT),
-    "/": (PRODUCT, PRODUCT, UNARY),
+    **dict.fromkeys(("/", "//", "mod"), (PRODUCT, PRODUCT, UNARY)),
     **dict.fromkeys((">", "≥", "<", "≤", "=", "≠"), (COMPARISON, SUM, SUM)),
 }
+AROUND = {"|": ("|", "|"), "⌊": ("⌊", "⌋")}
 BEFORE = {"−": (SUM, UNARY), "√": (UNARY, ATOM)}  # the same for a sign before its only operand
 _RAISED = {"T": "ᵀ"}  # what has a raised character of its own
 _WRITTEN = {"axis", "keepdims", "start", "stop", "shape", "dims", "dtype"}  # attributes that have a form of their own
@@ -128,8 +129,9 @@ def _of_one(node: Node, sign: str, a: Formula) -> Formula:
         return Formula((Run(sign), *a.held(needed)), strength)
     if is_mark(node.op):
         return Formula((*a.held(ATOM), Run("T", "super")))
-    if sign == "|":
-        return Formula((Run("|"), *a.runs, Run("|")))
+    if sign in AROUND:
+        left, right = AROUND[sign]
+        return Formula((Run(left), *a.runs, Run(right)))
     if node.op.kind == "view" and "start" in node.attrs:
         return Formula((*a.held(ATOM), Run(f"[{_part(node)}]")))
     return _call(node, sign, [a])

@@ -9,7 +9,7 @@ from .wide import Drawn, network
 from .wide.dice import MANY
 
 CHOICES = st.integers(0, MANY - 1)
-SMOOTH = ("tanh", "sigm", "softplus", "negative")
+SMOOTH = ("tanh", "sigm", "softplus", "negative", "sin", "cos", "silu", "gelu")
 KINKED = (*SMOOTH, "relu", "abs")
 sizes = st.integers(1, 5)
 

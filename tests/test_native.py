@@ -233,6 +233,32 @@ def test_functions_of_one_number(dtype) -> None:
     assert np.signbit(applied(library, "tanh_", special)[1])
 
 
+@needs_compiler
+@pytest.mark.parametrize("dtype", [*TYPES, "int64"])
+def test_rounding_and_division_of_all_signs(dtype) -> None:
+    """To the last bit, the sign of a zero too, as NumPy does; integers divided by 0 are 0."""
+    whole = dtype == "int64"
+    ends = [2**62, -(2**63), 2**63 - 1] if whole else [0.1, 0.3, 2.5, 1e30, np.inf, np.nan, -0.0]
+    numbers = np.array([0, 1, -1, 2, 3, -3, 7, -7, *ends, *(-v for v in ends[: len(ends) * (not whole)])], dtype)
+    pairs = np.array(list(itertools.product(numbers, numbers)), dtype)
+    a, b = (bk.input(n, dtype="int" if whole else "float") for n in "ab")
+    outputs = {"down": a // b, "mod": a % b}
+    outputs |= {} if whole else {"floor": bk.floor(a), "round": round(a), "sin": bk.sin(a), "cos": bk.cos(a)}
+    program = bk.compile(bk.Graph(outputs), target="native")
+    got = program({"a": pairs[:, 0], "b": pairs[:, 1]})
+    assert program.target.name == "native"
+    with np.errstate(all="ignore"):
+        want = {"down": pairs[:, 0] // pairs[:, 1], "mod": pairs[:, 0] % pairs[:, 1]}
+        want |= {name: f(pairs[:, 0]) for name, f in {"floor": np.floor, "round": np.rint}.items() if not whole}
+        for name, value in want.items():
+            np.testing.assert_array_equal(got[name], value, name)
+            assert got[name].dtype == value.dtype
+            known = ~np.isnan(value)
+            assert np.array_equal(np.signbit(got[name])[known], np.signbit(value)[known]) or whole, name
+        for name, f in {"sin": np.sin, "cos": np.cos}.items() if not whole else ():
+            np.testing.assert_allclose(got[name], f(pairs[:, 0]), rtol=1e-6, atol=1e-7)
+
+
 def dtype_of(dtype, value):
     return np.dtype(dtype).type(value)
 

@@ -94,7 +94,7 @@ def test_every_operation_is_written() -> None:
     for op in OPS.values():
         assert sign_of(op) and op.sign != op.name
         assert is_silent(op) == (op.sign == "")
-    between = [op.sign for op in OPS.values() if op.sign in BETWEEN]
+    between = [sign_of(op) for op in OPS.values() if sign_of(op) in BETWEEN]
     assert sorted(between) == sorted([*BETWEEN, "−"])  # − stands before one operand, too
 
 

@@ -1,5 +1,7 @@
 """Every operation, from one table: finite differences of first and second order, and NumPy's own answer."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,14 @@ TABLE = {
     "divide": (a / (b * b + 1.0), {"a": A, "b": B}, lambda: A / (B**2 + 1)),
     "power": (wire("p", "batch", 4) ** b, {"p": positive(3, 4), "b": B}, None),
     "negative": (-a * b, {"a": A, "b": B}, lambda: -A * B),
+    "floor_divide": ((a // (b * b + 0.3)) * b, {"a": A, "b": B}, lambda: np.floor(A / (B**2 + 0.3)) * B),
+    "mod": (a % (b * b + 0.3) * b, {"a": A, "b": B}, lambda: (A - np.floor(A / (B**2 + 0.3)) * (B**2 + 0.3)) * B),
+    "sin": (bk.sin(3.0 * a), {"a": A}, lambda: np.sin(3 * A)),
+    "cos": (bk.cos(3.0 * a), {"a": A}, lambda: np.cos(3 * A)),
+    "floor": (bk.floor(a * 3.0) * a, {"a": A}, lambda: np.floor(A * 3) * A),
+    "round": (round(a * 3.0) * a, {"a": A}, lambda: np.round(A * 3) * A),
+    "silu": (bk.silu(3.0 * a), {"a": A}, lambda: 3 * A / (1 + np.exp(-3 * A))),
+    "gelu": (bk.gelu(3.0 * a), {"a": A}, lambda: 1.5 * A * (1 + np.tanh(np.sqrt(2 / np.pi) * (3 * A + 0.044715 * 27 * A**3)))),
     "exp": (bk.exp(a), {"a": A}, lambda: np.exp(A)),
     "expm1": (bk.expm1(1e-3 * a), {"a": A}, lambda: np.expm1(1e-3 * A)),
     "log": (bk.log(a * a + 0.5), {"a": A}, lambda: np.log(A**2 + 0.5)),
@@ -211,6 +221,39 @@ def test_extreme_numbers(size: float) -> None:
     p = np.array([[0.0, 1.0, 0.25]])
     expected = (-p * -np.logaddexp(0, -z) - (1 - p) * -np.logaddexp(0, z)).mean()
     np.testing.assert_allclose(bk.run(binary, {"x": z, "p": p})["loss"], expected)
+
+
+COMPOSED = {
+    "clip": (bk.clip(a, -0.5, 0.25), lambda z: np.clip(z, -0.5, 0.25)),
+    "clip from above": (bk.clip(a, high=0.25), lambda z: np.minimum(z, 0.25)),
+    "log_sigm": (bk.log_sigm(a), lambda z: -np.log1p(np.exp(-z))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_what_is_made_of_others(name) -> None:
+    wire, expected = COMPOSED[name]
+    graph = bk.Graph({"y": wire})
+    for run in (bk.run, lambda g, f: bk.compile(g)(f)):
+        np.testing.assert_allclose(run(graph, {"a": A})["y"], expected(A), rtol=1e-12, atol=1e-15)
+    bk.check_grads(graph, {"a": A}, order=2)
+
+
+def test_gelu_is_near_the_gaussian_one_and_right_far_out() -> None:
+    z = np.linspace(-6, 6, 241)
+    wire, feeds = bk.input("z", shape=("batch",)), {"z": z}
+    exact = z * np.array([0.5 * (1 + math.erf(v / math.sqrt(2))) for v in z])
+    assert 1e-5 < np.abs(bk.run(bk.Graph({"y": bk.gelu(wire)}), feeds)["y"] - exact).max() < 5e-4
+    far = bk.Graph({"y": bk.sum(bk.gelu(wire) + bk.silu(wire))})
+    out = bk.run(bk.grad(far, of="y", wrt=["z"]), {"z": np.array([-1e4, 1e4], np.float32)})
+    np.testing.assert_array_equal(out["grad/z"], [0.0, 2.0])
+
+
+def test_a_clip_that_is_none() -> None:
+    with pytest.raises(bk.WiringError, match=r"clip: nothing is from 2 to 1 \[test_ops"):
+        bk.clip(a, 2, 1)
+    with pytest.raises(bk.WiringError, match="give low or high"):
+        bk.clip(a)
 
 
 def test_one_hot_and_integer_targets_agree() -> None:

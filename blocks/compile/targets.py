@@ -52,8 +52,8 @@ class Target:
     emit: Callable[[Graph], Emitted]
 
 
+FIRST: Passes = (("simplify", simplify), ("expand", expand))
 COMMON: Passes = (
-    ("expand", expand),
     ("arrange", arrange),
     ("fuse", fuse),
     ("simplify again", simplify),
@@ -72,7 +72,7 @@ def emit_numpy(graph: Graph) -> Emitted:
     return Emitted(written.source, lambda dims, dtype: space["allocate"](dims, dtype, written.constants))
 
 
-NUMPY = Target("numpy", (("simplify", simplify), ("logistic", logistic), *COMMON, ("block", block)), emit_numpy)
+NUMPY = Target("numpy", (*FIRST, ("logistic", logistic), *COMMON, ("block", block)), emit_numpy)
 
 
 def emit_c(graph: Graph) -> Emitted:
@@ -81,5 +81,5 @@ def emit_c(graph: Graph) -> Emitted:
     return Emitted(function.unit, function.allocate)
 
 
-NATIVE = Target("native", (("simplify", simplify), *COMMON), emit_c)
+NATIVE = Target("native", (*FIRST, *COMMON), emit_c)
 TARGETS = {target.name: target for target in (NUMPY, NATIVE)}

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from ..errors import WiringError, nearest, user_line
 from ..graph import DTYPES, Node, Wire, as_node
-from .elementwise import cast_op, not_equal, softplus, truncate
+from .elementwise import cast_op, maximum, minimum, not_equal, softplus, truncate
 
 
 def log_sigm(x: Node) -> Node:
     """ln σ(x) = -softplus(-x): exact for large |x|, where ln(sigm(x)) is not."""
     return -softplus(-x)
+
+
+def clip(x: Wire, low: Wire | None = None, high: Wire | None = None) -> Node:
+    """x, but not below `low` nor above `high`, numbers or wires; None bounds nothing. At a bound the slope is ½, as of
+    `maximum` at a tie. Raises WiringError without a bound, and for numbers low > high."""
+    if low is None and high is None:
+        raise WiringError(f"clip: give low or high, or both [{user_line()}]", "clip")
+    numbers = [bound for bound in (low, high) if isinstance(bound, int | float)]
+    if len(numbers) == 2 and numbers[0] > numbers[1]:
+        raise WiringError(f"clip: nothing is from {low} to {high} [{user_line()}]", "clip")
+    out = as_node(x)
+    out = out if low is None else maximum(out, low)
+    return out if high is None else minimum(out, high)
 
 
 def cast(x: Wire, dtype: str = "float") -> Node:

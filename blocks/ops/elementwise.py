@@ -16,6 +16,7 @@ have 64 bits in every run, and no gradient.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -166,12 +167,13 @@ def elementwise(
     sign: str | None = None,
     commutative: bool = False,
     rows: Mapping[str, str] | None = None,
+    expand: Callable[..., Node] | None = None,
     prepare: Callable[..., Prepared] | None = None,
 ) -> Op:
     """Define an elementwise operation; returns it, ready to be called on wires and numbers.
 
-        sin = elementwise("sin", "sin x", np.sin, lambda g, y, x: (g * cos(x),))
-        cos = elementwise("cos", "cos x", np.cos, lambda g, y, x: (-g * sin(x),))
+        sinh = elementwise("sinh", "sinh x", np.sinh, lambda g, y, x: (g * cosh(x),))
+        cosh = elementwise("cosh", "cosh x", np.cosh, lambda g, y, x: (g * sinh(x),))
 
     It is a full citizen at once: run, differentiated, compiled into the step loop, drawn, printed, saved; a file
     that holds it loads where it is defined.
@@ -189,6 +191,7 @@ def elementwise(
         sign: what figures and formulas write for it; its name, by default.
         commutative: whether its operands may change places; if not, a figure marks its entries.
         rows: target → how that target writes it, ``{"native": "sinf({0})"}``, with its operands in braces.
+        expand: ``(*operands) -> node``, the same made of other operations: what the compiler works on.
         prepare: ``(operands, attrs) -> (operands, attrs)`` before the node is made; by default operands are aligned
             and become floating-point numbers, or, where `dtype` is empty, numbers of one type.
 
@@ -214,7 +217,7 @@ def elementwise(
     infer.__signature__ = inspect.Signature(ports)  # type: ignore[attr-defined]
     return Op(
         name, formula, infer, forward, vjp, prepare,
-        kind="elementwise", sign=sign, commutative=commutative, rows=rows or {},
+        kind="elementwise", sign=sign, commutative=commutative, rows=rows or {}, expand=expand,
     )  # fmt: skip
 
 
@@ -231,6 +234,28 @@ def _logistic(x: Any) -> Any:
 
 def _softplus(x: Any) -> Any:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _silu_vjp(g: Node, y: Node, x: Node) -> tuple[Node | None, ...]:
+    s = sigm(x)
+    return (g * (s + y * (1.0 - s)),)
+
+
+TWICE, CUBIC = 2.0 * math.sqrt(2.0 / math.pi), 0.044715  # the Gaussian error linear unit of Hendrycks and Gimpel 2016
+
+
+def _inner(x: Node, power: int = 1) -> Node:
+    """2 z / x, of z as in the formula; or the slope of 2 z, where `power` is 3."""
+    return TWICE + power * CUBIC * TWICE * (x * x)
+
+
+def _gelu(x: Any) -> Any:
+    return x * _logistic(TWICE * (x + CUBIC * x**3))
+
+
+def _gelu_vjp(g: Node, y: Node, x: Node) -> tuple[Node | None, ...]:
+    s = sigm(x * _inner(x))
+    return (g * (s + y * (1.0 - s) * _inner(x, 3)),)
 
 
 def _rectified(x: Any) -> Any:
@@ -267,12 +292,20 @@ maximum: Op  = elementwise("maximum",  "the larger of a and b; at a tie both get
 minimum: Op  = elementwise("minimum",  "the smaller of a and b; at a tie both get half the gradient", np.minimum,
                        lambda g, y, a, b: (g * _half_step(b, a), g * _half_step(a, b)), 2, "", sign="min",
                        commutative=True)
+floor_divide: Op = elementwise("floor_divide", "a / b rounded down; of integers, 0 where b is 0", np.floor_divide,
+                       None, 2, "", sign="//")
+mod: Op      = elementwise("mod",      "a - b (a // b), of the sign of b; of integers, 0 where b is 0", np.mod,
+                       lambda g, y, a, b: (g, -g * floor_divide(a, b)), 2, "")
 
 negative: Op = elementwise("negative", "-x",      np.negative, lambda g, y, x: (-g,), dtype="", sign="−")
 exp: Op      = elementwise("exp",      "eˣ",      np.exp,      lambda g, y, x: (g * y,))
 expm1: Op    = elementwise("expm1",    "eˣ - 1, exact for small x", np.expm1, lambda g, y, x: (g * (y + 1.0),))
 log: Op      = elementwise("log",      "ln x",    np.log,      lambda g, y, x: (g / x,), sign="ln")
 sqrt: Op     = elementwise("sqrt",     "√x",      np.sqrt,     lambda g, y, x: (g * 0.5 / y,), sign="√")
+sin: Op      = elementwise("sin",      "sin x",   np.sin,      lambda g, y, x: (g * cos(x),))
+cos: Op      = elementwise("cos",      "cos x",   np.cos,      lambda g, y, x: (-g * sin(x),))
+floor: Op    = elementwise("floor",    "x rounded down to a whole number; no gradient", np.floor, None, sign="⌊")
+round_: Op   = elementwise("round",    "the nearest whole number, of two the even one; no gradient", np.rint, None)
 abs_: Op     = elementwise("abs",      "|x|; slope 0 at 0", np.abs,  lambda g, y, x: (g * sign(x),), dtype="",
                        sign="|")
 sign: Op     = elementwise("sign",     "-1, 0 or 1", np.sign,  None, dtype="")
@@ -281,6 +314,10 @@ tanh: Op     = elementwise("tanh",     "(eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)", np.tan
 relu: Op     = elementwise("relu",     "max(x, 0); slope 0 at 0", _rectified, lambda g, y, x: (g * sign(y),),
                        rows={"numpy": "maximum({0}, zero, out={out})"})
 softplus: Op = elementwise("softplus", "ln(1 + eˣ)", _softplus, lambda g, y, x: (g * sigm(x),))
+silu: Op     = elementwise("silu",     "x σ(x), or swish (Elfwing et al. 2018)", lambda x: x * _logistic(x), _silu_vjp,
+                       expand=lambda x: x * sigm(x))
+gelu: Op     = elementwise("gelu",     "x σ(2 z), z = √(2/π) (x + 0.044715 x³): with tanh, not erf", _gelu, _gelu_vjp,
+                       expand=lambda x: x * sigm(x * _inner(x)))
 
 greater: Op  = _comparison("greater",  "a > b",   np.greater, ">")
 greater_equal: Op = _comparison("greater_equal", "a ≥ b", np.greater_equal, "≥")

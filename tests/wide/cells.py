@@ -71,7 +71,7 @@ def cell(world: World, inputs: int, depth: int = 0) -> Made:
             move(pool, scan_inside)
         else:
             move(pool)
-    if depth == 0 and any("memory" in str(name) for name in contexts) and dice.chance(60):
+    if depth == 0 and any("memory" in str(name) for name in contexts) and dice.chance(90):
         move(pool, scan_inside)
     nexts = {s: next_value(pool, s, states) for s in states}
     outputs = some_outputs(pool, nexts)

@@ -93,7 +93,7 @@ def network(dice: Choices, kinks: bool = True) -> Case:
     wrt = [n for n, leaf in leaves.items() if leaf.dtype == "float" and n not in world.masks]
     fed = feeds(world, graph)
     alone = bk.Graph({"loss": graph.outputs["loss"]})
-    if alone.params and all(known(node.shape, alone) for node in alone.order()) and dice.chance(8):
+    if alone.params and all(known(node.shape, alone) for node in alone.order()) and dice.chance(15):
         graph, fed, new = learnt(alone.outputs["loss"], fed, dice)
         wrt = [n for n in fed if n in wrt or n in new]
     return Case(graph, fed, wrt, list(dice.said))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from blocks.graph import Node, Shape
 
 from .wires import FED, LARGEST, Pool
 
+ORDERS = (bk.greater, bk.less, bk.greater_equal, bk.less_equal)
 LIMIT = 6  # of integers that are computed
 DTYPES = ("float64", "float32", "float16", "int8", "int16", "int32", "int64", "uint8", "bool")
 
@@ -58,12 +60,13 @@ def unary(pool: Pool) -> None:
     x = pool.any()
     b = pool.bound(x)
     kinds = ["tanh", "sigm", "negative", "softplus", "exp", "expm1", "log", "sqrt", "log_sigm", "square", "cube", "root",
-             "two_to", "inverse", "scaled", "rescaled", "first", "none", "logarithm of σ"]  # fmt: skip
+             "two_to", "inverse", "scaled", "rescaled", "first", "none", "logarithm of σ", "sin", "cos",
+             "silu", "gelu"]  # fmt: skip
     kinds += (
-        ["relu", "abs", "sign", "stop", "truncated"] if pool.world.kinks else []
+        ["relu", "abs", "sign", "stop", "truncated", "floor", "round", "mod", "clip"] if pool.world.kinks else []
     )  # what differences do not agree with
     kind = pool.dice.pick(kinds)
-    if kind in ("tanh", "sigm"):
+    if kind in ("tanh", "sigm", "sin", "cos"):
         pool.add(getattr(bk, kind)(x), 1.0)
     elif kind == "negative":
         pool.add(-x, b)
@@ -103,6 +106,15 @@ def unary(pool: Pool) -> None:
         pool.add(x * 0.0 + 1.0 * x, b)
     elif kind == "logarithm of σ":
         pool.add(-bk.log(bk.sigm(x)) if b < 8 else -bk.log_sigm(x), b + 0.7)
+    elif kind in ("silu", "gelu"):
+        pool.add(getattr(bk, kind)(x), b)
+    elif kind in ("floor", "round"):
+        pool.add(getattr(bk, kind)(x * 2.0 - odd(pool)) * x, 2 * b * b + 4 * b)
+    elif kind == "mod":
+        pool.add((x - odd(pool)) % pool.dice.pick([0.7, -1.3, positive(pool, x)[0]]), b * b + 3)
+    elif kind == "clip":
+        low = odd(pool)
+        pool.add(bk.clip(x, *pool.dice.pick([(low, low + 0.6), (low, None), (None, low)])), b + 3)
     elif kind == "truncated":
         pool.add(bk.cast(x * 2.0 - odd(pool), dtype="int"), 2 * b + 3)
     elif kind == "stop":
@@ -120,7 +132,7 @@ def binary(pool: Pool) -> None:
     y = pool.partner(x)
     a, b = pool.bound(x), pool.bound(y)
     kinds = ["add", "multiply", "subtract", "blend", "divide", "power", "swapped"]
-    kinds += ["maximum", "minimum", "where"] if pool.world.kinks else []
+    kinds += ["maximum", "minimum", "where", "floor_divide"] if pool.world.kinks else []
     kind = pool.dice.pick(kinds)
     if kind == "add":
         pool.add(x + y, a + b)
@@ -139,11 +151,12 @@ def binary(pool: Pool) -> None:
         base, c = positive(pool, x)
         base = base if c < 20 else bk.sigm(x) + 0.4
         pool.add(base ** bk.tanh(y), 20.0 if c < 20 else 2.5)
+    elif kind == "floor_divide":
+        pool.add((x - odd(pool)) // positive(pool, y)[0] * y, (a + 3) * 2.5 * b + b)
     elif kind in ("maximum", "minimum"):
         pool.add(getattr(bk, kind)(x, y + odd(pool)), a + b + 3)
     elif kind == "where":
-        how = pool.dice.pick([bk.greater, bk.less, bk.greater_equal, bk.less_equal])
-        pool.add(bk.where(how(x, odd(pool)), y, bk.tanh(x)), b + 1)
+        pool.add(bk.where(pool.dice.pick(ORDERS)(x, odd(pool)), y, bk.tanh(x)), b + 1)
 
 
 def infinite(pool: Pool) -> None:
@@ -183,7 +196,7 @@ def by_whole_numbers(pool: Pool) -> None:
     elif kind == "equal":
         pool.add(bk.equal(node, pool.dice.integer(0, 2)), 0)
     elif kind == "greater":
-        pool.add(bk.greater(node, pool.dice.integer(0, 2)), 0)
+        pool.add(pool.dice.pick(ORDERS)(node, pool.dice.integer(0, 2)), 0)
     elif kind == "not":
         pool.add(bk.equal(node, False), 0)
     elif kind == "arithmetic":
@@ -215,6 +228,9 @@ def whole_number(pool: Pool, node: Node) -> Node:
     floating-point number."""
     other = pool.dice.pick([pool.dice.integer(-2, 3), pool.dice.pick(pool.whole)])
     how = pool.dice.pick([bk.add, bk.subtract, bk.multiply, bk.minimum, bk.maximum, bk.subtract])
+    if pool.dice.chance(25):
+        other = bk.abs(other) + 1 if isinstance(other, Node) else other or 1
+        return pool.dice.pick([operator.mod, operator.floordiv])(node, other)
     y = how(node, other) if not pool.dice.chance(20) else how(other, -bk.abs(node))
     return bk.maximum(bk.minimum(y, LIMIT), -LIMIT)
 

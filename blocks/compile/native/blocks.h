@@ -83,10 +83,45 @@ INLINE real like_(real size, real x) { return of_bits(bits_of(size) | (bits_of(x
 #if REAL == 64
 INLINE real sqrt_(real x) { return __builtin_sqrt(x); }
 INLINE real pow_(real x, real p) { return __builtin_pow(x, p); }
+INLINE real sin_(real x) { return __builtin_sin(x); }
+INLINE real cos_(real x) { return __builtin_cos(x); }
+INLINE real floor_(real x) { return __builtin_floor(x); }
+INLINE real round_(real x) { return __builtin_rint(x); } /* of two the even one */
+INLINE real fmod_(real a, real b) { return __builtin_fmod(a, b); }
 #else
 INLINE real sqrt_(real x) { return __builtin_sqrtf(x); }
 INLINE real pow_(real x, real p) { return __builtin_powf(x, p); }
+INLINE real sin_(real x) { return __builtin_sinf(x); }
+INLINE real cos_(real x) { return __builtin_cosf(x); }
+INLINE real floor_(real x) { return __builtin_floorf(x); }
+INLINE real round_(real x) { return __builtin_rintf(x); }
+INLINE real fmod_(real a, real b) { return __builtin_fmodf(a, b); }
 #endif
+
+/* a - b floor(a / b), of the sign of b, and floor(a / b), so that both agree to the last bit; as in NumPy */
+INLINE real mod_(real a, real b) {
+    const real m = fmod_(a, b);
+    return m == 0 ? like_(R(0), b) : (m < 0) != (b < 0) ? m + b : m;
+}
+
+INLINE real floor_divide_(real a, real b) {
+    const real m = fmod_(a, b), exact = (a - m) / b;
+    const real d = m != 0 && (m < 0) != (b < 0) ? exact - R(1) : exact, down = floor_(d);
+    return b == 0 ? a / b : d == 0 ? like_(R(0), a / b) : d - down > R(0.5) ? down + R(1) : down;
+}
+
+/* of integers, 0 where b is 0 */
+INLINE int64_t mod_int(int64_t a, int64_t b) {
+    if (b == 0 || b == -1) return 0;
+    const int64_t m = a % b;
+    return m != 0 && (m < 0) != (b < 0) ? m + b : m;
+}
+
+INLINE int64_t floor_divide_int(int64_t a, int64_t b) {
+    if (b == 0) return 0;
+    if (b == -1) return (int64_t)(0 - (uint64_t)a);
+    return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
 
 /* x = n ln 2 + r; gives r, and n in *n */
 INLINE real reduced(real x, bits *n) {

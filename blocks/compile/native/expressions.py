@@ -22,6 +22,8 @@ EXPRESSIONS = {
     "subtract": "{0} - {1}",
     "multiply": "{0} * {1}",
     "divide": "{0} / {1}",
+    "floor_divide": "floor_divide_({0}, {1})",
+    "mod": "mod_({0}, {1})",
     "power": "pow_({0}, {1})",
     "maximum": "max_({0}, {1})",
     "minimum": "min_({0}, {1})",
@@ -31,6 +33,10 @@ EXPRESSIONS = {
     "log": "log_({0})",
     "sqrt": "sqrt_({0})",
     "abs": "abs_({0})",
+    "sin": "sin_({0})",
+    "cos": "cos_({0})",
+    "floor": "floor_({0})",
+    "round": "round_({0})",
     "sign": "sign_({0})",
     "sigm": "sigm_({0})",
     "tanh": "tanh_({0})",
@@ -48,6 +54,8 @@ EXPRESSIONS = {
     "mask": "R({0})",
 }
 INTEGERS = {  # what is written otherwise where the result is an integer
+    "floor_divide": "floor_divide_int({0}, {1})",
+    "mod": "mod_int({0}, {1})",
     "maximum": "{0} > {1} ? {0} : {1}",
     "minimum": "{0} < {1} ? {0} : {1}",
     "abs": "{0} < 0 ? -{0} : {0}",

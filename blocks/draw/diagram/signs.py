@@ -6,7 +6,7 @@ from ...graph import Node
 from ...notation import BETWEEN, SUM, is_silent, sign_of, write
 from ..text import Line, Run, clip, line
 
-_DRAWN = {"⊙": "×", "/": "÷", "^": "xʸ", "ᵀ": "T", "|": "|x|"}
+_DRAWN = {"⊙": "×", "/": "÷", "^": "xʸ", "ᵀ": "T", "|": "|x|", "⌊": "⌊x⌋"}
 _ENTRIES = {"−": ("+", "−"), "/": ("×", "÷")}
 
 
@@ -45,8 +45,8 @@ def symbol_with(node: Node, number: float) -> str:
     value, sign = f"{number:g}".replace("-", "−"), sign_of(node.op)
     if sign != "^" and (sign not in BETWEEN or BETWEEN[sign][0] < SUM):
         return f"{symbol(node)} {value}"
-    between = sign if sign == "^" else symbol(node)
-    return f"{value}{between}" if scalar(node.operands[0]) is not None else f"{between}{value}"
+    between, gap = sign if sign == "^" else symbol(node), " " if sign.isalpha() else ""
+    return f"{value}{gap}{between}" if scalar(node.operands[0]) is not None else f"{between}{gap}{value}"
 
 
 def entry_marks(node: Node) -> tuple[str, ...]:

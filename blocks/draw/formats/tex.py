@@ -28,6 +28,7 @@ _MATH = {
     "⋯": r"\cdots", "≤": r"\le", "≥": r"\ge", "≠": r"\ne", "≈": r"\approx", "∈": r"\in", "±": r"\pm", "→": r"\to",
     "←": r"\gets", "↑": r"\uparrow", "↓": r"\downarrow", "∘": r"\circ", "∑": r"\sum", "∏": r"\prod", "½": r"\frac12",
     "⁻": "^{-}", "₋": "_{-}", "⁺": "^{+}", "₊": "_{+}", "°": r"^\circ", "ħ": r"\hbar",
+    "⌊": r"\lfloor", "⌋": r"\rfloor",
 }  # fmt: skip
 _LIKE_LATIN = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo", strict=True))
 _MATH |= {letter: f"\\{name}" for name, letter in GREEK.items() if letter not in _LIKE_LATIN}
