@@ -126,7 +126,7 @@ def test_not_computed_is_not_zero() -> None:
     assert {w.label.plain for w in scene.wires if w.label and w.dashed} == {"?"}
     figure = cell.draw(values=feeds)
     assert figure.render("svg").decode().count("stroke-dasharray") >= 2
-    assert ", dashed" in figure.render("tex").decode()
+    assert "blocks/dashed" in figure.render("tex").decode()
 
 
 def test_gradients_are_those_of_the_run() -> None:

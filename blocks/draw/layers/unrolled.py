@@ -218,7 +218,14 @@ def _join(blocks: list[_Block], title: str, height: float) -> Scene:
             unread = [state for state in live if state not in block.incoming]
             ends = {s.name: s for s in blocks[number - 2].ends.values() if s.kind == "next"}
             for state in unread:
-                _end(live[state], ends[state], f"step{number - 1}-{state}", left - apart + OUT, shapes, wires)
+                _end(
+                    replace(live[state], carries=False),
+                    ends[state],
+                    f"step{number - 1}-{state}",
+                    left - apart + OUT,
+                    shapes,
+                    wires,
+                )
         nets: dict[str, str] = {}
         after: dict[str, Wire] = {}
         for state, incoming in block.incoming.items():
