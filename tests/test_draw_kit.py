@@ -190,3 +190,36 @@ def test_labels_that_make_no_sense() -> None:
             lstm().draw(labels={"forget": wrong})
     with pytest.raises(bk.BlocksError, match=r"no command \\tlide \(did you mean 'tilde'"):
         lstm().draw(labels={"forget": r"\tlide{C}"})
+
+
+@pytest.mark.parametrize(
+    "options, more, less",
+    [
+        ({}, {"weights of its own", "concatenation", "copy", "state, from step to step"}, {"gradient", "the same weights"}),
+        ({"highlight": "forget"}, {"not emphasised", "concatenated values"}, {"copy", "state, from step to step"}),
+        ({"gradient": True}, {"gradient", "sum of gradients", "value of the way forwards"}, {"weights of its own"}),
+        ({"unroll": 3}, {"the same weights", "a step, closed"}, {"weights of its own", "weights"}),
+        ({"bricks": False}, {"weights", "value"}, {"weights of its own", "concatenation"}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_legend(options: dict[str, Any], more: set[str], less: set[str]) -> None:
+    """The marks that a figure uses and no others, below it, none on another; no other program takes them for parts."""
+    plain, figure = lstm().draw(**options), lstm().draw(legend=True, **options)
+    said = [s.name for s in figure.scene.shapes if s.sample and s.kind == "caption"]
+    assert len(said) == len(set(said)) and more <= set(said) and not less & set(said)
+    kinds = {s.kind for s in plain.scene.shapes}
+    assert ("operation without weights" in said) == any(s.kind == "operation" and s.lit for s in plain.scene.shapes)
+    assert {s.kind for s in figure.scene.shapes} - {"caption"} <= kinds | {"brick"}
+    samples = [s for s in figure.scene.shapes if s.sample]
+    lowest = min(s.bottom for s in figure.scene.shapes if not s.sample)
+    assert all(s.top < lowest for s in samples)
+    for i, one in enumerate(samples):
+        for other in samples[i + 1 :]:
+            assert (
+                one.right <= other.left or other.right <= one.left or one.bottom >= other.top or other.bottom >= one.top
+            )
+    assert set(figure.to_networkx().nodes) == set(plain.to_networkx().nodes)
+    assert figure.to_networkx().number_of_edges() == plain.to_networkx().number_of_edges()
+    assert figure.render("mmd") == plain.render("mmd")
+    assert all(figure.render(format) for format in ("svg", "png", "pdf", "tikz", "dot"))

@@ -48,7 +48,7 @@ def asked(option: str, graph: bk.Graph) -> dict[str, Any]:
     values: dict[str, Any] = {
         "highlight": brick, "bricks": False, "shapes": True, "counts": True, "open": brick, "unroll": 3, "zoom": 1,
         "full": True, "gradient": True, "theme": "dark", "values": {"x": np.ones((2, 3))}, "fold": True,
-        "title": "another title", "labels": {brick: "q_t"}, "x": {brick: 7.5}, "lane": {"low/C": 2},
+        "title": "another title", "labels": {brick: "q_t"}, "legend": True, "x": {brick: 7.5}, "lane": {"low/C": 2},
     }  # fmt: skip
     beside = {"zoom": {"unroll": 3}, "full": {"unroll": 9}}
     return {option: values[option], **beside.get(option, {})}

@@ -60,6 +60,7 @@ class Shape:
     lit: bool = True
     shared: bool = False
     paint: Shade | None = None
+    sample: bool = False
 
     @property
     def left(self) -> float:
@@ -90,7 +91,8 @@ class Wire:
     is the same for all wires that carry one value. `hops` are the points where it jumps over another wire.
     Where Graphviz has laid it out, `curve` is its way: a start, then two handles and an end for each piece. `mark` is
     what stands at an entry whose order matters, beside the end of the wire there. `carries` says that its value has a
-    gradient, which comes back on its way; `kept`, that the gradient of its target needs its value.
+    gradient, which comes back on its way; `kept`, that the gradient of its target needs its value. A
+    `sample` says what others mean.
     """
 
     key: str
@@ -113,6 +115,7 @@ class Wire:
     dashed: bool = False
     carries: bool = False
     kept: bool = False
+    sample: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from .layers.emphasis import Wanted, emphasise, emphasise_layers
 from .layers.gradients import reversed_scene, with_backwards
 from .layers.groups import framed
 from .layers.labels import Crowded, with_shapes
+from .layers.legend import with_legend
 from .layers.opened import opened
 from .layers.panels import panels
 from .layers.unrolled import unrolled
@@ -64,6 +65,7 @@ OPTIONS = {
     "theme": Option((CELL, LAYERS)),
     "title": Option((CELL, LAYERS)),
     "labels": Option((CELL, LAYERS)),
+    "legend": Option((CELL, LAYERS)),
     "counts": Option((CELL,), inside=True),
     "fold": Option((CELL,)),
     "x": Option((CELL,), inside=True),
@@ -93,6 +95,7 @@ def draw(
     fold: bool | str | Iterable[str] = False,
     title: str | None = None,
     labels: Mapping[str, str] | None = None,
+    legend: bool = False,
     x: Mapping[str, float] | None = None,
     lane: Mapping[str, float] | None = None,
     **unknown: Any,
@@ -122,6 +125,7 @@ def draw(
         title: the figure's title, also the name on closed steps.
         labels: name of a brick, input, state or output → what stands in its place, in the language of `typeset`, as TeX
             has it: ``{"forget": "f_t", "C": r"\\tilde{C}"}``.
+        legend: say below the figure what its marks mean.
         x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, ….
         lane: state → the number of its lane, 1 at the top.
 
@@ -131,7 +135,7 @@ def draw(
     asked: dict[str, Any] = {
         "highlight": highlight, "bricks": bricks, "shapes": shapes, "counts": counts, "open": open, "unroll": unroll,
         "zoom": zoom, "full": full, "gradient": gradient, "theme": theme, "values": values, "fold": fold,
-        "title": title, "labels": labels, "x": x, "lane": lane,
+        "title": title, "labels": labels, "legend": legend, "x": x, "lane": lane,
     }  # fmt: skip
     for name in unknown:
         raise BlocksError(f"there is no option {name!r}{nearest(name, OPTIONS)}; there are {', '.join(OPTIONS)}")
@@ -156,6 +160,7 @@ def draw(
     called.check()
     scene = layered(network, shapes, clip(f"graph with the outputs {', '.join(graph.outputs)}", 90))
     scene = emphasise_layers(scene, network, highlight)
+    scene = with_legend(scene) if legend else scene
     return Figure(replace(scene, title=title or scene.title), colours)
 
 
@@ -354,8 +359,12 @@ WAY: tuple[tuple[str, Callable[[_Way, Scene], Scene]], ...] = (
 )
 
 
-def _legend(drawing: _Drawing, scene: Scene) -> Scene:
+def _scales(drawing: _Drawing, scene: Scene) -> Scene:
     return with_scales(scene, drawing.scales)
+
+
+def _legend(drawing: _Drawing, scene: Scene) -> Scene:
+    return with_legend(scene)
 
 
 def _open(drawing: _Drawing, scene: Scene) -> Scene:
@@ -365,8 +374,9 @@ def _open(drawing: _Drawing, scene: Scene) -> Scene:
 
 
 STEPS: tuple[tuple[str, Callable[[_Drawing, Scene], Scene]], ...] = (
-    ("values", _legend),
+    ("values", _scales),
     ("open", _open),
+    ("legend", _legend),
 )
 
 

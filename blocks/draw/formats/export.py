@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def network(scene: Scene) -> networkx.MultiDiGraph:
-    """A scene as a networkx graph: shapes with kind, name, label, tooltip and place (a bar of colours is none), wires
-    with kind and way."""
+    """A scene as a networkx graph: shapes with kind, name, label, tooltip and place, wires with kind and way; without
+    what says what others mean."""
     import networkx
 
     out = networkx.MultiDiGraph(title=printable(scene.title), width=scene.width, height=scene.height)
-    for s in (s for s in scene.shapes if s.kind != "scale"):
+    for s in (s for s in scene.shapes if not s.sample):
         label = " ".join(text.plain for text in s.lines)
         out.add_node(
             s.key, kind=s.kind, form=s.form, name=printable(s.name), label=printable(label),
             tooltip=printable(s.tooltip), nodes=printable(" ".join(s.nodes)), emphasised=s.lit, shared=s.shared,
             x=round(s.x, 3), y=round(s.y, 3), width=round(s.w, 3), height=round(s.h, 3),
         )  # fmt: skip
-    for w in scene.wires:
+    for w in (w for w in scene.wires if not w.sample):
         way = " ".join(f"{round(x, 3):g},{round(y, 3):g}" for x, y in w.points)
         out.add_edge(
             w.source, w.target, key=w.key, kind=w.kind, shape=w.shape, tooltip=printable(w.tooltip), way=way,

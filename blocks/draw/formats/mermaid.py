@@ -19,7 +19,8 @@ _ARROWS = {"conveyor": "==>", "bus": "==>", "kept": "-.->"}
 
 def mermaid(scene: Scene, painting: Painting) -> str:
     """A Mermaid flow chart of a scene and its painting."""
-    shapes = [s for s in scene.shapes if s.kind != "scale"]
+    shapes = [s for s in scene.shapes if not s.sample]
+    wires = [w for w in scene.wires if not w.sample]
     names = {s.key: f"n{i}" for i, s in enumerate(shapes)}
     frames = {frame.key: f"f{i}" for i, frame in enumerate(scene.frames)}
     areas = {area.key: area for area in painting.shapes}
@@ -27,7 +28,7 @@ def mermaid(scene: Scene, painting: Painting) -> str:
     for s in shapes:
         inside.setdefault(_around(s.x, s.y, scene.frames), []).append(_node(names[s.key], s, areas[s.key]))
     lines = ["flowchart BT", *_framed("", scene.frames, frames, inside, "    ")]
-    for wire in scene.wires:
+    for wire in wires:
         mark = f'|"{_entity(unicode_line(wire.mark))}"|' if wire.mark else ""
         lines.append(f"    {names[wire.source]} {_ARROWS.get(wire.kind, '-->')}{mark} {names[wire.target]}")
     lines += _styles(shapes, areas)
@@ -37,7 +38,7 @@ def mermaid(scene: Scene, painting: Painting) -> str:
     ]
     inks: dict[str, list[str]] = {}
     by_key = {stroke.key: stroke for stroke in painting.strokes}
-    for number, wire in enumerate(scene.wires):
+    for number, wire in enumerate(wires):
         dashes = ",stroke-dasharray:4 3" if wire.dashed else ""
         inks.setdefault(f"stroke:{by_key[wire.key].ink}{dashes}", []).append(str(number))
     lines += [f"    linkStyle {','.join(numbers)} {style}" for style, numbers in inks.items()]

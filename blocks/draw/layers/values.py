@@ -161,7 +161,11 @@ def with_scales(scene: Scene, scales: Sequence[Scale]) -> Scene:
             paint = scale.at(scale.top * i / (BAR - 1))
             tip = f"{scale.of} of root mean square {number(scale.top * i / (BAR - 1))}"
             key = f"{scale.of}-{i}"
-            shapes.append(Shape(key, "scale", "cell", "", x + CELL / 2, y, CELL, CELL * 0.8, tooltip=tip, paint=paint))
+            shapes.append(
+                Shape(
+                    key, "scale", "cell", "", x + CELL / 2, y, CELL, CELL * 0.8, tooltip=tip, paint=paint, sample=True
+                )
+            )
             x += CELL
         x += 6
         write(f"{scale.of}-to", number(scale.top))
