@@ -62,6 +62,7 @@ from .ops.elementwise import (
 from .ops.elementwise import round_ as round
 from .ops.leaves import constant, first_weights
 from .ops.linear import matmul, matvec, outer, transpose
+from .ops.masks import last
 from .ops.norm import layernorm, rmsnorm
 from .ops.random import bernoulli, dropout, noise, normal, uniform
 from .ops.shape import broadcast, concat, gather, log_softmax, mean, moveaxis, one_hot, reshape, softmax, stack, zeros
@@ -140,6 +141,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "input",
+    "last",
     "layernorm",
     "layers",
     "learner",

@@ -1,5 +1,5 @@
-"""What to minimise: ``bk.losses.cross_entropy(y, target, mask=None)`` and its kin."""
+"""What to minimise: ``bk.losses.cross_entropy(y, target, mask=None, reduction="mean")`` and its kin."""
 
-from .ops.loss import binary_cross_entropy, cross_entropy, squared_error
+from .ops.loss import absolute_error, binary_cross_entropy, cross_entropy, huber, squared_error
 
-__all__ = ["binary_cross_entropy", "cross_entropy", "squared_error"]
+__all__ = ["absolute_error", "binary_cross_entropy", "cross_entropy", "huber", "squared_error"]

@@ -13,7 +13,7 @@ from .graph import Graph, Node, Wire, as_node, rebuild, show_shape, stamped, sub
 from .ops.elementwise import split_named, where
 from .ops.leaves import make_input
 from .ops.loop import FINAL, NEXT, loop, pick
-from .ops.loss import as_mask, hold
+from .ops.masks import as_mask, hold
 from .ops.random import stepped
 from .ops.shape import ZERO, broadcast, moveaxis, reshape
 

@@ -63,7 +63,7 @@ MUTANTS = (
     Mutant("LSTM: gates swapped", "blocks/cells/lstm.py", "C1 = f * C + i * candidate", "C1 = i * C + f * candidate", (RECORDED,)),
     Mutant("GRU: update the wrong way", "blocks/cells/gru.py", "    candidate = TANH(units, name=\"candidate\")(x, named(\"h\", r * h))\n    h1 = z * h + (1 - z) * candidate", "    candidate = TANH(units, name=\"candidate\")(x, named(\"h\", r * h))\n    h1 = (1 - z) * h + z * candidate", (RECORDED,)),
     Mutant("a mask does not hold states", "blocks/scan.py", "outputs[NEXT + s] = where(valid, outputs[NEXT + s], before)", "pass", (RECORDED, CELLS)),
-    Mutant("a mask does not weigh the loss", "blocks/ops/loss.py", "return (x * w).sum() / total", "return (x * w).mean()", (OPS, COUNTS)),
+    Mutant("a mask does not weigh the loss", "blocks/ops/masks.py", "return (x * w).sum() / total", "return (x * w).mean()", (OPS, COUNTS)),
     Mutant("masked steps keep their padding", "blocks/scan.py", "sequences = {k: hold(v, admitted) if v.shape[:2] == mask.shape else v for k, v in sequences.items()}", "pass", (MASKS,)),
     Mutant("targets have no gradient", "blocks/ops/loss.py", 'rows * -apply("log_softmax", logits)', "None", (OPS,)),
     # --- the compiler

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 T, B, N, H = 7, 3, 5, 4
@@ -171,8 +172,6 @@ def optimizer_case(case: str, make, schedule=None, clip: float | None = None) ->
 
 def save(name: str) -> None:
     """Write what was recorded, and begin anew."""
-    norm_cases()
-    layernorm_lstm()
     target = Path(__file__).parent / "data" / name
     np.savez_compressed(target, **records)
     print(f"{target}: {len(records)} arrays, PyTorch {torch.__version__}")
@@ -230,6 +229,38 @@ def layernorm_lstm() -> None:
         record(case, "grad", name, gradient)
 
 
+def loss_cases() -> None:
+    """Losses and their gradients by y (and by probabilities as targets), over y (T, B, N)."""
+    y, z = torch.randn(T, B, N) * 2.0, torch.randn(T, B, N) * 2.0
+    ids, weights = torch.randint(0, N, (T, B)), torch.rand(N) + 0.2
+    rows, share = torch.softmax(torch.randn(T, B, N), dim=-1), torch.rand(T, B, N)
+    for name, value in {"y": y, "z": z, "rows": rows, "share": share, "weights": weights, "ids": ids}.items():
+        record("losses", "input", name, value)
+    flat = {"ids": ids.reshape(-1), "rows": rows.reshape(-1, N)}
+    makes = {
+        f"cross_entropy {kind} {s} {w is not None}": lambda y, t=t, s=s, w=w, **how: F.cross_entropy(
+            y.reshape(-1, N), t, weight=w, label_smoothing=s, **how
+        )
+        for kind, t in flat.items()
+        for s in (0.0, 0.3)
+        for w in (None, weights)
+    }
+    makes |= {
+        "huber 1.0": lambda y, **how: F.huber_loss(y, z, **how),
+        "huber 0.4": lambda y, **how: F.huber_loss(y, z, delta=0.4, **how),
+        "absolute_error": lambda y, **how: F.l1_loss(y, z, **how),
+        "squared_error": lambda y, **how: F.mse_loss(y, z, **how),
+        "binary_cross_entropy": lambda y, **how: F.binary_cross_entropy_with_logits(y, share, **how),
+    }
+    for reduction in ("mean", "sum"):
+        for case, make in makes.items():
+            leaf = y.clone().requires_grad_()
+            number = make(leaf, reduction=reduction)
+            number.backward()
+            record("losses", "output", f"{case} {reduction}", number)
+            record("losses", "grad", f"{case} {reduction}", leaf.grad)
+
+
 if __name__ == "__main__":
     torch.manual_seed(20)
     layer_case("srn", "srn", nn.RNN)
@@ -241,7 +272,11 @@ if __name__ == "__main__":
         layer_case(f"{cell} 2 layers", cell, kind, layers=2)
         layer_case(f"{cell} 2 directions", cell, kind, both=True)
         layer_case(f"{cell} 2 directions masked", cell, kind, both=True, lengths=[3, 1, 7])
+    norm_cases()
+    layernorm_lstm()
     save("torch.npz")
+    loss_cases()
+    save("torch_losses.npz")
     for case, make in OPTIMIZERS.items():
         optimizer_case(case, make)
     for case in ("momentum", "adamw"):

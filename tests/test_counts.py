@@ -70,7 +70,39 @@ def the_largest():
     return bk.max(hs * hs) + bk.mean(bk.max(hs, axis="time") ** 2)
 
 
+def sums():
+    hs, mask, y, *_ = parts()
+    squares = bk.losses.squared_error(hs, bk.tanh(hs * 2.0), mask, reduction="sum")
+    return squares + 0.1 * bk.losses.cross_entropy(y, bk.sequence("t", dtype="int"), reduction="sum")
+
+
+def weighted_classes():
+    _, mask, y, *_ = parts()
+    target = bk.sequence("t", dtype="int")
+    smooth = bk.losses.cross_entropy(y, target, mask, label_smoothing=0.2, class_weights=[0.2, 3.0, 1.0, 0.0, 2.0])
+    return smooth + bk.losses.cross_entropy(y, target, mask, class_weights={2: 4.0}, reduction="sum")
+
+
+def far_off():
+    hs, mask, y, *_ = parts()
+    far = bk.losses.huber(y, bk.tanh(y), mask, delta=0.2) + bk.losses.absolute_error(y, bk.stop_gradient(y * y), mask)
+    return far + bk.mean(bk.losses.huber(hs, hs * hs, reduction="none"))
+
+
+def the_last_step():
+    _, mask, y, _, _, label, weight = parts()
+    first = bk.losses.cross_entropy(bk.slice(bk.last(y, mask), start=0, stop=2), label, weight)
+    return first + bk.losses.squared_error(bk.last(y), bk.tanh(bk.last(y, mask)), reduction="sum")
+
+
+def the_loss_of_the_last_step():
+    _, mask, y, *_ = parts()
+    each = bk.losses.cross_entropy(y, bk.sequence("t", dtype="int"), reduction="none")
+    return bk.mean(bk.last(each, mask))
+
+
 LOSSES = [
+    sums, weighted_classes, far_off, the_last_step, the_loss_of_the_last_step,
     by_steps, a_sum_of_masked_losses, many_to_one, many_to_one_with_weights, both_and_a_penalty, by_hand,
     a_mean_of_each_sequence_first, the_largest,
 ]  # fmt: skip

@@ -33,6 +33,9 @@ m = wire("m", "batch", dtype="bool")
 keep, KEEP = wire("keep", "batch", 4, dtype="bool"), np.array([[1, 0, 1, 0], [0, 0, 1, 0], [1, 1, 0, 0]], bool)
 
 
+V = positive(3, 1)
+
+
 def held(x):
     """What `hold` makes of an array of three steps under KEEP, whose last sequence is masked whole."""
     return np.stack([x[[0, 0, 2], 0], x[[2, 2, 2], 1], x[[0, 1, 1], 2], x[[0, 0, 2], 0]], axis=1)
@@ -108,6 +111,8 @@ TABLE = {
     "release": (bk.graph.apply("release", a, keep) * b, {"a": A, "b": B, "keep": KEEP},
                 lambda: np.stack([(A * held(np.eye(12)[i].reshape(3, 4))).sum() for i in range(12)]).reshape(3, 4) * B),
     "weighted_mean": (bk.graph.apply("weighted_mean", a * a, wire("v", "batch", 1)), {"a": A, "v": positive(3, 1)}, None),
+    "weighted_sum": (bk.graph.apply("weighted_sum", a * a, wire("v", "batch", 1)), {"a": A, "v": V}, lambda: (A * A * V).sum()),
+    "last": (bk.graph.apply("last", a, keep) ** 2, {"a": A, "keep": KEEP}, lambda: np.array([A[2, 0], A[2, 1], A[1, 2], 0]) ** 2),
     "constant": (a * np.arange(4.0) + 2, {"a": A}, lambda: A * np.arange(4.0) + 2),
     "draw": (bk.noise(bk.dropout(a, 0.3), 0.1) * bk.uniform(4, low=1.0, high=3.0), {"a": A}, lambda: A * 2.0),
     "input": (a * a, {"a": A}, lambda: A * A),

@@ -12,6 +12,7 @@ FOLDER = Path(__file__).parent / "data"
 RECORDED = dict(np.load(FOLDER / "torch.npz"))
 CASES = sorted({key.split("|")[0] for key in RECORDED})
 N, H = 5, 4
+LOSSES = {key.removeprefix("losses|"): v for key, v in np.load(FOLDER / "torch_losses.npz").items()}
 UPDATES = dict(np.load(FOLDER / "torch_optimizers.npz"))
 s = bk.schedules
 OPTIMIZERS = {
@@ -76,10 +77,33 @@ def test_forward_and_every_gradient(case: str) -> None:
         np.testing.assert_allclose(results[name], value, rtol=1e-10, atol=1e-10, err_msg=f"{case}: {name}")
 
 
+@pytest.mark.parametrize("case", [key.split("|")[1] for key in LOSSES if key.startswith("output|")])
+def test_losses(case: str) -> None:
+    """Means and sums of all losses, smoothed and weighted, and their gradients."""
+    kind, *options, reduction = case.split()
+    y = bk.sequence("y", N)
+    if kind == "cross_entropy":
+        target, smoothing, weighted = options
+        t = bk.sequence("ids", dtype="int") if target == "ids" else bk.sequence("rows", N)
+        weights = bk.input("weights", shape=(N,)) if weighted == "True" else None
+        loss = bk.losses.cross_entropy(
+            y, t, label_smoothing=float(smoothing), class_weights=weights, reduction=reduction
+        )
+    else:
+        t = bk.sequence("share" if kind == "binary_cross_entropy" else "z", N)
+        extra = {"delta": float(options[0])} if options else {}
+        loss = getattr(bk.losses, kind)(y, t, reduction=reduction, **extra)
+    graph = bk.grad(bk.Graph({"loss": loss}), wrt=["y"])
+    got = bk.run(graph, {name: LOSSES[f"input|{name}"] for name in graph.inputs})
+    np.testing.assert_allclose(got["loss"], LOSSES[f"output|{case}"], rtol=1e-12)
+    np.testing.assert_allclose(got["grad/y"], LOSSES[f"grad|{case}"], rtol=1e-10, atol=1e-14)
+
+
 def test_the_recorded_cases_cover_what_is_claimed() -> None:
     for cell in ("srn", "lstm", "gru_reset_after"):
         for kind in ("", " masked", " 2 layers", " 2 directions", " 2 directions masked"):
             assert cell + kind in CASES
+    assert len([key for key in LOSSES if key.startswith("output|")]) == 2 * (2 * 2 * 2 + 5)
     assert {"gru", "layernorm", "rmsnorm", "lstm_layernorm"} <= {*CASES}
 
 

@@ -1,161 +1,59 @@
-"""Losses: one number, the mean over steps and sequences; with a mask, over those that it admits.
+"""Losses: one number, the mean or the sum over steps and sequences; with a mask, over those that it admits.
 
-Every loss takes ``y`` from the graph and ``target`` from the data, and an optional ``mask`` of the
-shape of the steps, ``(time, batch)``: 1 counts, 0 does not (a weight between is a weight). A loss whose
-mask masks everything has no value: an error when it is run alone; training passes such a batch over.
+Every loss takes ``y`` from the graph, ``target`` from the data, and two options:
+
+- `mask`, of the shape of the steps, ``(time, batch)``: 1 counts, 0 does not (a number between is a weight). A mean
+  over nothing has no value: an error when it is run alone; training passes such a batch over.
+- `reduction`: "mean" of all that counts; "sum" of it, features too; or "none", each number's own loss (times the mask),
+  to go on with. Over the batches and chunks of an epoch means are weighed by what they count, and sums are added up.
+
+Of the last step alone is the loss of ``last(y, mask)``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ..errors import misfit
-from ..graph import Node, Op, Shape, Wire, apply, as_node, show_shape, stamped
-from .elementwise import Prepared, align, equal, softplus, to_float, where
-from .shape import check_ids, mean, one_hot, softmax, spread, sum_
+from ..errors import WiringError, misfit, user_line
+from ..graph import Node, Op, Shape, Wire, apply, show_shape, stamped
+from .elementwise import Prepared, abs_, equal, minimum, softplus, to_float, where
+from .leaves import constant
+from .masks import as_mask, weighted_mean, weighted_sum
+from .shape import check_ids, mean, one_hot, softmax, sum_
 
-# --- masks ---------------------------------------------------------------------------------------
-
-
-def _forward_mask(run: Any, m: np.ndarray) -> np.ndarray:
-    return np.asarray(m).astype(run.dtype)
+REDUCTIONS = ("mean", "sum", "none")
 
 
-def _infer_mask(m: Node) -> tuple[Shape, str]:
-    """Shapes: that of m, ``(time, batch)``."""
-    return m.shape, "float"
+def reduced(each: Node, mask: Wire | None, reduction: str) -> Node:
+    """One number from the losses of all steps, or each of them; `mask` weighs them. Raises WiringError for a reduction
+    that there is not."""
+    if reduction not in REDUCTIONS:
+        raise _refused(f"a loss has the reduction {', '.join(REDUCTIONS)}, not {reduction!r:.40}")
+    weights = None if mask is None else as_mask(mask)
+    if reduction == "none":
+        return each if weights is None else each * weights
+    if reduction == "sum":
+        return sum_(each) if weights is None else weighted_sum(each, weights)
+    each = _over_features(each)
+    return mean(each) if weights is None else weighted_mean(each, weights)
 
 
-mask_op = Op(
-    "mask",
-    "1 counts, 0 does not",
-    _infer_mask,
-    _forward_mask,
-    lambda g, y, m: (g if m.dtype == "float" else None,),
-    None,
-    True,
-    kind="other",
-    sign="",
-)
+def _refused(message: str) -> WiringError:
+    return WiringError(f"{message} [{user_line()}]", "loss")
 
 
-def as_mask(mask: Wire) -> Node:
-    """The mask as numbers. It may admit nothing: what then has no value is said by what asks for one."""
-    node = as_node(mask)
-    return node if node.op is mask_op else mask_op(node)
+def _over_features(x: Node) -> Node:
+    """The mean over the axes that have no name."""
+    axes = tuple(i for i, d in enumerate(x.shape) if not isinstance(d, str))
+    return mean(x, axis=axes) if axes else x
 
 
-def _infer_hold(x: Node, m: Node) -> tuple[Shape, str]:
-    """Shapes: ``(time, batch, 32)`` and a mask ``(time, batch)`` → ``(time, batch, 32)``; with trials between the two,
-    each of them by itself."""
-    if len(m.shape) not in (2, 3) or x.shape[: len(m.shape)] != m.shape:
-        raise misfit(f"the mask {show_shape(m.shape)} does not fit the sequences {show_shape(x.shape)}")
-    return x.shape, x.dtype
-
-
-def _held_from(m: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """The step and the sequence whose value each step has: its own, if it is admitted; else the last admitted one
-    before, or the first. None: all have their own."""
-    admitted = m != 0
-    if admitted.all() or not admitted.any():
-        return None
-    steps, sequences = np.arange(len(m))[:, None], np.broadcast_to(np.arange(m.shape[1]), m.shape)
-    first = np.where(admitted.any(axis=0), admitted.argmax(axis=0), 0)
-    source = np.maximum.accumulate(np.where(admitted, steps, first), axis=0)
-    empty = ~admitted.any(axis=0)
-    if empty.any():  # a sequence that is masked whole holds the steps of another one
-        other = int(np.argmin(empty))
-        source, sequences = np.where(empty, source[:, other : other + 1], source), np.where(empty, other, sequences)
-    return source, sequences
-
-
-def _forward_hold(x: np.ndarray, m: np.ndarray) -> np.ndarray:
-    if m.ndim > 2:
-        return np.stack([_forward_hold(x[:, r], m[:, r]) for r in range(m.shape[1])], axis=1)
-    held_from = _held_from(m)
-    return x if held_from is None else x[held_from]
-
-
-def _forward_release(g: np.ndarray, m: np.ndarray) -> np.ndarray:
-    if m.ndim > 2:
-        return np.stack([_forward_release(g[:, r], m[:, r]) for r in range(m.shape[1])], axis=1)
-    held_from = _held_from(m)
-    if held_from is None:
-        return g
-    masked = m == 0
-    out = g.copy()
-    out[masked] = 0
-    added = g[masked]
-    if added.any():  # only where a masked step reaches other sequences: a cell that looks along the batch
-        np.add.at(out, (held_from[0][masked], held_from[1][masked]), added)
-    return out
-
-
-hold: Op = Op(
-    "hold",
-    "x, each masked step with an admitted one's value",
-    _infer_hold,
-    _forward_hold,
-    lambda g, y, x, m: (release(g, m) if x.dtype == "float" else None, None),
-    kind="other",
-)
-release: Op = Op(
-    "release",
-    "masked steps added to the steps that they hold: what hold's gradient is",
-    _infer_hold,
-    _forward_release,
-    lambda g, y, x, m: (hold(g, m), None),
-    kind="other",
-)
-
-
-def _infer_weighted_mean(x: Node, w: Node, *, empty: float | None = None) -> tuple[Shape, str]:
-    """Shapes: ``(time, batch)`` and weights of a shape that can be repeated to it → ``()``."""
-    if len(x.shape) != len(w.shape) or any(b not in (a, 1) for a, b in zip(x.shape, w.shape, strict=True)):
-        raise misfit(f"the weights {show_shape(w.shape)} do not fit the values {show_shape(x.shape)}")
-    return (), "float"
-
-
-def _prepare_weighted_mean(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
-    return align(to_float(nodes)), attrs
-
-
-def _forward_weighted_mean(x: np.ndarray, w: np.ndarray, *, empty: float | None = None) -> np.ndarray:
-    w = np.broadcast_to(w, x.shape)
-    total = w.sum()
-    if total == 0 and not w.any():
-        if empty is None:
-            raise misfit("the mask masks everything: nothing is left to learn from")
-        return np.asarray(empty, x.dtype)
-    return (x * w).sum() / total
-
-
-def _weighted_mean_vjp(g: Node, y: Node, x: Node, w: Node) -> tuple[Node | None, ...]:
-    every = tuple(range(len(x.shape)))
-    total = sum_(apply("broadcast", w, shape=x.shape))
-    if y.attrs.get("empty") is not None:  # then all weights are 0, and so is the gradient
-        total = where(equal(total, 0.0), 1.0, total)
-    return w * spread(g / total, x, every), (x - y) * spread(g / total, x, every)
-
-
-weighted_mean = Op(
-    "weighted_mean",
-    "Σ w x / Σ w; where all w are 0: `empty`, or an error",
-    _infer_weighted_mean,
-    _forward_weighted_mean,
-    _weighted_mean_vjp,
-    _prepare_weighted_mean,
-    kind="reduction",
-)
-
-
-def mean_over_steps(per_step: Node, mask: Wire | None) -> Node:
-    """One number from the losses of all steps; `mask` weighs them."""
-    if mask is None:
-        return mean(per_step)
-    return weighted_mean(per_step, as_mask(mask))
+def _same_shape(y: Node, target: Node) -> None:
+    if y.shape != target.shape:
+        raise _refused(f"{y.describe()} and its target {target.describe()} must have one shape")
 
 
 # --- cross-entropy -------------------------------------------------------------------------------
@@ -207,45 +105,115 @@ cross_entropy_op = Op(
 )
 
 
-def cross_entropy(logits: Node, target: Node, mask: Wire | None = None) -> Node:
+def cross_entropy(
+    logits: Node,
+    target: Node,
+    mask: Wire | None = None,
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: Any = None,
+    reduction: str = "mean",
+) -> Node:
     """The mean of -ln p(target), in nats, with p = softmax(logits).
 
-    `logits` ``(..., classes)``; `target` either class numbers ``(...)`` of dtype "int", or one-hot rows
-    or probabilities ``(..., classes)``. Exact for logits of any size. Raises WiringError if the shapes
-    do not fit, and at run time BlocksError for a class number out of range.
+    Args:
+        logits: ``(..., classes)``. Exact for logits of any size.
+        target: class numbers ``(...)`` of dtype "int"; or one-hot rows or probabilities ``(..., classes)``.
+        mask, reduction: see the module; "none" gives the loss of each step, ``(...)``.
+        label_smoothing: s, from 0 to 1: the target is (1 - s) target + s / classes (Szegedy et al. 2016, section 7).
+        class_weights: a weight for each class, ``(classes,)``: numbers, or a wire; or a dict, class number → weight,
+            where the others have 1. The mean of class numbers divides by the weights of the targets, Σ w l / Σ w.
+
+    Raises WiringError if shapes do not fit, and for options that it does not have; at run time BlocksError for a class
+    number out of range.
     """
     with stamped(role="loss"):
-        return mean_over_steps(cross_entropy_op(logits, target), mask)
+        if class_weights is None and _share(label_smoothing) == 0.0:
+            return reduced(cross_entropy_op(logits, target), mask, reduction)
+        _infer_cross_entropy(logits, target)
+        classes = int(logits.shape[-1])
+        rows = one_hot(target, classes=classes) if target.dtype == "int" else target
+        smoothed = rows * (1.0 - label_smoothing) + label_smoothing / classes if label_smoothing else rows
+        if class_weights is None:
+            return reduced(cross_entropy_op(logits, smoothed), mask, reduction)
+        weights = _class_weights(class_weights, classes)
+        losses = cross_entropy_op(logits, smoothed * weights)
+        if reduction != "mean" or target.dtype != "int":
+            return reduced(losses, mask, reduction)
+        total = reduced(sum_(rows * weights, axis=-1), mask, reduction)
+        return reduced(losses, mask, reduction) / where(equal(total, 0.0), 1.0, total)
 
 
-def squared_error(y: Node, target: Node, mask: Wire | None = None) -> Node:
-    """The mean of (y - target)², over features, steps and sequences.
-
-    `y` and `target` of one shape ``(..., features)``. Raises WiringError if the shapes differ.
-    """
-    with stamped(role="loss"):
-        _same_shape(y, target)
-        squares = (y - target) ** 2.0
-        return mean_over_steps(_over_features(squares), mask)
+def _share(smoothing: Any) -> float:
+    """How much of a target is shared among all classes. Raises WiringError for what is no number from 0 to 1."""
+    good = isinstance(smoothing, int | float | np.number) and not isinstance(smoothing, bool)
+    if not good or not 0.0 <= smoothing <= 1.0:
+        raise _refused(f"label_smoothing is a number from 0 to 1, not {smoothing!r:.40}")
+    return float(smoothing)
 
 
-def binary_cross_entropy(logits: Node, target: Node, mask: Wire | None = None) -> Node:
+def _class_weights(given: Any, classes: int) -> Node:
+    """The weights of all classes, as a wire. Raises WiringError for what does not fit."""
+    if isinstance(given, Mapping):
+        numbers = [k for k in given if isinstance(k, int | np.integer) and not isinstance(k, bool) and 0 <= k < classes]
+        if len(numbers) != len(given):
+            raise _refused(f"class_weights name the classes 0 to {classes - 1}, not {', '.join(map(repr, given))}")
+        given = [given.get(k, 1.0) for k in range(classes)]
+    if not isinstance(given, Node):
+        array = np.asarray(given)
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all() or (array < 0).any():
+            raise _refused(f"class_weights are numbers from 0 on, not {given!r:.60}")
+        given = constant(value=array.astype(np.float64))
+    if given.shape != (classes,) or given.dtype != "float":
+        got = f"{show_shape(given.shape)} {given.dtype}"
+        raise _refused(f"class_weights of {classes} classes are ({classes},) float, not {got}")
+    return given
+
+
+def binary_cross_entropy(
+    logits: Node, target: Node, mask: Wire | None = None, *, label_smoothing: float = 0.0, reduction: str = "mean"
+) -> Node:
     """The mean of -t ln σ(z) - (1 - t) ln(1 - σ(z)) = softplus(z) - t z, in nats.
 
-    `logits` z and `target` t (0, 1 or between) of one shape. Exact for z of any size. Raises
-    WiringError if the shapes differ.
+    `logits` z and `target` t (0, 1 or between) of one shape. Exact for z of any size. label_smoothing: s, from 0 to 1:
+    t is (1 - s) t + s / 2. mask, reduction: see the module. Raises WiringError if the shapes differ, and for options
+    that it does not have.
     """
     with stamped(role="loss"):
         _same_shape(logits, target)
-        return mean_over_steps(_over_features(softplus(logits) - target * logits), mask)
+        share = _share(label_smoothing)
+        t = target * (1.0 - share) + share / 2.0 if share else target
+        return reduced(softplus(logits) - t * logits, mask, reduction)
 
 
-def _over_features(x: Node) -> Node:
-    """The mean over the axes that have no name."""
-    axes = tuple(i for i, d in enumerate(x.shape) if not isinstance(d, str))
-    return mean(x, axis=axes) if axes else x
+# --- differences ---------------------------------------------------------------------------------
 
 
-def _same_shape(y: Node, target: Node) -> None:
-    if y.shape != target.shape:
-        raise misfit(f"{y.describe()} and its target {target.describe()} must have one shape")
+def squared_error(y: Node, target: Node, mask: Wire | None = None, *, reduction: str = "mean") -> Node:
+    """The mean of (y - target)², over features, steps and sequences.
+
+    `y` and `target` of one shape ``(..., features)``. mask, reduction: see the module. Raises WiringError if the
+    shapes differ, and for a reduction that there is not.
+    """
+    with stamped(role="loss"):
+        _same_shape(y, target)
+        return reduced((y - target) ** 2.0, mask, reduction)
+
+
+def absolute_error(y: Node, target: Node, mask: Wire | None = None, *, reduction: str = "mean") -> Node:
+    """The mean of abs(y - target), over features, steps and sequences; as `squared_error`."""
+    with stamped(role="loss"):
+        _same_shape(y, target)
+        return reduced(abs_(y - target), mask, reduction)
+
+
+def huber(y: Node, target: Node, mask: Wire | None = None, *, delta: float = 1.0, reduction: str = "mean") -> Node:
+    """The mean of ½ d² where d = abs(y - target) is at most δ, of δ (d - ½ δ) beyond: less is made of what lies far
+    off (Huber 1964). As `squared_error`; delta: δ, a positive number."""
+    if isinstance(delta, bool) or not isinstance(delta, int | float | np.number) or not 0.0 < delta < np.inf:
+        raise _refused(f"huber: delta is a positive number, not {delta!r:.40}")
+    with stamped(role="loss"):
+        _same_shape(y, target)
+        distance = abs_(y - target)
+        near = minimum(distance, float(delta))
+        return reduced(near * (distance - 0.5 * near), mask, reduction)

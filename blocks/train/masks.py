@@ -13,7 +13,9 @@ import numpy as np
 from ..graph import Graph, Node
 from ..ops.elementwise import cast_op, multiply
 from ..ops.leaves import input_op
-from ..ops.loss import hold, mask_op, weighted_mean
+from ..ops.masks import hold, last_op, mask_op, weighted_mean, weighted_sum
+
+HEEDING = (weighted_mean, weighted_sum, hold, last_op)  # what stands where their mask is 0 does not matter
 
 
 def mask_inputs(graph: Graph) -> set[str]:
@@ -54,7 +56,7 @@ def covered_inputs(graph: Graph) -> dict[str, str]:
         for node in reversed(order):
             if node not in exposed:
                 continue
-            heeds = node.op in (weighted_mean, hold) and mask in _factors(node.operands[1])
+            heeds = node.op in HEEDING and mask in _factors(node.operands[1])
             exposed.update(node.operands[1:] if heeds else node.operands)
         shape = graph.fed("input")[mask].shape
         for name, node in graph.fed("input").items():

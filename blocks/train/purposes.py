@@ -16,7 +16,7 @@ from __future__ import annotations
 from ..errors import BlocksError
 from ..grad import grad
 from ..graph import Graph, Node, apply
-from ..ops.loss import weighted_mean
+from ..ops.masks import weighted_mean
 from .terms import Terms
 from .truncated import carried_states, counted
 

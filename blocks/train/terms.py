@@ -25,8 +25,9 @@ from ..graph import Graph, Node, Op, topological
 from ..ops.leaves import make_input
 from ..ops.linear import matmul, outer
 from ..ops.loop import FINAL, loop_op, pick_op
-from ..ops.loss import weighted_mean
-from ..ops.shape import broadcast, log_softmax, max_, mean, size, slice_, softmax, sum_
+from ..ops.masks import last_op, weighted_mean, weighted_sum
+from ..ops.norm import layernorm, rmsnorm
+from ..ops.shape import broadcast, log_softmax, max_, mean, reshape, size, slice_, softmax, sum_
 from .trials import each
 
 BATCH = "batch"
@@ -58,6 +59,7 @@ JOIN: dict[str, Callable[[Joint, Joint], Joint]] = {
     "largest": lambda a, b: (np.maximum(a[0], b[0]), a[1] + b[1]),
     "first": lambda a, b: a,
     "last": lambda a, b: b,
+    "latest": lambda a, b: (np.where(b[1] != 0, b[0], a[0]), a[1] + b[1]),  # of each sequence that has a step
 }
 
 
@@ -71,19 +73,27 @@ RULES: dict[Op, Callable[[Node], str | None]] = {
     mean: lambda node: "average",
     weighted_mean: lambda node: "average",
     sum_: lambda node: "add",
+    weighted_sum: lambda node: "add",
     outer: lambda node: "add",
     matmul: lambda node: "add",
     max_: lambda node: "largest",
     pick_op: lambda node: "last" if node.attrs["output"].startswith(FINAL) else None,
     slice_: _ends,
+    last_op: lambda node: "latest",
 }
+ALONG = (softmax, log_softmax, layernorm, rmsnorm)  # each number of the result needs all along an axis
 
 
 def count_of(node: Node) -> Node:
-    """What a term counts, as a wire: the sum of its weights, or the number of values that it is a mean of."""
+    """What a term counts, as a wire: the sum of its weights, or the number of values that it is a mean of; of last
+    steps, for each value the steps that its sequence has."""
     x = node.operands[0]
-    if node.op is weighted_mean:
+    if node.op in (weighted_mean, weighted_sum):
         return sum_(broadcast(node.operands[1], shape=x.shape))
+    if node.op is last_op:
+        mask = node.operands[1]
+        spread = reshape(mask, shape=(*mask.shape, *(1,) * (len(x.shape) - len(mask.shape))))
+        return sum_(broadcast(spread, shape=x.shape), axis=0)
     return size(tuple(x.shape[i] for i in node.attrs["axis"])) if node.op is mean else size(())
 
 
@@ -97,13 +107,22 @@ def extent(order: Iterable[Node], dim: str) -> set[Node]:
 
 
 def terms_of(outputs: Mapping[str, Node], dim: str) -> list[Node]:
-    """The nodes that take a dimension away, on the way to the outputs; none stands behind another."""
+    """The nodes that take a dimension away, on the way to the outputs; none stands behind another. Their order is that
+    of the expression, read from left to right: a gradient has made some of its nodes anew, but keeps it."""
     inside = extent(topological(outputs.values()), dim)
-
-    def is_term(node: Node) -> bool:
-        return node not in inside and any(o in inside for o in node.operands)
-
-    return [n for n in topological(outputs.values(), stop=is_term) if is_term(n)]
+    found: list[Node] = []
+    seen: set[Node] = set()
+    pending = list(outputs.values())[::-1]
+    while pending:
+        node = pending.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node not in inside and any(o in inside for o in node.operands):
+            found.append(node)
+        else:
+            pending.extend(reversed(node.operands))
+    return found
 
 
 def check_causal(graph: Graph, time: str) -> None:
@@ -113,7 +132,7 @@ def check_causal(graph: Graph, time: str) -> None:
     behind: set[Node] = set()  # needs whole sequences
     for node in graph.order():
         after = any(o in behind for o in node.operands)
-        along = node.op in (softmax, log_softmax) and node.shape[node.attrs["axis"]] == time
+        along = node.op in ALONG and node.shape[node.attrs["axis"]] == time
         if node in inside and (after or along):
             raise BlocksError(f"{made(node)} needs whole sequences over {time!r}; it cannot run in chunks of steps")
         if after or (node not in inside and any(o in inside for o in node.operands)):

@@ -19,8 +19,8 @@ from ..errors import BlocksError, made
 from ..graph import Graph, Node, apply
 from ..ops.leaves import make_input
 from ..ops.loop import FINAL, loop_op, pick
-from ..ops.loss import weighted_mean
-from ..ops.shape import mean
+from ..ops.masks import weighted_mean, weighted_sum
+from ..ops.shape import mean, sum_
 from .data import Arrays, is_whole
 
 WINDOW = "steps that count"  # the input that weighs the losses of a window's steps
@@ -96,10 +96,12 @@ def counted(graph: Graph, time: str) -> Graph:
         per_step = node.operands[0] if node.operands else None
         if per_step is None or time not in per_step.shape:
             continue
-        if node.op is weighted_mean:
-            mapping[node] = weighted_mean(per_step, node.operands[1] * weights)
+        if node.op in (weighted_mean, weighted_sum):
+            mapping[node] = apply(node.op, per_step, node.operands[1] * weights)
         elif node.op is mean and node.role == "loss" and node.shape == ():
             mapping[node] = apply("weighted_mean", per_step, weights)
+        elif node.op is sum_ and node.role == "loss" and node.shape == ():
+            mapping[node] = apply("weighted_sum", per_step, weights)
     if not mapping:
         raise BlocksError(
             "with k2 > k1 only the last k1 steps count, so the loss must come from blocks.losses, over time"

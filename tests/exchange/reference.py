@@ -133,6 +133,12 @@ def held(p: Place, x: Tensor, m: Tensor) -> Tensor:
     return torch.stack(columns, dim=1)
 
 
+def last(p: Place, x: Tensor, m: Tensor) -> Tensor:
+    """The last admitted step of each sequence, one by one."""
+    rows = [[t for t in range(m.shape[0]) if bool(m[t, b] != 0)] for b in range(m.shape[1])]
+    return torch.stack([x[row[-1], b] if row else torch.zeros_like(x[0, b]) for b, row in enumerate(rows)])
+
+
 def released(p: Place, g: Tensor, m: Tensor) -> Tensor:
     """The transpose of `held`, by PyTorch's own gradient of it."""
     with torch.enable_grad():
@@ -206,6 +212,8 @@ ROWS: dict[str, Callable[..., Any]] = {
     "softmax": lambda p, x: torch.softmax(x, p.axis),
     "log_softmax": lambda p, x: torch.log_softmax(x, p.axis),
     "weighted_mean": weighted_mean,
+    "weighted_sum": lambda p, x, w: (x * w).sum(),
+    "last": last,
     "layernorm": lambda p, x: along(p, x, F.layer_norm),
     "rmsnorm": lambda p, x: along(p, x, F.rms_norm),
     # shapes

@@ -80,6 +80,8 @@ def network(dice: Choices, kinks: bool = True) -> Case:
         finals += layer(pool, seen, finals)
         for _ in range(dice.integer(0, 2)):
             move(pool)
+        if dice.chance(25):
+            finals += last_step(pool)
     for _ in range(dice.integer(0, 8)):
         move(pool)
     loss = losses(pool, finals)
@@ -195,6 +197,16 @@ def scanned(
     return ys[0], list(last.values())
 
 
+def last_step(pool: Pool) -> list[Node]:
+    """The last step of a sequence, of each that a mask admits or of all."""
+    y = pool.any(lambda n: n.shape[:2] in (("time", "batch"), ("later", "batch")))
+    if y is None:
+        return []
+    mask = a_mask(pool.world, str(y.shape[0])) if pool.dice.chance(70) else None
+    made = pool.add(bk.last(y, mask), pool.bound(y))
+    return [] if made is None else [made]
+
+
 def a_mask(world: World, time: str = "time") -> Node:
     """Numbers, integers or booleans: 1 where a sequence has a step."""
     name = world.fresh("mask")
@@ -237,22 +249,40 @@ def against_target(pool: Pool, y: Node) -> Node:
     steps = y.shape[:2] in (("time", "batch"), ("later", "batch"))
     named = tuple(d for d in y.shape if isinstance(d, str))
     mask = None
-    kind = dice.pick(["squared", "classes", "rows", "binary"])
+    kind = dice.pick(["squared", "classes", "rows", "binary", "absolute", "huber"])
+    kind = kind if world.kinks or kind not in ("absolute", "huber") else "squared"
     if steps and named == y.shape[:2] and len(y.shape) == 3 and dice.chance(50):
         mask = a_mask(world, str(y.shape[0]))
+    reduction = dice.pick(["mean", "mean", "sum", "none"])
+
+    def number(loss: Node) -> Node:
+        return {"mean": loss, "sum": loss * 0.05}.get(reduction, bk.mean(loss) if reduction == "none" else loss)
+
     if kind in ("classes", "rows") and features(y):
-        if kind == "classes":
-            world.ids[name] = int(y.shape[-1])
-            return bk.losses.cross_entropy(y, bk.input(name, shape=y.shape[:-1], dtype="int"), mask)
+        classes = int(y.shape[-1])
+        options = {"reduction": reduction, "label_smoothing": 0.2 if dice.chance(30) else 0.0}
+        if dice.chance(30):
+            weights = world.rng.uniform(0.2, 2.0, classes)
+            fed = bk.input(world.fresh("share"), shape=(classes,))
+            options["class_weights"] = dice.pick([weights, {0: 2.0}, bk.sigm(fed)])
         target = bk.input(name, shape=y.shape)
-        world.positive.add(name)
-        return bk.losses.cross_entropy(y, target, mask)
+        if kind == "classes":
+            world.ids[name] = classes
+            target = bk.input(name, shape=y.shape[:-1], dtype="int")
+        else:
+            world.positive.add(name)
+        return number(bk.losses.cross_entropy(y, target, mask, **options))
     target = bk.input(name, shape=y.shape)
     if kind == "binary":
         world.positive.add(name)
-        return bk.losses.binary_cross_entropy(y, target, mask)
+        smoothing = 0.1 if dice.chance(30) else 0.0
+        return number(bk.losses.binary_cross_entropy(y, target, mask, label_smoothing=smoothing, reduction=reduction))
     other = pool.any(lambda n: n.shape == y.shape and n is not y)
-    return bk.losses.squared_error(y, target if other is None or dice.chance(60) else other, mask)
+    target = target if other is None or dice.chance(60) else other
+    if kind == "huber":
+        return number(bk.losses.huber(y, target, mask, delta=dice.pick([1.0, 0.37]), reduction=reduction))
+    how = bk.losses.absolute_error if kind == "absolute" else bk.losses.squared_error
+    return number(how(y, target, mask, reduction=reduction))
 
 
 # --- feeds ---------------------------------------------------------------------------------------

@@ -17,9 +17,13 @@ def expand(graph: Graph) -> Graph:
     inside = in_bodies(expand)
 
     def rule(node: Node, operands: tuple[Node, ...]) -> Node:
-        if node.op.expand is None:
-            return inside(node, operands)
-        with already_aligned(), stamped(brick=node.brick, role=node.role):
-            return node.op.expand(*operands, **node.attrs)
+        return inside(node, operands) if node.op.expand is None else parts(node, operands)
 
     return sweep(graph, rule)
+
+
+def parts(node: Node, operands: tuple[Node, ...]) -> Node:
+    """What a node that says so is made of, over other operands."""
+    assert node.op.expand is not None
+    with already_aligned(), stamped(brick=node.brick, role=node.role):
+        return node.op.expand(*operands, **node.attrs)

@@ -192,5 +192,7 @@ REFUSALS: dict[str, str] = {
     "pick": "it belongs to an inner loop, which stays",
     "scatter": "the rows of each step are added up by themselves",
     "mask": "whether it admits anything is asked at each step",
+    "weighted_sum": "its parts are lifted: it is expanded before",
+    "last": "it takes the steps of a sequence away, and its mask has no axis in front",
     "weighted_mean": "it is one number for each step, over all axes of that step",
 }

@@ -19,7 +19,8 @@ import numpy as np
 from ...errors import BlocksError, made, nearest
 from ...graph import Graph, Node, Shape, apply, rebuild, stamped
 from ...ops.elementwise import TRIALS, already_aligned, place_of_trials
-from ..passes.sweep import Pass
+from ..passes.expand import parts
+from ..passes.sweep import Pass, same, sweep
 from .lift import AXES, RULES, Rule, Steps, rule_of
 
 
@@ -61,6 +62,7 @@ def with_trials(shape: Shape) -> Shape:
 def _side_by_side(graph: Graph, vary: Collection[str]) -> Graph:
     """The graph with trials; of its inputs those named in `vary` have them. All outputs do."""
     new: dict[Node, Node] = {}
+    graph = sweep(graph, _known)
     for node in graph.order():
         operands = [new[o] for o in node.operands]
         varies = [o in new and new[o] is not o for o in node.operands]
@@ -73,6 +75,12 @@ def _side_by_side(graph: Graph, vary: Collection[str]) -> Graph:
                 new[node] = rebuild(_lifted(node, operands, varies), **vars(node.stamp))
     with already_aligned():
         return Graph({name: new[n] if new[n] is not n else _repeated(n, n.shape) for name, n in graph.outputs.items()})
+
+
+def _known(node: Node, operands: tuple[Node, ...]) -> Node:
+    """The node over new operands; or its parts, where they alone are known to have trials."""
+    known = node.op.expand is None or node.op.name in OWN or rule_of(node) is not None
+    return same(node, operands) if known else parts(node, operands)
 
 
 def _leaf(node: Node) -> Node:
