@@ -440,6 +440,7 @@ class Graph:
     outputs: Mapping[str, Node]
     _order: tuple[Node, ...] = field(init=False, repr=False)
     _names: Mapping[Node, str] = field(init=False, repr=False)
+    _fed: Mapping[str, MappingProxyType[str, Node]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         outputs = dict(self.outputs)
@@ -456,6 +457,11 @@ class Graph:
         object.__setattr__(self, "outputs", MappingProxyType(outputs))
         object.__setattr__(self, "_order", order)
         object.__setattr__(self, "_names", MappingProxyType(_unique_names(self._order)))
+        leaves: dict[str, dict[str, Node]] = {op: {} for op in FED}
+        for node in order:
+            if node.op.name in FED:
+                leaves[node.op.name][node.name] = node
+        object.__setattr__(self, "_fed", {op: MappingProxyType(named) for op, named in leaves.items()})
 
     def __copy__(self) -> Graph:
         return self
@@ -476,9 +482,9 @@ class Graph:
         """Name → node, in order."""
         return {name: node for node, name in self._names.items()}
 
-    def fed(self, op: str) -> dict[str, Node]:
+    def fed(self, op: str) -> MappingProxyType[str, Node]:
         """Name → node of the leaves of one kind, "input", "parameter" or "draw"."""
-        return {node.name: node for node in self._order if node.op.name == op}
+        return self._fed[op]
 
     @property
     def inputs(self) -> dict[str, Shape]:

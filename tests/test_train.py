@@ -14,6 +14,7 @@ import blocks as bk
 from blocks.train.data import Data
 from blocks.train.truncated import Window, windows
 from blocks.train.update import Update
+from blocks.train.vector import Vector
 
 RNG = np.random.default_rng(5)
 
@@ -94,8 +95,11 @@ def test_weight_decay_spares_biases_and_gains() -> None:
 def clip(gradients, limit):
     """The clipped gradients and their norm: what one step of gradient descent at rate 1 takes from zeros."""
     zeros = {k: np.zeros_like(v) for k, v in gradients.items()}
-    new, _, norm = Update(bk.SGD(1.0), zeros, limit)(zeros, gradients, {}, 0, 1.0)
-    return {k: 0.0 - v for k, v in new.items()}, norm
+    update = Update(bk.SGD(1.0), Vector.of(zeros), limit)
+    norm = update.propose({f"grad/{k}": g for k, g in gradients.items()}, 0, 1.0)
+    assert not update.weights.all.any()
+    update.accept()
+    return {k: 0.0 - v for k, v in update.weights.items()}, norm
 
 
 def test_clipping() -> None:
@@ -276,12 +280,12 @@ def test_weights_can_be_set_by_name() -> None:
     X = data()["x"]
     m.set_weights(other.weights)
     np.testing.assert_array_equal(m.predict({"x": X}), other.predict({"x": X}))
-    before = dict(m.weights)
+    before = {k: w.copy() for k, w in m.weights.items()}
     with pytest.raises(bk.FeedError, match="no weights 'forget.W_hh'.*did you mean 'forget.W_h'"):
         m.set_weights({"forget.b": np.zeros(4), "forget.W_hh": np.zeros((4, 4))})
     with pytest.raises(bk.FeedError, match=r"'forget.b' are \(4,\), not \(5,\)"):
         m.set_weights({"forget.b": np.zeros(5)})
-    assert all(m.weights[k] is before[k] for k in before)
+    assert all(np.array_equal(m.weights[k], before[k]) for k in before)
 
 
 def test_a_callback_can_stop() -> None:

@@ -316,7 +316,9 @@ def _time_first(samples: np.ndarray, leading: int, shape: Shape) -> np.ndarray:
     """Samples, ``(batch, time, ...)`` or ``(trials, batch, time, ...)``, in the order of a shape behind the trials; in
     memory as a graph takes them."""
     if leading == 1:
-        return np.ascontiguousarray(np.moveaxis(samples, 0, shape.index("batch")))
+        at = shape.index("batch")
+        axes = (*range(1, at + 1), 0, *range(at + 1, samples.ndim))
+        return np.ascontiguousarray(samples.transpose(axes))
     at = place_of_trials(shape)
     inner = np.moveaxis(samples, 1, 1 + shape.index("batch"))
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(inner, 0, at)), at, 0)

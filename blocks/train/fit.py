@@ -127,7 +127,7 @@ def fit(
             if done:
                 break
     if patience is not None:
-        model.weights = {k: v.astype(model.dtype, copy=False) for k, v in session.best().items()}
+        session.go_back()
     return model.history
 
 

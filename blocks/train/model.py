@@ -18,7 +18,7 @@ import numpy as np
 
 from ..compile import Program, check_checkpoint, compile
 from ..compile import trials as side_by_side
-from ..errors import BlocksError, FeedError, NonFiniteError, WiringError, nearest
+from ..errors import BlocksError, FeedError, NonFiniteError, WiringError
 from ..files import ModelFileError
 from ..graph import Graph, Node, Shape, show_shape
 from ..interpret import run
@@ -32,6 +32,7 @@ from .purposes import LOSS, graph_for, loss_of
 from .terms import Terms, Totals, check_causal, looks_back_only
 from .trials import Number, check_trials, differing, inside, leading, of_one
 from .truncated import carried_states, slice_time, windows
+from .vector import Vector
 
 
 class Model:
@@ -48,8 +49,8 @@ class Model:
             the data and the draws of a model of its own with the seed + r. Weights, losses and predictions lead with
             trials. None: one network, and no such dimension.
 
-    Attributes: graph, that of one trial; weights, name → array; history, a `History`; info, a dict of JSON values that
-    is saved along (a vocabulary, say).
+    Attributes: graph, that of one trial; weights, name → array, all of them views of one vector; history, a
+    `History`; info, a dict of JSON values that is saved along (a vocabulary, say).
 
     Raises WiringError for a loss that is no single number, a state outside of a cell, or names used twice.
     """
@@ -74,7 +75,7 @@ class Model:
             named = {LOSS: loss, **named}
         self._setup(Graph(named).verify(), seed, dtype, compiled, checkpoint, trials)
         sides = self.graph if self.trials is None else side_by_side(self.graph)
-        self.weights: Arrays = sides.init(self.seed, self.dtype, self.trials or 1)
+        self._weights.take(sides.init(self.seed, self.dtype, self.trials or 1))
 
     def _setup(self, graph: Graph, seed: int, dtype: Any, compiled: bool, checkpoint: Any, trials: Any) -> None:
         for node in graph.order():
@@ -90,8 +91,24 @@ class Model:
         self.info: dict[str, Any] = {}
         self.compiled, self.checkpoint = compiled, check_checkpoint(checkpoint)
         self.trials = check_trials(trials, graph)
+        self._weights = Vector(_sizes(graph), self.dtype, self.trials)
         self._graphs: dict[str, Graph] = {}
         self._programs: dict[Any, Program] = {}
+        self._fed: dict[str, Arrays] = {}
+
+    @property
+    def weights(self) -> Vector:
+        """Name → array. All are views of one vector, and stay so: training writes into them, and so does what is
+        assigned. ``dict(model.weights)`` changes along; a copy is ``{k: w.copy() for k, w in model.weights.items()}``.
+        """
+        return self._weights
+
+    @weights.setter
+    def weights(self, weights: Mapping[str, Any]) -> None:
+        self._weights.take(weights)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_fed": {}}
 
     # -- the graphs that are run ------------------------------------------------------------------
 
@@ -129,10 +146,16 @@ class Model:
         Raises NonFiniteError, naming the first node with NaN or infinity, if the loss or a gradient is not
         finite. Of several trials none is raised; see `not_finite`.
         """
+        results = self.results(purpose, feeds, step)
+        if self.trials is None and self.not_finite(results):
+            raise NonFiniteError(self.why_not_finite(purpose, feeds, results, step))
+        return results
+
+    def results(self, purpose: str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
+        """As `execute`, but whatever comes out."""
         graph = self.graph_for(purpose)
         known = graph.fed("input")
-        fed = {**self.weights, **{k: v for k, v in feeds.items() if k in known}}
-        fed = {k: v for k, v in fed.items() if k in known or k in graph.fed("parameter")}
+        fed = {**self._weights_of(purpose), **{k: v for k, v in feeds.items() if k in known}}
         draw = None if step is None else (self.seed, step)
         if self.trials is not None:
             vary = differing(graph, fed)
@@ -142,10 +165,13 @@ class Model:
                 return leading(program(fed, draw), program.graph)
             sides = side_by_side(graph, vary)
             return leading(run(sides, fed, draw=draw), sides)
-        results = self.program_for(purpose)(fed, draw) if self.compiled else run(graph, fed, draw=draw)
-        if self.not_finite(results):
-            raise NonFiniteError(self.why_not_finite(purpose, feeds, results, step))
-        return results
+        return self.program_for(purpose)(fed, draw) if self.compiled else run(graph, fed, draw=draw)
+
+    def _weights_of(self, purpose: str) -> Arrays:
+        """Those weights that the graph of a purpose has."""
+        if purpose not in self._fed:
+            self._fed[purpose] = {n: self._weights[n] for n in self.graph_for(purpose).fed("parameter")}
+        return self._fed[purpose]
 
     def not_finite(self, results: Mapping[str, np.ndarray]) -> np.ndarray:
         """Whether NaN or infinity is in a loss or a gradient that says something, ``()``; or in which trials."""
@@ -342,21 +368,13 @@ class Model:
             raise ModelFileError(f"{os.fspath(path)}: {error}") from None
         info = meta.get("info", {})
         model.info = info if isinstance(info, dict) else {}
-        model.weights = {name: arrays[name].astype(model.dtype) for name in graph.params}
+        model.weights.take({name: arrays[name] for name in graph.params})
         return model
 
     def set_weights(self, weights: Mapping[str, Any]) -> None:
         """Replace some weights, by name. Raises FeedError for an unknown name or a wrong shape; then none
         is replaced."""
-        new: Arrays = {}
-        for name, value in weights.items():
-            if name not in self.weights:
-                raise FeedError(f"the model has no weights {name!r}{nearest(str(name), self.weights)}")
-            array = np.array(value, dtype=self.dtype)
-            if array.shape != self.weights[name].shape:
-                raise FeedError(f"the weights {name!r} are {self.weights[name].shape}, not {array.shape}")
-            new[name] = array
-        self.weights = {**self.weights, **new}
+        self.weights.take({name: np.array(value, dtype=self.dtype) for name, value in weights.items()})
 
     def summary(self) -> str:
         """A table of the weights: name, shape, number."""
@@ -370,6 +388,11 @@ class Model:
         count = sum(w.size for w in self.weights.values())
         fed = [n for n, node in self.graph.fed("input").items() if node.attrs["default"] is None]
         return f"<Model: {', '.join(fed)} → {', '.join(self.outputs)}; {count:,} weights>"
+
+
+def _sizes(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Name → shape of all weights; of a graph that has trials itself, those of one."""
+    return {name: tuple(d if isinstance(d, int) else 1 for d in shape) for name, shape in graph.params.items()}
 
 
 def _joined(arrays: list[np.ndarray], axis: int) -> np.ndarray:

@@ -19,7 +19,9 @@ import numpy as np
 from ..errors import BlocksError, made, nearest
 from ..graph import Node, Wire
 from ..ops.elementwise import expm1, log, maximum, sqrt
-from .update import TINY, Arrays, Update
+from .data import Arrays
+from .update import TINY, Update
+from .vector import Vector
 
 Schedule = Callable[[Any], Any]
 
@@ -81,7 +83,13 @@ class Optimizer:
     ) -> tuple[Arrays, Arrays]:
         """New weights and slots after update number `step`, counted from 0; the old ones stay as they are. It compiles
         the rule, as `fit` does once for all its updates."""
-        return Update(self, weights)(weights, gradients, slots, step, self.rate(step))[:2]
+        update = Update(self, Vector.of(weights))
+        for slot, vector in update.slots.items():
+            vector.take(slots, f"{slot}/")
+        update.propose({f"grad/{name}": g for name, g in gradients.items()}, step, self.rate(step))
+        update.accept()
+        new = {f"{slot}/{name}": view for slot, vector in update.slots.items() for name, view in vector.items()}
+        return dict(update.weights), new
 
     # -- the learning rate
 

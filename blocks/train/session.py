@@ -26,8 +26,10 @@ from .terms import Terms, Totals, check_causal
 from .trials import Course, Number, TrialWarning, each
 from .truncated import WINDOW, Window, carried_states, parse_tbptt, slice_time, windows
 from .update import Update
+from .vector import Vector
 
 DIVERGED = "diverged"
+SLOT, BEST = "//slot/", "//best/"
 
 
 class Trainable(Protocol):
@@ -35,20 +37,23 @@ class Trainable(Protocol):
 
     graph: Graph
     info: dict[str, Any]
-    weights: Arrays
     history: History
     seed: int
     dtype: np.dtype
     trials: int | None
 
+    @property
+    def weights(self) -> Vector:
+        """Name → array."""
+
     def graph_for(self, purpose: str) -> Graph:
         """The graph of one purpose, "train" say."""
 
     def execute(self, purpose: str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
-        """Run it."""
+        """Run it, and see that all is finite."""
 
-    def not_finite(self, results: Mapping[str, np.ndarray]) -> np.ndarray:
-        """In which trials results are not finite."""
+    def results(self, purpose: str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
+        """Run it."""
 
     def why_not_finite(
         self,
@@ -107,10 +112,9 @@ class Session:
         self.settings = settings
         self.tbptt = parse_tbptt(settings["tbptt"])
         self.at = Position(courses=[Course() for _ in range(model.trials or 1)])
-        self.slots = optimizer.slots(model.weights)
-        self.rule = Update(optimizer, model.weights, settings["clip"], model.trials)
+        self.rule = Update(optimizer, model.weights, settings["clip"])
         self.carried: dict[int, Arrays] = {}  # step in the sequences → the states before it
-        self.best_weights: Arrays = {}
+        self.best_weights = np.empty(0)  # as one vector; empty, before there are any
         self.purpose = "train"
         self.time = ""
         if self.tbptt:
@@ -121,6 +125,8 @@ class Session:
         self.graph = model.graph_for(self.purpose)
         self.terms = Terms(self.graph.outputs["loss"])
         self.totals = Totals(self.terms.joins)  # of this epoch's updates
+        self.counts = [name for name in self.graph.outputs if name.startswith("count/")]
+        self.watched = ["loss", *(name for name in self.graph.outputs if name.startswith("value/"))]
 
     # -- one update -------------------------------------------------------------------------------
 
@@ -145,31 +151,31 @@ class Session:
                 counts = np.arange(window.start, window.stop) >= window.counts
                 feeds[WINDOW] = counts.astype(self.model.dtype)
         numbers = self.numbers()
-        results = self.model.execute(self.purpose, feeds, numbers)
+        results = self.model.results(self.purpose, feeds, numbers)
+        lr = self.rates(numbers)
+        norm = self.rule.propose(results, numbers, lr)
+        moving = self.moving(results, norm, feeds, numbers, ~idle)
         if window:
             self.carried = {t: s for t, s in self.carried.items() if t >= window.start}
             self.carried[window.stop] = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
-        moving = self.moving(results, feeds, numbers, ~idle)
         if not moving.any():
             return None
         self.totals.add(results, moving)
-        gradients = {name: results[f"grad/{name}"] for name in self.model.weights if f"grad/{name}" in results}
-        untouched = {name: np.zeros_like(w) for name, w in self.model.weights.items() if name not in gradients}
-        lr = self.rates(numbers)
-        self.model.weights, self.slots, norm = self.rule(
-            self.model.weights, {**gradients, **untouched}, self.slots, numbers, lr, moving
-        )
-        loss: Any = float(results["loss"]) if self.model.trials is None else each(moving, results["loss"], np.nan)
-        norm = norm if self.model.trials is None else each(moving, norm, np.nan)
-        record = {"step": self.at.step, "epoch": self.at.epoch, "loss": loss, "norm": norm, "lr": lr}
+        self.rule.accept(moving)
+        one = self.model.trials is None
+        loss: Any = float(results["loss"]) if one else each(moving, results["loss"], np.nan)
+        norms = float(norm) if one else each(moving, norm, np.nan)
+        record = {"step": self.at.step, "epoch": self.at.epoch, "loss": loss, "norm": norms, "lr": lr}
         self.model.history.steps.append(record)
         self.at.step += 1
-        for r in np.flatnonzero(moving):
-            self.at.courses[r].updates += 1
+        for course, moves in zip(self.at.courses, np.atleast_1d(moving).tolist(), strict=True):
+            course.updates += moves
         return loss
 
     def numbers(self) -> Number:
         """The number of the next update; of each trial, where they differ because the mask left nothing to some."""
+        if self.model.trials is None:
+            return self.at.courses[0].updates
         numbers = tuple(c.updates for c in self.at.courses)
         running = {c.updates for c in self.at.courses if not c.ended}
         return running.pop() if len(running) == 1 else numbers
@@ -180,18 +186,27 @@ class Session:
             return self.optimizer.rate(numbers)
         return np.array([self.optimizer.rate(n) for n in numbers])
 
-    def moving(self, results: Arrays, feeds: Arrays, numbers: Number, seen: np.ndarray) -> np.ndarray:
+    def moving(self, results: Arrays, norm: np.ndarray, feeds: Arrays, numbers: Number, seen: np.ndarray) -> np.ndarray:
         """Which trials an update moves, ``(trials,)``, or whether it moves the only one, ``()``: those that have not
-        ended, that the mask leaves something (of what is `seen`), and whose loss and gradient are finite."""
-        lead = () if self.model.trials is None else (self.model.trials,)
-        counts = [np.reshape(np.not_equal(v, 0), lead) for k, v in results.items() if k.startswith("count/")]
-        learns = np.any(counts, axis=0) if self.terms.nodes else np.ones(lead, bool)
-        moving = learns & seen & np.array([not c.ended for c in self.at.courses]).reshape(lead)
-        bad = np.zeros(lead, bool) if self.model.trials is None else moving & self.model.not_finite(results)
-        for r in np.flatnonzero(bad):
+        ended, that the mask leaves something (of what is `seen`), and whose loss and gradient are finite. A gradient is
+        so where its norm is. Raises NonFiniteError where the only one is not."""
+        learns = np.not_equal(results[self.counts[0]], 0) if self.counts else np.ones(norm.shape, bool)
+        for name in self.counts[1:]:
+            learns = learns | np.not_equal(results[name], 0)
+        moving = learns & seen
+        finite = np.isfinite(norm)
+        for name in self.watched:
+            here = np.isfinite(results[name])
+            finite = finite & (here if here.ndim == finite.ndim else here.reshape(*finite.shape, -1).all(axis=-1))
+        if self.model.trials is None:
+            if moving and not finite:
+                raise NonFiniteError(self.model.why_not_finite(self.purpose, feeds, results, numbers))
+            return moving
+        moving = moving & [not c.ended for c in self.at.courses]
+        for r in np.flatnonzero(moving & ~finite):
             why = self.model.why_not_finite(self.purpose, feeds, results, numbers, int(r))
             self.end(int(r), f"diverged: {why}")
-        return moving & ~bad
+        return moving & finite
 
     def end(self, trial: int, why: str) -> None:
         """Note that a trial trains no more. Raises NonFiniteError, if all have diverged."""
@@ -280,25 +295,28 @@ class Session:
                 if self.settings["patience"] is not None and course.waited >= self.settings["patience"]:
                     self.end(r, f"stopped after epoch {self.at.epoch}: no better validation loss for {course.waited}")
         if better.any():
-            self.best_weights = self.chosen(better, self.model.weights, self.best_weights or self.model.weights)
+            self.best_weights = self.chosen(better, self.best_weights)
 
-    def best(self) -> Arrays:
-        """The weights with the best validation loss; those as they are, where there is none."""
-        known = np.array([c.best is not None for c in self.at.courses])
-        return self.chosen(known, self.best_weights, self.model.weights) if self.best_weights else self.model.weights
+    def go_back(self) -> None:
+        """Take the weights with the best validation loss; those as they are, where there is none."""
+        if self.best_weights.size:
+            known = np.array([c.best is not None for c in self.at.courses])
+            np.copyto(self.model.weights.all, self.chosen(~known, self.best_weights))
 
-    def chosen(self, of: np.ndarray, a: Arrays, b: Arrays) -> Arrays:
-        """The weights `a` for some trials, else `b`."""
-        if self.model.trials is None:
-            return dict(a if of[0] else b)
-        return {k: each(of, a[k], b[k]) for k in a}
+    def chosen(self, now: np.ndarray, best: np.ndarray) -> np.ndarray:
+        """The weights as they are, as one vector, for some trials; else those that were the best."""
+        weights = self.model.weights.all
+        if not best.size:
+            return weights.copy()
+        return np.where(now if self.model.trials is None else now[:, None], weights, best)
 
     # -- checkpoints ------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, slots, carried states and position to one file, whole or not at all."""
-        arrays = {f"//slot/{k}": v for k, v in self.slots.items()}
-        arrays |= {f"//best/{k}": v for k, v in self.best_weights.items()}
+        arrays = {f"{SLOT}{slot}/{k}": v for slot, vector in self.rule.slots.items() for k, v in vector.items()}
+        if self.best_weights.size:
+            arrays |= {f"{BEST}{k}": v for k, v in self.model.weights.like(self.best_weights).items()}
         arrays |= {f"//state/{t}/{k}": v for t, states in self.carried.items() for k, v in states.items()}
         arrays |= self.totals.arrays("//epoch/")
         history = self.model.history
@@ -336,8 +354,11 @@ class Session:
                     raise ModelFileError(f"{name}: {key} was {then.get(key)!r}, now it is {now.get(key)!r}")
             at = Position(**{f.name: training["position"][f.name] for f in fields(Position)})
             at.courses = [Course(**course) for course in training["position"]["courses"]]
-            slots = {k: arrays[f"//slot/{k}"] for k in self.slots}
-            best = {k[7:]: v for k, v in arrays.items() if k.startswith("//best/")}
+            slots = {slot: vector.like() for slot, vector in self.rule.slots.items()}
+            for slot, vector in slots.items():
+                vector.take({name: arrays[f"{SLOT}{slot}/{name}"] for name in vector})
+            best = self.model.weights.like()
+            best.take(arrays, BEST)
             carried = {
                 int(t): {k[len(f"//state/{t}/") :]: v for k, v in arrays.items() if k.startswith(f"//state/{t}/")}
                 for t in training["carried"]
@@ -346,13 +367,16 @@ class Session:
             totals.restore(arrays, "//epoch/")
             history = History(ended={r: c.ended for r, c in enumerate(at.courses) if c.ended})
             history.read(training["steps"], training["epochs"])
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, BlocksError):
-                raise
+        except ModelFileError:
+            raise
+        except (BlocksError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{name}: this checkpoint is broken ({error})") from None
-        self.at, self.slots, self.best_weights, self.carried = at, slots, best, carried
-        self.totals = totals
-        self.model.weights = {k: arrays[k] for k in self.model.weights}
+        self.at, self.carried, self.totals = at, carried, totals
+        if any(name.startswith(BEST) for name in arrays):
+            self.best_weights = best.all
+        for slot, vector in slots.items():
+            self.rule.slots[slot].take(vector)
+        self.model.weights.take({k: arrays[k] for k in self.model.weights})
         self.model.history = history
 
 

@@ -8,7 +8,6 @@ trials each is a row, with a norm, a learning rate and a number of the update of
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -21,10 +20,10 @@ from ..ops.elementwise import TRIALS, abs_, maximum, sqrt, stop_gradient
 from ..ops.leaves import make_input
 from ..ops.shape import max_, sum_
 from .data import Arrays, is_number
-from .trials import each
+from .vector import Vector
 
 VECTOR = ("weights",)  # the shape of all weights together
-SLOT = "slot/"
+SLOT, GRAD = "slot/", "grad/"
 TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -84,69 +83,50 @@ def update_graph(optimizer: Rule, clip: float | None = None, trials: tuple[str, 
 
 
 class Update:
-    """One update of weights of known names and shapes, compiled. With `trials` all arrays lead with them, and so do
-    norms.
+    """The updates of some weights, compiled: proposed first, and accepted once their norm is known.
 
-    Attributes: program, the `Program`; its `source` is what runs.
+    Attributes: weights; gradient, of the last update; slots, slot → as the weights; program, the `Program`, whose
+    `source` is what runs. Of several trials each has a norm, and may have a rate and a number of the update of its own.
 
     Raises BlocksError for an optimizer that has a wire for a setting, which a learner takes.
     """
 
-    def __init__(
-        self,
-        optimizer: Rule,
-        weights: Mapping[str, np.ndarray],
-        clip: float | None = None,
-        trials: int | None = None,
-    ):
+    def __init__(self, optimizer: Rule, weights: Vector, clip: float | None = None):
         wires = [name for name, value in vars(optimizer).items() if isinstance(value, Node)]
         if wires:
             raise BlocksError(f"{type(optimizer).__name__}: {wires[0]} is a wire, for a learner; here it is a number")
-        self.shapes = {name: w.shape for name, w in weights.items()}
-        self.lead = () if trials is None else (trials,)
-        self.ends = np.cumsum([math.prod(w.shape[len(self.lead) :]) for w in weights.values()])
-        self.names = optimizer.slot_names
-        self.program = compile(update_graph(optimizer, clip, () if trials is None else (TRIALS,)))
-        self.asked = set(self.program.graph.inputs)
-        self.decays = {name: np.full(w.shape, decays(name), w.dtype) for name, w in weights.items()}
-
-    def __call__(
-        self,
-        weights: Arrays,
-        gradients: Mapping[str, np.ndarray],
-        slots: Arrays,
-        step: Any,
-        lr: Any,
-        moving: np.ndarray | bool = True,
-    ) -> tuple[Arrays, Arrays, Any]:
-        """New weights and slots, ``slot/weight`` → array, after update number `step`, counted from 0, at a learning
-        rate, and the norm of the gradients; the old ones stay as they are. Trials may have numbers and rates of their
-        own; those that are not `moving` keep what they have."""
-        if not self.shapes:
-            return {}, {}, 0.0
-        dtype = next(iter(self.decays.values())).dtype
+        self.weights, self.gradient = weights, weights.like()
+        self.slots = {slot: weights.like() for slot in optimizer.slot_names}
+        decaying = weights.like()
+        for name, view in decaying.items():
+            view[...] = decays(name)
+        lead, dtype = weights.all.shape[:-1], weights.all.dtype
+        self.program = compile(update_graph(optimizer, clip, (TRIALS,) if lead else ()))
         feeds = {
-            "weights": self.joined(weights),
-            "gradient": self.joined(gradients),
-            **{SLOT + slot: self.joined(slots, f"{slot}/") for slot in self.names},
-            "decays": self.joined(self.decays),
-            "lr": np.full(self.lead, lr, dtype),
-            "step": np.full(self.lead, step, dtype),
+            "weights": weights.all,
+            "gradient": self.gradient.all,
+            **{SLOT + slot: vector.all for slot, vector in self.slots.items()},
+            "decays": decaying.all,
+            "lr": np.zeros(lead, dtype),
+            "step": np.zeros(lead, dtype),
         }
-        new = self.program({k: v for k, v in feeds.items() if k in self.asked})
-        if not np.all(moving):
-            new |= {k: each(moving, v, feeds[k]) for k, v in new.items() if k != "norm"}
-        return (
-            self.parts(new["weights"]),
-            {k: v for slot in self.names for k, v in self.parts(new[SLOT + slot], f"{slot}/").items()},
-            new["norm"] if self.lead else float(new["norm"]),
-        )
+        self.feeds = {name: array for name, array in feeds.items() if name in self.program.graph.inputs}
+        self.written = [(weights.all, "weights"), *((v.all, SLOT + slot) for slot, v in self.slots.items())]
+        self.lr, self.step = feeds["lr"], feeds["step"]
+        self.new: Arrays = {}
 
-    def joined(self, arrays: Mapping[str, np.ndarray], prefix: str = "") -> np.ndarray:
-        """Some arrays, one a weight, as one vector; of each trial."""
-        return np.concatenate([arrays[prefix + name].reshape(*self.lead, -1) for name in self.shapes], axis=-1)
+    def propose(self, gradients: Mapping[str, np.ndarray], step: Any, lr: Any) -> np.ndarray:
+        """The norm of the gradients, ``grad/weight`` → array, under which the weights would move in update number
+        `step`, counted from 0, at a learning rate. Those that are not given are as they were, 0 at first."""
+        for name, view in self.gradient.views.items():
+            if (gradient := gradients.get(GRAD + name)) is not None:
+                np.copyto(view, gradient)
+        self.lr[...], self.step[...] = lr, step
+        self.new = self.program(self.feeds) if self.weights else {"norm": np.zeros(self.lr.shape)}
+        return self.new["norm"]
 
-    def parts(self, vector: np.ndarray, prefix: str = "") -> Arrays:
-        """What a vector was joined of."""
-        cut = zip(self.shapes.items(), np.split(vector, self.ends[:-1], axis=-1), strict=True)
-        return {prefix + name: part.reshape(shape) for (name, shape), part in cut}
+    def accept(self, moving: np.ndarray | bool = True) -> None:
+        """Write the new weights and slots over the old ones; of those trials that are `moving`."""
+        where = np.asarray(moving)[..., None] if self.weights.trials is not None else True
+        for old, name in self.written if self.weights else ():
+            np.copyto(old, self.new[name], where=where)
