@@ -28,6 +28,7 @@ RANDOM, OPS, CELLS, TRAIN, PLAN, LEARNER = (
 RECORDED, TIES, MASKS, COUNTS, PASSES, PROGRAM, DRAWS = (
     f"tests/test_{n}.py" for n in ("recorded", "ties", "masks", "counts", "passes", "program", "draws")
 )
+TRIALS, MODELS = "tests/test_trials.py", "tests/test_model_trials.py"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ MUTANTS = (
     Mutant("softmax without the mean", "blocks/ops/shape.py", 'y * (g - sum_(g * y, axis=y.attrs["axis"], keepdims=True))', "y * g", (OPS,)),
     Mutant("moveaxis not turned back", "blocks/ops/shape.py", 'source=y.attrs["destination"], destination=y.attrs["source"]', 'source=y.attrs["source"], destination=y.attrs["destination"]', (OPS, RANDOM)),
     Mutant("mean's gradient is a sum's", "blocks/ops/shape.py", "spread(g / size(tuple(x.shape[i] for i in axes)), x, axes)", "spread(g, x, axes)", (OPS, RANDOM)),
-    Mutant("outer's operands swapped", "blocks/ops/linear.py", "(matmul(b, transpose(g)), matmul(a, g))", "(matmul(a, g), matmul(b, transpose(g)))", (OPS, RANDOM)),
+    Mutant("outer's operands swapped", "blocks/ops/linear.py", "return matmul(b, transpose(g)), matmul(a, g)", "return matmul(a, g), matmul(b, transpose(g))", (OPS, RANDOM)),
     Mutant("a stack's matrix not transposed", "blocks/ops/linear.py", "return matmul(g, transpose(w)), matmul(transpose(x), g)", "return matmul(g, w), matmul(transpose(x), g)", (OPS, RANDOM)),
     Mutant("cotangents replaced, not added", "blocks/grad.py", "cotangents[node] = cotangents[node] + g if node in cotangents else g", "cotangents[node] = g", (OPS, RANDOM)),
     Mutant("broadcast axes not summed", "blocks/grad.py", "if d == 1 and g.shape[extra + i] != 1]", "if False]", (OPS, RANDOM)),
@@ -62,26 +63,30 @@ MUTANTS = (
     Mutant("a bias is dropped", "blocks/bricks.py", 'return net + self.param("b", (self.units,), 0.0) if self.bias else net\n\n    def product', "return net\n\n    def product", (RECORDED, CELLS)),
     Mutant("LSTM: gates swapped", "blocks/cells/lstm.py", "C1 = f * C + i * candidate", "C1 = i * C + f * candidate", (RECORDED,)),
     Mutant("GRU: update the wrong way", "blocks/cells/gru.py", "    candidate = TANH(units, name=\"candidate\")(x, named(\"h\", r * h))\n    h1 = z * h + (1 - z) * candidate", "    candidate = TANH(units, name=\"candidate\")(x, named(\"h\", r * h))\n    h1 = (1 - z) * h + z * candidate", (RECORDED,)),
-    Mutant("a mask does not hold states", "blocks/scan.py", "outputs[NEXT + s] = where(valid, outputs[NEXT + s], before)", "pass", (RECORDED, CELLS)),
+    Mutant("a mask does not hold states", "blocks/scan.py", "outputs[NEXT + s] = where(_along(valid, before), outputs[NEXT + s], before)", "pass", (RECORDED, CELLS)),
     Mutant("a mask does not weigh the loss", "blocks/ops/masks.py", "return (x * w).sum() / total", "return (x * w).mean()", (OPS, COUNTS)),
-    Mutant("masked steps keep their padding", "blocks/scan.py", "sequences = {k: hold(v, admitted) if v.shape[:2] == mask.shape else v for k, v in sequences.items()}", "pass", (MASKS,)),
+    Mutant("masked steps keep their padding", "blocks/scan.py", "sequences = {k: _held(v, admitted) for k, v in sequences.items()}", "pass", (MASKS,)),
     Mutant("targets have no gradient", "blocks/ops/loss.py", 'rows * -apply("log_softmax", logits)', "None", (OPS,)),
     # --- the compiler
     Mutant("accumulated keeps no count", "blocks/compile/passes/totals.py", "times_kept[new] == 1", "True", (PASSES, RANDOM)),
     Mutant("a sum that is read is taken out", "blocks/compile/passes/totals.py", "or old in times_kept", "", (PASSES, RANDOM)),
     Mutant("rank of outers ignored", "blocks/compile/passes/groups.py", "self.rank[node] = highest + (node.op.name in SUMMING)", "self.rank[node] = highest", (PASSES, RANDOM)),
-    Mutant("views of a part keep their axis", "blocks/compile/passes/lift.py", "else axis + 1 for key", "else axis for key", (PASSES, RANDOM)),
-    Mutant("lifted without padding", "blocks/compile/passes/lift.py", "operands = [padded(*o) for o in zip(s.operands, s.constant, s.node.operands, strict=True)]", "operands = s.operands", (PASSES, RANDOM)),
-    Mutant("concat of constants is lifted", "blocks/compile/passes/lift.py", '"concat": Rule(_next_axis, _none_constant)', '"concat": Rule(_next_axis)', (PASSES, RANDOM)),
+    Mutant("views of a part keep their axis", "blocks/compile/passes/lift.py", "else moved(axis) for key", "else axis for key", (PASSES, RANDOM)),
+    Mutant("lifted without padding", "blocks/compile/passes/lift.py", "operands = [_met(s, o, c, i.shape) for o, c, i in zip(s.operands, s.constant, s.node.operands, strict=True)]", "operands = s.operands", (PASSES, RANDOM)),
+    Mutant("concat of constants is lifted", "blocks/compile/passes/lift.py", '"concat": Rule(_next_axis, _none_constant, anywhere=True)', '"concat": Rule(_next_axis, anywhere=True)', (PASSES, RANDOM)),
     Mutant("a total forgets the first value", "blocks/compile/passes/hoist.py", 'apply("add", self.wires[state], total(added, self.stacked))', "total(added, self.stacked)", (PASSES, RANDOM)),
     Mutant("blocks start with the wrong state", "blocks/compile/passes/checkpoint.py", "starts = {START + s: ports.inputs[s] for s in loop.states}", "starts = {START + s: pick(inner, FINAL + s) for s in loop.states}", (PASSES, RANDOM)),
-    Mutant("joined weights in another order", "blocks/compile/passes/join.py", "*(new[t.operands[1]] for t in products), axis=0", "*(new[t.operands[1]] for t in products[::-1]), axis=0", (PASSES, RANDOM)),
+    Mutant("joined weights in another order", "blocks/compile/passes/join.py", "*(new[t.operands[1]] for t in products), axis=-2", "*(new[t.operands[1]] for t in products[::-1]), axis=-2", (PASSES, RANDOM)),
     Mutant("blas_for never restores", "blocks/compile/numpy/runtime.py", "pool.set_num_threads(threads)", "pass", (PROGRAM,)),
     Mutant("a copy is taken for a view", "blocks/compile/plan/geometry.py", "                return None\n            last = axes", "                pass\n            last = axes", (PLAN, RANDOM)),
     Mutant("a part without its offset", "blocks/compile/plan/geometry.py", "self.strides, self.offset + self.strides[axis] * first)", "self.strides, self.offset)", (PLAN, RANDOM)),
     # --- random numbers
     Mutant("each update draws the same", "blocks/ops/random.py", "default_rng([seed, update, name])", "default_rng([seed, name])", (DRAWS,)),
     Mutant("trials draw the same", "blocks/ops/random.py", "numbers(seed + r, own, each)", "numbers(seed, own, each)", (DRAWS,)),
+    Mutant("trials behind the batch", "blocks/ops/elementwise.py", "LAST = (TRIALS, BATCH)", "LAST = (BATCH, TRIALS)", (TRIALS,)),
+    Mutant("a trial's rows for another", "blocks/train/trials.py", "return np.where(condition.reshape", "return np.where(~condition.reshape", (MODELS,)),
+    Mutant("trials stop together", "blocks/train/session.py", "running = {c.updates for c in self.at.courses if not c.ended}", "running = {self.at.step}", (MODELS,)),
+    Mutant("stacks keep their rows apart", "blocks/compile/passes/stacks.py", "x = apply(\"moveaxis\", x, source=at, destination=0)", "pass", (PASSES,)),
     Mutant("zoneout the wrong way", "blocks/wrappers.py", "keep * old + (1.0 - keep) * new", "keep * new + (1.0 - keep) * old", (DRAWS,)),
     Mutant("a second dropout is the first", "blocks/compile/passes/simplify.py", "if node.op.name in FED:", 'if node.op.name in ("input", "parameter"):', (DRAWS, RANDOM)),
     Mutant("predict draws", "blocks/train/model.py", "None if step is None else (self.seed, step)", "(self.seed, step or 0)", (DRAWS,)),

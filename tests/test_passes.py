@@ -402,3 +402,22 @@ def count_visits(patch, counted):
     patch.setattr(bk.Graph, "order", count_order)
     patch.setattr(Node, "__init__", count_init)
     patch.setattr(Node, "operands", property(read, lambda node, value: operands.__set__(node, value)))
+
+
+# --- stacks --------------------------------------------------------------------------------------
+
+
+def test_rows_on_both_sides_of_a_stack_meet_each_matrix_in_one_product() -> None:
+    """What hoisting leaves of a memory that is read at each step: rows (time, batch), a matrix for each of the batch."""
+    memory, q, h = bk.input("memory", 3, 2), bk.input("q", 3), bk.state("h", 2)
+    read = bk.reshape(bk.reshape(q, shape=("batch", 1, 3)) @ memory, shape=("batch", 2))
+    cell = bk.Cell(states={h: bk.tanh(read + h)}, outputs=h)
+    ys = bk.scan(cell, {"q": bk.sequence("q", 3), "memory": bk.input("M", 3, 2)})
+    graph = bk.grad(bk.Graph({"loss": bk.sum(ys * ys)}), wrt=["M", "q"])
+    rng = np.random.default_rng(2)
+    feeds = {"q": rng.standard_normal((5, 4, 3)), "M": rng.standard_normal((4, 3, 2))}
+    check_passes(graph, feeds)
+    passes = bk.compile(graph, passes=True).passes
+    shapes = [n.shape for n in passes["stacks"].order() if n.op.name == "matmul"]
+    assert shapes == [("batch", "time", 1, 2), ("batch", "time", 1, 3)]
+    assert [n.shape[:2] for n in passes["hoist"].order() if n.op.name == "matmul"] == [("time", "batch")] * 2

@@ -1,13 +1,13 @@
 """Trials: independent networks side by side, with the dimensions in the order (time, trials, batch, …)."""
 
-import pickle
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 import blocks as bk
-from blocks.compile.passes.trials import with_trials
+from blocks.compile.passes.lift import RULES
+from blocks.compile.passes.trials import OWN, with_trials
+from blocks.graph import OPS
 from blocks.ops.elementwise import merge_named, place_of_trials
 
 from .helpers import limit, poisoned, same
@@ -182,7 +182,6 @@ def test_any_network_and_its_gradient_have_trials(made) -> None:
     leaves = bk.Graph({k: n for op in ("parameter", "draw", "input") for k, n in gradient.fed(op).items()})
     with limit(20, made):
         side_by_side = bk.trials(gradient, vary).verify()
-        assert side_by_side.dump() == bk.compile(gradient, trials=vary).graph.dump()
         got = bk.run(side_by_side, {**own, **data}, draw=(5, 2))
         for name, node in side_by_side.outputs.items():
             assert node.shape == with_trials(gradient.outputs[name].shape)
@@ -191,7 +190,39 @@ def test_any_network_and_its_gradient_have_trials(made) -> None:
             same(apart(got, gradient, r), bk.run(gradient, feeds, draw=(5 + r, 2)), 1e-9)
         for every in (None, 3):
             with poisoned():
-                same(got, bk.compile(gradient, trials=vary, checkpoint=every)({**own, **data}, draw=(5, 2)), 1e-9)
+                same(got, bk.compile(side_by_side, checkpoint=every)({**own, **data}, draw=(5, 2)), 1e-9)
+
+
+@pytest.mark.parametrize("op", [op for op in OPS.values() if op.kind not in ("leaf", "loop")], ids=lambda op: op.name)
+def test_every_operation_has_trials(op) -> None:
+    """By the rule for all elementwise ones, by that which lifts it over steps, by one of its own, or by its parts."""
+    assert op.kind == "elementwise" or op.name in RULES or op.name in OWN or op.expand is not None
+
+
+def products(graph: bk.Graph, depth: int = 0) -> list[tuple[str, int]]:
+    """The products of a graph, each with the number of loops that it is in."""
+    found = []
+    for node in graph.order():
+        if node.op.kind == "product":
+            found.append((node.op.name, depth))
+        if node.op.name == "loop":
+            found += products(node.attrs["body"], depth + 1)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("cell", [bk.cells.srn, bk.cells.lstm, bk.cells.gru, bk.cells.lstm_layernorm])
+def test_stacks_of_products_are_packed_and_hoisted_as_single_ones(cell) -> None:
+    """The gradient of trials and trials of the gradient have the products of one network, in the loop and outside."""
+    xs, ids = bk.sequence("x", 3), bk.sequence("target", dtype="int")
+    y = bk.ADD(5, name="out")(bk.scan(cell(3, 4), xs))
+    graph = bk.Graph({"loss": bk.losses.cross_entropy(y, ids)})
+    one = bk.compile(bk.grad(graph))
+    sides = bk.trials(graph)
+    for several in (bk.trials(bk.grad(graph)), bk.grad(bk.Graph({"loss": bk.sum(sides.outputs["loss"])}))):
+        program = bk.compile(several)
+        assert products(program.lowered) == products(one.lowered)
+        feeds = {**sides.init(0, "float64", trials=R), "x": normal(T, B, 3), "target": rng.integers(0, 5, (T, B))}
+        same(bk.run(several, feeds), program(feeds), 1e-10)
 
 
 def test_first_weights_of_trials() -> None:
@@ -212,7 +243,7 @@ def test_what_cannot_have_trials_is_refused() -> None:
     with pytest.raises(bk.BlocksError, match="has no input 'y'"):
         bk.trials(graph, vary=["y"])
     with pytest.raises(bk.BlocksError, match="names of inputs"):
-        bk.compile(graph, trials="x")
+        bk.trials(graph, vary="x")
     with pytest.raises(bk.BlocksError, match="has trials already"):
         bk.trials(bk.trials(graph))
     with pytest.raises(bk.WiringError, match="the trials of weights stand in front"):
@@ -234,7 +265,7 @@ def test_masks_that_differ_among_the_trials() -> None:
         for r in range(R):
             one = {k: v[:, r] if k in vary else v for k, v in data.items()} | {k: v[r] for k, v in own.items()}
             same(apart(got, graph, r), bk.run(graph, one), 1e-10)
-        same(got, bk.compile(graph, trials=vary)({**own, **data}), 1e-10)
+        same(got, bk.compile(bk.trials(graph, vary))({**own, **data}), 1e-10)
 
 
 def test_rows_that_differ_among_the_trials() -> None:
@@ -245,11 +276,4 @@ def test_rows_that_differ_among_the_trials() -> None:
     got = bk.run(bk.trials(graph, ["ids"]), {"table": W, "ids": numbers})
     for r in range(R):
         same(apart(got, graph, r), bk.run(graph, {"table": W[r], "ids": numbers[:, r]}), 1e-12)
-    same(got, bk.compile(graph, trials=["ids"])({"table": W, "ids": numbers}), 1e-12)
-
-
-def test_a_program_of_trials_is_pickled() -> None:
-    graph = bk.Graph({"y": bk.TANH(4)(bk.input("x", 3))})
-    program = bk.compile(graph, trials=["x"])
-    feeds = {**bk.trials(graph).init(0, "float64", trials=R), "x": normal(R, B, 3)}
-    same(program(feeds), pickle.loads(pickle.dumps(program))(feeds), 0.0)
+    same(got, bk.compile(bk.trials(graph, ["ids"]))({"table": W, "ids": numbers}), 1e-12)

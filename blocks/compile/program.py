@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,6 @@ from ..ops.random import Draw
 from .native.build import Unavailable
 from .native.expressions import Unsupported
 from .passes.checkpoint import checkpointing
-from .passes.simplify import simplify
-from .passes.trials import over_trials
-from .passes.trials import trials as side_by_side
 from .targets import NUMPY, TARGETS, Arrays, Target
 
 SIZES_KEPT = 8  # for so many sizes of batch and time the buffers are kept
@@ -34,26 +31,17 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"blocks\.comp
 class Program:
     """What `compile` returns: call it with feeds, as `run`; the outputs are a dict, name → array.
 
-    Attributes: graph, which it computes, and alone, that of one trial, as it was given; lowered, after all passes;
-    source, the NumPy or C that runs; passes, the graph after each pass, name → graph, if they were asked for;
-    checkpoint and trials, as they were given; target, what it became, and why, where that is not what was asked for.
+    Attributes: graph, as it was given; lowered, after all passes; source, the NumPy or C that runs; passes, the
+    graph after each pass, name → graph, if they were asked for; checkpoint, as it was given; target, what it
+    became, and why, where that is not what was asked for.
 
     New sizes of batch and time cost an allocation, not a compilation. Several threads may call one
     program: each call has buffers to itself. Outputs belong to the caller and are never written again.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        passes: bool = False,
-        checkpoint: Every = None,
-        target: Target = NUMPY,
-        trials: Collection[str] | None = None,
-    ):
-        self.alone, self.graph = graph, graph if trials is None else side_by_side(graph, trials)
-        self.trials = None if trials is None else tuple(trials)
-        self.checkpoint, self.why = checkpoint, ""
-        self._asked, self._passes, self._draws = target, passes, self.graph.fed("draw")
+    def __init__(self, graph: Graph, passes: bool = False, checkpoint: Every = None, target: Target = NUMPY):
+        self.graph, self.checkpoint, self.why = graph, checkpoint, ""
+        self._asked, self._passes, self._draws = target, passes, graph.fed("draw")
         self._lock = threading.Lock()
         self._runs: OrderedDict[Any, list[Any]] = OrderedDict()  # sizes → runs, each with its buffers, that are idle
         self._bound: dict[Any, tuple[Any, Arrays, Run]] = {}  # the kinds of some feeds → what `bind` made of them
@@ -64,10 +52,9 @@ class Program:
 
     def _become(self, target: Target) -> None:
         """Lower the graph for a target, and write it down."""
-        lowered, kept = self.alone, {"given": self.alone}
+        lowered, kept = self.graph, {"given": self.graph}
         before = [] if self.checkpoint is None else [("checkpoint", checkpointing(self.checkpoint))]
-        after = [] if self.trials is None else [("trials", over_trials(self.trials)), ("simplify trials", simplify)]
-        for name, change in (*before, *target.passes, *after):
+        for name, change in (*before, *target.passes):
             lowered = kept[name] = change(lowered)
         self.target, self.lowered, self.passes = target, lowered, kept if self._passes else {}
         self._emitted = target.emit(lowered)
@@ -143,7 +130,7 @@ class Program:
     def __reduce__(self) -> tuple[Any, ...]:
         from ..files import to_json
 
-        return _again, (to_json(self.alone), self._passes, self.checkpoint, self._asked, self.trials)
+        return _again, (to_json(self.graph), self._passes, self.checkpoint, self._asked)
 
     def __repr__(self) -> str:
         return f"<Program of {len(self.source.splitlines())} lines: {', '.join(self.graph.outputs)}>"
@@ -153,7 +140,6 @@ def compile(
     graph: Graph,
     passes: bool = False,
     checkpoint: int | str | None = None,
-    trials: Collection[str] | None = None,
     target: str = "numpy",
     **renamed: Any,
 ) -> Program:
@@ -169,10 +155,6 @@ def compile(
     Sequences that are fed, handed out, or go from one layer to the next stay whole. A graph without a gradient
     keeps nothing, and has nothing to gain.
 
-    With `trials` it computes ``bk.trials(graph, vary=trials)``, independent networks side by side: ``trials=()``, or
-    the names of the inputs that differ among them. The passes see one network, so what they pack, hoist and join for
-    one is packed, hoisted and joined for all.
-
     `target` is what it becomes: "numpy", or "native", one function in C, which the machine's compiler (cc, gcc or
     clang) makes run at the first call. Where there is none, or a graph has an operation that has no C, it becomes
     NumPy, and ``Program.why`` says why.
@@ -186,7 +168,7 @@ def compile(
     if "trace" in renamed:
         raise BlocksError("compile(trace=True) is compile(passes=True) now, and Program.trace is Program.passes")
     if renamed:
-        known = ("passes", "checkpoint", "trials", "target")
+        known = ("passes", "checkpoint", "target")
         name = next(iter(renamed))
         raise BlocksError(f"compile has no option {name!r}{nearest(name, known)}; it has {', '.join(known)}")
     if not isinstance(graph, Graph):
@@ -195,7 +177,7 @@ def compile(
         raise BlocksError(
             f"compile has no target {target!r}{nearest(str(target), TARGETS)}; it has {', '.join(TARGETS)}"
         )
-    return Program(graph, passes, check_checkpoint(checkpoint), TARGETS[target], trials)
+    return Program(graph, passes, check_checkpoint(checkpoint), TARGETS[target])
 
 
 def check_checkpoint(checkpoint: Any) -> Every:
@@ -207,7 +189,7 @@ def check_checkpoint(checkpoint: Any) -> Every:
     raise BlocksError(f'checkpoint is a number of steps or "sqrt", not {checkpoint!r}')
 
 
-def _again(text: str, passes: bool, checkpoint: Every, target: Target, trials: Collection[str] | None) -> Program:
+def _again(text: str, passes: bool, checkpoint: Every, target: Target) -> Program:
     from ..files import from_json
 
-    return Program(from_json(text), passes, checkpoint, target, trials)
+    return Program(from_json(text), passes, checkpoint, target)

@@ -26,6 +26,7 @@ from .passes.fuse import fuse
 from .passes.hoist import hoist
 from .passes.logistic import logistic
 from .passes.simplify import simplify
+from .passes.stacks import stacks
 from .passes.sweep import Pass
 from .plan.plan import make_plan
 
@@ -58,6 +59,7 @@ COMMON: Passes = (
     ("fuse", fuse),
     ("simplify again", simplify),
     ("hoist", hoist),
+    ("stacks", stacks),
     ("simplify at last", simplify),
 )
 

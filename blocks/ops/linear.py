@@ -51,9 +51,12 @@ def _matmul_vjp(g: Node, y: Node, x: Node, w: Node) -> tuple[Node | None, ...]:
         return matmul(g, transpose(w)), outer(x, g)
     stack = (1,) * (len(g.shape) - len(w.shape)) + w.shape[:-2]
     each = tuple(i for i, d in enumerate(stack) if d != 1)
-    if len(x.shape) == len(g.shape) and len(each) < len(stack):  # one matrix for several rows of rows
-        return matmul(g, transpose(w)), apply("reshape", outer(x, g, each=each), shape=w.shape)
-    return matmul(g, transpose(w)), matmul(transpose(x), g)
+    rows = (1,) * (len(g.shape) - len(x.shape)) + x.shape
+    if not each or any(d != e for i, (d, e) in enumerate(zip(rows[:-1], g.shape, strict=False)) if i not in each):
+        return matmul(g, transpose(w)), matmul(transpose(x), g)
+    x = x if x.shape == rows else apply("reshape", x, shape=rows)
+    of_w = outer(x, g, each=each)
+    return matmul(g, transpose(w)), of_w if of_w.shape == w.shape else apply("reshape", of_w, shape=w.shape)
 
 
 def _infer_transpose(x: Node) -> tuple[Shape, str]:

@@ -127,8 +127,9 @@ class Model:
         """The compiled graph of one purpose; its `source` is what runs. `vary`: the inputs that differ among trials."""
         key = purpose, vary
         if key not in self._programs:
-            trials = None if self.trials is None else vary
-            self._programs[key] = compile(self.graph_for(purpose), checkpoint=self.checkpoint, trials=trials)
+            graph = self.graph_for(purpose)
+            sides = graph if self.trials is None else side_by_side(graph, vary)
+            self._programs[key] = compile(sides, checkpoint=self.checkpoint)
         return self._programs[key]
 
     def time(self) -> str:

@@ -64,7 +64,7 @@ def _products(products: list[Node]) -> Group:
     x, weights = products[0].operands[0], [p.operands[1] for p in products]
 
     def build(new: dict[Node, Node]) -> Node:
-        return apply("matmul", new[x], apply("concat", *(new[w] for w in weights), axis=1))
+        return apply("matmul", new[x], apply("concat", *(new[w] for w in weights), axis=-1))
 
     return Group(products, [x, *weights], build)
 
@@ -76,7 +76,7 @@ def _scaled(groups: Groups, products: list[Node]) -> Group:
     count, rank = len(products), len(x.shape)
 
     def build(new: dict[Node, Node]) -> Node:
-        return apply("multiply", new[x], in_front(apply("concat", *(new[v] for v in vectors), axis=0), count, rank))
+        return apply("multiply", new[x], in_front(apply("concat", *(new[v] for v in vectors), axis=-1), count, rank))
 
     return Group(products, [x, *vectors], build, apart=True)
 

@@ -19,9 +19,11 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from ...graph import Graph, Node, apply
+from ...ops.elementwise import TRIALS
 from ..passes.sweep import users_of
 
 SUMMING = ("outer", "sum")
+OF_TRIALS = {1, TRIALS}  # the dimensions that weights may have in front
 
 
 @dataclass
@@ -63,7 +65,7 @@ def in_front(value: Node, count: int, rank: int) -> Node:
     if value.shape == ():
         return value
     *lead, width = value.shape
-    lead = lead or [1] * (rank - 1)
+    lead = [*(1,) * (rank - 1 - len(lead)), *lead]
     parts = apply("reshape", value, shape=(*lead, count, int(width) // count))
     return apply("moveaxis", parts, source=len(lead), destination=0)
 
@@ -102,12 +104,15 @@ class Groups:
         return self.rank[node], self.depth[node]
 
     def is_weight(self, node: Node) -> bool:
-        """Whether a node is a matrix that is the same at each step."""
-        return self.level[node] == 0 and len(node.shape) == 2
+        """Whether a node is a matrix that is the same at each step, or one of each trial."""
+        return self.level[node] == 0 and len(node.shape) > 1 and {*node.shape[:-2]} <= OF_TRIALS
 
     def is_vector(self, node: Node, user: Node) -> bool:
-        """Whether a node is a vector, the same at each step, along the features of its user."""
-        return self.level[node] == 0 and node.shape == user.shape[-1:] and isinstance(node.shape[-1], int)
+        """Whether a node is a vector, the same at each step, along the features of its user; or one of each trial."""
+        along = bool(node.shape) and node.shape[-1:] == user.shape[-1:] and isinstance(node.shape[-1], int)
+        return (
+            along and self.level[node] == 0 and {*node.shape[:-1]} <= OF_TRIALS and len(node.shape) <= len(user.shape)
+        )
 
     def scaled(self, node: Node) -> tuple[Node, Node] | None:
         """The two factors of a node that is a value times a constant vector, else None."""
@@ -118,11 +123,13 @@ class Groups:
         return (x, vector) if alone and self.is_vector(vector, node) else None
 
     def shared(self, wanted: Callable[[Node], bool], place: Callable[[Node], tuple[str, int]]) -> list[list[Node]]:
-        """Nodes of one kind that share the value that they multiply, two or more, in the order of their places."""
-        rows: dict[tuple[Node, int], list[Node]] = {}
+        """Nodes of one kind and form that share the value that they multiply, two or more, in the order of their
+        places."""
+        rows: dict[tuple[object, ...], list[Node]] = {}
         for node in self.graph.order():
             weights_alone = self.level[node] == 0 and node.op.name not in SUMMING  # these have no depth; see above
             if wanted(node) and node not in self.of and not weights_alone:
-                x, _ = self.scaled(node) or node.operands
-                rows.setdefault((x, self.rank[node]), []).append(node)
+                x, other = self.scaled(node) or node.operands
+                form = x, self.rank[node], other.shape[:-1], node.attrs.get("each")
+                rows.setdefault(form, []).append(node)
         return [sorted(row, key=place) for row in rows.values() if len(row) > 1]

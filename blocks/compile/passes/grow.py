@@ -129,7 +129,7 @@ def _alike(groups: Groups, row: Sequence[Node | None], first: int, last: int) ->
             continue
         if same_number(p, q) and p.shape == q.shape == ():
             continue
-        if not (groups.is_vector(p, a) and groups.is_vector(q, b)):
+        if not (groups.is_vector(p, a) and groups.is_vector(q, b) and p.shape[:-1] == q.shape[:-1]):
             return False
     return True
 
@@ -153,7 +153,7 @@ def _next_group(groups: Groups, row: list[Node]) -> Group:
             elif scalar(column[0]) is not None:
                 value = new[column[0]]
             else:
-                value = apply("concat", *(new[c] for c in column), axis=0)
+                value = apply("concat", *(new[c] for c in column), axis=-1)
             turn = group.apart and not (source is not None and source.apart)
             yield in_front(value, count, rank) if turn else value
 

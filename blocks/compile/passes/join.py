@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...graph import Node, apply
+from ...graph import Node, Shape, apply
 from ..passes.groups import Group, Groups, side_by_side
 from ..passes.sweep import terms_of
 
@@ -17,12 +17,12 @@ from ..passes.sweep import terms_of
 def join_outers(groups: Groups, place: Callable[[Node], tuple[str, int]]) -> None:
     """Groups of outer products that share a factor, and of the sums of what stands side by side for them."""
     rows: list[list[Node]] = []
-    for outers in groups.shared(lambda n: n.op.name == "outer" and "each" not in n.attrs, place):
+    for outers in groups.shared(lambda n: n.op.name == "outer", place):
         outers.sort(key=lambda n: n.operands[1].serial)
         others = [n.operands[1] for n in outers]
         if len({o.shape[:-1] for o in others}) == 1:
             rows.append(others)
-            groups.add(Group(outers, [outers[0].operands[0], *others], _outer_of(outers[0].operands[0], others)))
+            groups.add(Group(outers, [outers[0].operands[0], *others], _outer_of(outers[0], others)))
     for row in rows:
         _join_sums(groups, row)
 
@@ -38,8 +38,8 @@ def _join_sums(groups: Groups, row: list[Node]) -> None:
             groups.add(Group(sums, row, _sum_of(row, axis)))
 
 
-def _outer_of(x: Node, others: list[Node]) -> Callable[[dict[Node, Node]], Node]:
-    return lambda new: apply("outer", new[x], side_by_side([new[o] for o in others]))
+def _outer_of(first: Node, others: list[Node]) -> Callable[[dict[Node, Node]], Node]:
+    return lambda new: apply("outer", new[first.operands[0]], side_by_side([new[o] for o in others]), **first.attrs)
 
 
 def _sum_of(row: list[Node], axis: tuple[int, ...]) -> Callable[[dict[Node, Node]], Node]:
@@ -63,9 +63,17 @@ class SumsOfProducts:
             if node in links:
                 continue
             terms = terms_of(node, links)
-            if sum(map(self.is_own_product, terms)) > 1 and all(t.shape == node.shape for t in terms):
+            forms = {self.form(t) for t in terms if self.is_own_product(t)}
+            several = sum(map(self.is_own_product, terms)) > 1
+            if several and len(forms) == 1 and all(t.shape == node.shape for t in terms):
                 sums[node] = terms
         return sums
+
+    @staticmethod
+    def form(product: Node) -> tuple[Shape, Shape]:
+        """What products must have in common to be one."""
+        x, w = product.operands
+        return x.shape[:-1], w.shape[:-2]
 
     def is_own_product(self, node: Node) -> bool:
         """Whether a node is a product with weights that only the sum needs."""
@@ -86,7 +94,7 @@ class SumsOfProducts:
         """A sum with its products in one."""
         products = sorted(self.products(node), key=lambda t: t.operands[0].serial)
         values = side_by_side([new[t.operands[0]] for t in products])
-        total = apply("matmul", values, apply("concat", *(new[t.operands[1]] for t in products), axis=0))
+        total = apply("matmul", values, apply("concat", *(new[t.operands[1]] for t in products), axis=-2))
         own = set(products)
         for term in self.terms[node]:
             if term not in own:

@@ -145,9 +145,9 @@ def _outer(s: Steps) -> Node:
 
 
 def _products(node: Node, constant: list[bool]) -> bool:
-    """One matrix for all steps, or a matrix for each row that has one inside."""
+    """Matrices that are the same at all steps, or a matrix for each row that has one inside."""
     x, w = node.operands
-    return (constant[1] and len(w.shape) == 2) or len(x.shape) == len(w.shape)
+    return constant[1] or len(x.shape) == len(w.shape)
 
 
 def _none_constant(node: Node, constant: list[bool]) -> bool:

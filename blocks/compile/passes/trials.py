@@ -20,7 +20,7 @@ from ...errors import BlocksError, made, nearest
 from ...graph import Graph, Node, Shape, apply, rebuild, stamped
 from ...ops.elementwise import TRIALS, already_aligned, place_of_trials
 from ..passes.expand import parts
-from ..passes.sweep import Pass, same, sweep
+from ..passes.sweep import same, sweep
 from .lift import AXES, RULES, Rule, Steps, rule_of
 
 
@@ -46,11 +46,6 @@ def trials(graph: Graph, vary: Collection[str] = ()) -> Graph:
         if TRIALS in node.shape:
             raise BlocksError(f"{made(node)} has trials already")
     return _side_by_side(graph, frozenset(vary))
-
-
-def over_trials(vary: Collection[str]) -> Pass:
-    """`trials` as a pass. A graph that went through others may have no use any more for some of its inputs."""
-    return lambda graph: _side_by_side(graph, frozenset(vary))
 
 
 def with_trials(shape: Shape) -> Shape:
