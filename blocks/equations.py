@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Callable, Container
+from typing import NamedTuple
 
 from .graph import FED, Graph, Node
 from .notation import ATOM, Formula, Run, name, plain, write
@@ -21,37 +22,54 @@ from .ops.loop import NEXT
 
 def equations(graph: Graph) -> list[str]:
     """The lines, in the order in which the values are computed."""
-    return [plain(line) for line in equation_runs(graph)]
+    return [plain(line.runs) for line in equation_lines(graph)]
 
 
-def equation_runs(graph: Graph) -> list[tuple[Run, ...]]:
-    """The lines as runs of text, which a figure or TeX can set."""
+class Equation(NamedTuple):
+    """A line, as runs of text, with the name and the node of the value that it says."""
+
+    label: str
+    node: Node
+    runs: tuple[Run, ...]
+
+
+def _named(text: str, kind: str) -> Formula:
+    return name(text, before=kind == "before")
+
+
+def equation_lines(graph: Graph, named: Callable[[str, str], Formula] = _named) -> list[Equation]:
+    """The lines with their nodes, for a figure or TeX to set.
+
+    named: (name, kind) → how it is written; kind is "before" for a state of the step before, "input", "weight", "draw",
+    "brick", "value" for what has a name of its own, or "part" for what has none.
+    """
     users = Counter(o for node in graph.order() for o in node.operands)
     bricks, labels, taken = _names(graph)
-    named = {graph.outputs[n]: label for n, label in reversed(list(labels.items()))}
-    named |= {graph.outputs[n]: label for n, label in labels.items() if n.startswith(NEXT)}
+    known = {graph.outputs[n]: label for n, label in reversed(list(labels.items()))}
+    known |= {graph.outputs[n]: label for n, label in labels.items() if n.startswith(NEXT)}
     formulas: dict[Node, Formula] = {}
-    lines: dict[str, tuple[Run, ...]] = {}
+    lines: dict[str, Equation] = {}
 
-    def say(label: str, formula: Formula, sign: str = "=") -> None:
-        lines[label] = (*name(label).runs, Run(f" {sign} "), *formula.runs)
+    def say(label: str, kind: str, node: Node, formula: Formula, sign: str = "=") -> None:
+        lines[label] = Equation(label, node, (*named(label, kind).runs, Run(f" {sign} "), *formula.runs))
 
     for node in graph.order():
-        formulas[node] = _leaf(node) or write(node, [formulas[o] for o in node.operands])
+        formulas[node] = _leaf(node, named) or write(node, [formulas[o] for o in node.operands])
         if node.op.name == "draw":
-            say(str(node.name), write(node, ()), "∼")
+            say(str(node.name), "draw", node, write(node, ()), "∼")
         shared = users[node] > 1 and formulas[node].strength < ATOM
-        if node.op.name in FED or not (node in named or node in bricks or shared):
+        if node.op.name in FED or not (node in known or node in bricks or shared):
             continue
-        label = bricks.get(node) or named.get(node) or _unused("v", taken)
+        label = bricks.get(node) or known.get(node) or _unused("v", taken)
+        kind = "brick" if node in bricks else "value" if node in known else "part"
         taken.add(label)
-        say(label, formulas[node])
-        formulas[node] = name(label)
-        if named.get(node, label) != label:
-            say(named[node], formulas[node])
+        say(label, kind, node, formulas[node])
+        formulas[node] = named(label, kind)
+        if known.get(node, label) != label:
+            say(known[node], "value", node, formulas[node])
     for output, label in labels.items():
         if label not in lines:
-            say(label, formulas[graph.outputs[output]])
+            say(label, "value", graph.outputs[output], formulas[graph.outputs[output]])
     return list(lines.values())
 
 
@@ -89,12 +107,14 @@ def _ends_of_bricks(graph: Graph) -> list[Node]:
     return [node for node in made if node not in inside]
 
 
-def _leaf(node: Node) -> Formula | None:
-    """The name of what is fed: of weights without their brick's, of a state with a prime."""
+def _leaf(node: Node, named: Callable[[str, str], Formula]) -> Formula | None:
+    """The name of what is fed: of weights without their brick's."""
     if node.op.name == "parameter":
-        return name(str(node.name).removeprefix(f"{node.brick}." if node.brick else ""))
-    if node.op.name in ("input", "draw"):
-        return name(str(node.name), before=node.role == "state")
+        return named(str(node.name).removeprefix(f"{node.brick}." if node.brick else ""), "weight")
+    if node.op.name == "draw":
+        return named(str(node.name), "draw")
+    if node.op.name == "input":
+        return named(str(node.name), "before" if node.role == "state" else "input")
     return None
 
 

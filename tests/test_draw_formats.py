@@ -113,14 +113,14 @@ def test_lowered_text_comes_back() -> None:
 
 def test_figures_share_a_page() -> None:
     """No identifier is in two figures, and the style of each speaks of itself alone, in plain selectors."""
-    figures = [lstm().draw(), bk.cells.gru(5, 5).draw(), lstm().draw(highlight="C"), valued()]
+    figures = [lstm().draw(equations=True), bk.cells.gru(5, 5).draw(), lstm().draw(highlight="C"), valued()]
     owned = [set(re.findall(r' id="(.*?)"', figure.render("svg").decode())) for figure in figures]
     assert sum(map(len, owned)) == len(set.union(*owned))
     for figure in figures:
         root, _ = parsed(figure)
         style = root.findtext(f"{SVG}style") or ""
         for selector in re.findall(r"([^{}]+)\{[^{}]*\}", style.replace("@media (prefers-color-scheme:dark){", "")):
-            assert re.fullmatch(rf"\}}?#{root.attrib['id']}( \.[a-z0-9]+(:hover)?)+", selector), selector
+            assert re.fullmatch(rf"\}}?#{root.attrib['id']}( \.?[a-z0-9]+(:hover)?)+", selector), selector
         assert not [e for e in root.iter() if e.tag in (f"{SVG}marker", f"{SVG}a", f"{SVG}script")]
 
 

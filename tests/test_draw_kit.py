@@ -223,3 +223,57 @@ def test_legend(options: dict[str, Any], more: set[str], less: set[str]) -> None
     assert figure.to_networkx().number_of_edges() == plain.to_networkx().number_of_edges()
     assert figure.render("mmd") == plain.render("mmd")
     assert all(figure.render(format) for format in ("svg", "png", "pdf", "tikz", "dot"))
+
+
+@pytest.mark.parametrize("name", bk.cells.__all__)
+def test_equations(name: str) -> None:
+    """A line for each brick and each next value, in the names of the figure, linked to the part that computes it."""
+    cell = getattr(bk.cells, name)(4, 4)
+    plain, figure = cell.draw(), cell.draw(equations="numbered")
+    notes = [n for n in figure.scene.notes if n.key.startswith("equation")]
+    by_key = {s.key: s for s in figure.scene.shapes}
+    bricks = {s.key for s in figure.scene.shapes if s.kind == "brick"}
+    assert bricks <= {n.owner for n in notes} and len({n.line.plain for n in notes}) == len(notes)
+    for key in bricks:  # each brick has a line that begins with its name, as the figure writes it
+        assert any(n.owner == key and n.line.plain.split(" = ")[0] == by_key[key].lines[-1].plain for n in notes), key
+    for n in notes:
+        assert n.owner in by_key and "'" not in n.line.plain
+        assert n.x > max(s.right for s in figure.scene.shapes)
+    for state in (s for s in plain.scene.shapes if s.kind == "next"):
+        assert any(n.line.plain.startswith(f"{state.lines[0].plain} = ") for n in notes)
+    numbers = [n.line.plain for n in figure.scene.notes if n.key.startswith("number")]
+    assert numbers == [f"({i})" for i in range(1, len(notes) + 1)]
+    assert [n.y for n in notes] == sorted((n.y for n in notes), reverse=True)
+    assert {s.key for s in plain.scene.shapes} == set(by_key)
+
+
+def test_equations_are_linked() -> None:
+    """In one group with their part, so that the pointer finds both; and they are in every format that draws."""
+    figure = lstm().draw(equations=True)
+    root = ElementTree.fromstring(figure.render("svg"))
+    group = next(e for e in root.iter(f"{SVG}g") if e.attrib.get("id") == f"{root.attrib['id']}brick1")
+    assert "linked" in group.attrib["class"].split()
+    (note,) = (e for e in group if "note" in e.attrib.get("class", "").split())
+    assert "".join(note.itertext()).replace("\u00a0", " ") == "forget = σ(xt Wx + ht−1 Wh + b)"
+    assert note.attrib["text-anchor"] == "start"
+    assert "forget$=\\sigma" in figure.render("tikz").decode() or "forget$=$$\\sigma" in figure.render("tikz").decode()
+    assert all(figure.render(format) for format in ("png", "pdf", "dot", "mmd", "json"))
+    joined = bk.panels([figure, figure])
+    owners = {n.owner for n in joined.scene.notes}
+    assert owners <= {s.key for s in joined.scene.shapes} and len(owners) == 2 * len(
+        {n.owner for n in figure.scene.notes}
+    )
+
+
+def test_equations_of_what_is_asked_for() -> None:
+    lit = [n.line.plain for n in lstm().draw(equations=True, highlight="forget").scene.notes]
+    assert lit == ["forget = σ(x_t W_x + h_t−1 W_h + b)"]
+    below = lstm().draw(equations=True, unroll=3, labels={"forget": "f_t"}).scene
+    assert below.notes[0].line.plain.startswith("f_t = σ(") and "f_t ⊙ C_t−1" in below.notes[3].line.plain
+    assert max(n.y for n in below.notes) < min(s.bottom for s in below.shapes)
+    with pytest.raises(
+        bk.BlocksError, match="equations say what is computed forwards; leave out gradient, or equations"
+    ):
+        lstm().draw(equations=True, gradient=True)
+    with pytest.raises(bk.BlocksError, match="equations is True or 'numbered', not 'all'"):
+        lstm().draw(equations="all")

@@ -48,7 +48,7 @@ def asked(option: str, graph: bk.Graph) -> dict[str, Any]:
     values: dict[str, Any] = {
         "highlight": brick, "bricks": False, "shapes": True, "counts": True, "open": brick, "unroll": 3, "zoom": 1,
         "full": True, "gradient": True, "theme": "dark", "values": {"x": np.ones((2, 3))}, "fold": True,
-        "title": "another title", "labels": {brick: "q_t"}, "legend": True, "x": {brick: 7.5}, "lane": {"low/C": 2},
+        "title": "another title", "labels": {brick: "q_t"}, "legend": True, "equations": True, "x": {brick: 7.5}, "lane": {"low/C": 2},
     }  # fmt: skip
     beside = {"zoom": {"unroll": 3}, "full": {"unroll": 9}}
     return {option: values[option], **beside.get(option, {})}
@@ -131,7 +131,7 @@ def test_options_that_meet() -> None:
                 drawn[key] = figure.scene, figure.theme.name
             except bk.BlocksError as error:
                 assert re.search(
-                    "only for one step|stand where|one step; leave|need the gradient|there is no", str(error)
+                    "only for one step|stand where|one step; leave|need the gradient|there is no|computed forwards", str(error)
                 )
                 drawn[key] = None
         return drawn[key]
@@ -147,7 +147,7 @@ def test_options_that_meet() -> None:
             inside = (name, beside) == ("labels", "fold")  # what is labelled is inside of what is folded
             if not inside and (name != "unroll" or beside not in ("zoom", "full")):  # these need it
                 assert seen(both) != seen({k: v for k, v in both.items() if k != name}), f"{name} is lost with {beside}"
-    assert len(refused) < 20
+    assert len(refused) <= 20
 
 
 def test_what_is_seen_in_open_steps_alone() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import blocks as bk
-from blocks.equations import equation_runs, equations
+from blocks.equations import equation_lines, equations
 from blocks.graph import OPS, apply
 from blocks.notation import ATOM, BETWEEN, DOT, SUM, Run, is_silent, name, plain, sign_of, write, write_text
 from blocks.ops.elementwise import elementwise
@@ -117,7 +117,7 @@ def test_a_sign_of_ones_own() -> None:
 def test_runs() -> None:
     """Names and exponents are marked, for those who set them; as text they are one line."""
     x, h = bk.input("x", 3), bk.state("h", 4)
-    runs = equation_runs(bk.Cell({h: bk.TANH(4, name="f")(x, h) ** 2}, h).graph)[0]
+    runs = equation_lines(bk.Cell({h: bk.TANH(4, name="f")(x, h) ** 2}, h).graph)[0].runs
     assert runs[:4] == (Run("f"), Run(" = "), Run("tanh"), Run("("))
     assert {Run("x", "sub"), Run("h", "sub"), Run("'", "accent")} <= set(runs)
     assert plain((Run("Σ"), Run("time, batch", "sub"), Run("W"), Run("T", "super"))) == "Σ_(time, batch)Wᵀ"

@@ -151,6 +151,18 @@ class Dot:
 
 
 @dataclass(frozen=True)
+class Note:
+    """A line beside the figure, an equation say, which belongs to the shape `owner`, if to any. x is its left end, y
+    its middle."""
+
+    key: str
+    line: Line
+    x: float
+    y: float
+    owner: str = ""
+
+
+@dataclass(frozen=True)
 class Scene:
     """A whole figure. It reaches from (0, 0) to (width, height)."""
 
@@ -162,6 +174,7 @@ class Scene:
     dots: tuple[Dot, ...] = ()
     title: str = "figure"
     description: str = ""
+    notes: tuple[Note, ...] = ()
 
     def with_frames(self, frames: Iterable[Frame]) -> Scene:
         """The same scene with more frames, in front of those it has."""
@@ -197,6 +210,10 @@ class Scene:
                 for f in self.frames
             ),
             dots=tuple(replace(d, x=d.x + dx, y=d.y + dy, net=prefix + d.net) for d in self.dots),
+            notes=tuple(
+                replace(n, key=prefix + n.key, x=n.x + dx, y=n.y + dy, owner=n.owner and prefix + n.owner)
+                for n in self.notes
+            ),
         )
 
 
@@ -220,6 +237,7 @@ def fit(scene: Scene) -> Scene:
     points = [p for s in scene.shapes for p in ((s.left, s.bottom), (s.right, s.top))]
     points += [p for f in scene.frames for p in ((f.x, f.y), (f.x + f.w, f.y + f.h))]
     points += [p for w in scene.wires for p in (*w.points, *w.curve)]
+    points += [p for n in scene.notes for p in ((n.x, n.y - n.line.size), (n.x + n.line.width, n.y + n.line.size))]
     for w in scene.wires:
         for words, at in ((w.label, w.label_at), (w.mark, w.mark_at)):
             if words and at:

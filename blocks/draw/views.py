@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ..equations import equations
+from ..equations import equations as lines_of
 from ..errors import BlocksError, WiringError, nearest
 from ..graph import Graph, subgraphs
 from .diagram.backwards import backwards
@@ -23,6 +23,7 @@ from .diagram.groups import fold as fold_groups
 from .diagram.network import network_of, network_of_error
 from .figure import Figure
 from .layers.emphasis import Wanted, emphasise, emphasise_layers
+from .layers.formulas import with_equations
 from .layers.gradients import reversed_scene, with_backwards
 from .layers.groups import framed
 from .layers.labels import Crowded, with_shapes
@@ -66,6 +67,7 @@ OPTIONS = {
     "title": Option((CELL, LAYERS)),
     "labels": Option((CELL, LAYERS)),
     "legend": Option((CELL, LAYERS)),
+    "equations": Option((CELL,), apart_from={"gradient": "say what is computed forwards"}),
     "counts": Option((CELL,), inside=True),
     "fold": Option((CELL,)),
     "x": Option((CELL,), inside=True),
@@ -96,6 +98,7 @@ def draw(
     title: str | None = None,
     labels: Mapping[str, str] | None = None,
     legend: bool = False,
+    equations: bool | str = False,
     x: Mapping[str, float] | None = None,
     lane: Mapping[str, float] | None = None,
     **unknown: Any,
@@ -126,6 +129,8 @@ def draw(
         labels: name of a brick, input, state or output → what stands in its place, in the language of `typeset`, as TeX
             has it: ``{"forget": "f_t", "C": r"\\tilde{C}"}``.
         legend: say below the figure what its marks mean.
+        equations: write the equations beside the figure, each in one with its part under the pointer; "numbered" with
+            numbers. With `highlight`, those of what is emphasised.
         x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, ….
         lane: state → the number of its lane, 1 at the top.
 
@@ -135,12 +140,14 @@ def draw(
     asked: dict[str, Any] = {
         "highlight": highlight, "bricks": bricks, "shapes": shapes, "counts": counts, "open": open, "unroll": unroll,
         "zoom": zoom, "full": full, "gradient": gradient, "theme": theme, "values": values, "fold": fold,
-        "title": title, "labels": labels, "legend": legend, "x": x, "lane": lane,
+        "title": title, "labels": labels, "legend": legend, "equations": equations, "x": x, "lane": lane,
     }  # fmt: skip
     for name in unknown:
         raise BlocksError(f"there is no option {name!r}{nearest(name, OPTIONS)}; there are {', '.join(OPTIONS)}")
     if gradient not in (None, False, True, "beside"):
         raise BlocksError(f"gradient is True or 'beside', not {gradient!r}")
+    if equations not in (False, True, "numbered"):
+        raise BlocksError(f"equations is True or 'numbered', not {equations!r}")
     colours, called = theme_of(theme), Labels(labels)
     given = [name for name, value in asked.items() if _is_given(value)]
     obstacle = _obstacle(graph, bricks)
@@ -363,6 +370,11 @@ def _scales(drawing: _Drawing, scene: Scene) -> Scene:
     return with_scales(scene, drawing.scales)
 
 
+def _equations(drawing: _Drawing, scene: Scene) -> Scene:
+    numbered, below = drawing.asked["equations"] == "numbered", _is_given(drawing.asked["unroll"])
+    return with_equations(scene, drawing.graph, drawing.labels, numbered, below)
+
+
 def _legend(drawing: _Drawing, scene: Scene) -> Scene:
     return with_legend(scene)
 
@@ -376,6 +388,7 @@ def _open(drawing: _Drawing, scene: Scene) -> Scene:
 STEPS: tuple[tuple[str, Callable[[_Drawing, Scene], Scene]], ...] = (
     ("values", _scales),
     ("open", _open),
+    ("equations", _equations),
     ("legend", _legend),
 )
 
@@ -383,7 +396,7 @@ STEPS: tuple[tuple[str, Callable[[_Drawing, Scene], Scene]], ...] = (
 def _described(title: str, graph: Graph) -> str:
     """A figure in words: what comes in, and the equations."""
     shown = [name for name in graph.inputs if len(name) <= 40]
-    said = "; ".join(text for text in equations(graph) if len(text) <= 200)
+    said = "; ".join(text for text in lines_of(graph) if len(text) <= 200)
     return f"{title}. From {', '.join(shown) or 'nothing'}: {said}. A prime marks the step before."
 
 

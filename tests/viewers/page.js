@@ -17,8 +17,9 @@ function middle(text) {
 function measured(svg) {
   const found = { scale: svg.getBoundingClientRect().width / svg.viewBox.baseVal.width, texts: [], heads: [], wires: [] };
   for (const text of svg.querySelectorAll("text")) {
-    const group = text.parentNode, form = group.classList.contains("net") ? null : group.querySelector("rect, circle");
-    const lines = [...group.querySelectorAll(":scope > text")];
+    const group = text.parentNode, apart = group.classList.contains("net") || text.classList.contains("note");
+    const form = apart ? null : group.querySelector("rect, circle");
+    const lines = [...group.querySelectorAll(":scope > text:not(.note)")];
     found.texts.push({
       said: text.textContent, owner: group.id, box: box(text.getBBox()), middle: middle(text),
       form: form && box(form.getBBox()), frame: group.classList.contains("frame"), alone: lines.length == 1 && !text.querySelector("[dy]"),

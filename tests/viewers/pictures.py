@@ -19,6 +19,7 @@ def pictures() -> Iterator[tuple[str, Figure]]:
     yield "shapes", bk.cells.gru(8, 8).draw(shapes=True, counts=True)
     yield "gradient", cell.draw(gradient="beside")
     yield "steps", cell.draw(unroll=9, title="LSTM")
+    yield "equations", cell.draw(equations="numbered", legend=True, labels={"forget": "f_t"})
     yield "dark", cell.draw(theme="dark", highlight="C")
     yield "monochrome", cell.draw(theme="monochrome")
     yield "opened", cell.draw(open="forget")

@@ -49,7 +49,7 @@ def to_dot(painting: Painting) -> graphviz.Digraph:
         _stroke(dot, stroke)
     for area in painting.forks:
         _area(dot, area)
-    for words in painting.labels:
+    for words in (*painting.labels, *painting.notes):
         _words(dot, words, words.ink)
     return dot
 

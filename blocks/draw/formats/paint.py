@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..scene import Frame, Point, Scene, Shape, Wire, ways_from
+from ..scene import Frame, Note, Point, Scene, Shape, Wire, ways_from
 from ..text import LINE_HEIGHT, Line, extent
 from ..themes import Theme, shade
 from .strokes import shortened, strokes
@@ -45,7 +45,8 @@ class Area:
 
 @dataclass(frozen=True)
 class Words:
-    """Lines of text that stand alone, or at a wire of a net. x and y are their centre."""
+    """Lines of text that stand alone, at a wire of a net, or beside the figure: then they begin at one place below each
+    other, and belong to the area `owner`. x and y are their centre."""
 
     key: str
     lines: tuple[Line, ...]
@@ -57,6 +58,12 @@ class Words:
     classes: str
     tooltip: str
     net: str = ""
+    owner: str = ""
+
+    @property
+    def left(self) -> float:
+        """Where they begin."""
+        return self.x - self.w / 2
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,8 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Painting:
-    """Everything that is painted. Frames lie behind, each with its caption; labels of wires lie in front."""
+    """Everything that is painted. Frames lie behind, each with its caption; labels of wires lie in front. Notes stand
+    beside it."""
 
     title: str
     width: float
@@ -108,11 +116,12 @@ class Painting:
     forks: list[Area]
     shapes: list[Area]
     labels: list[Words]
+    notes: list[Words]
 
 
 def words_of(painting: Painting) -> Iterator[Line]:
     """All lines of text in a painting."""
-    for words in (*(caption for _, caption in painting.frames if caption), *painting.labels):
+    for words in (*(caption for _, caption in painting.frames if caption), *painting.labels, *painting.notes):
         yield from words.lines
     for area in painting.shapes:
         yield from area.lines
@@ -139,7 +148,13 @@ def paint(scene: Scene, theme: Theme) -> Painting:
         forks,
         [_shape(shape, theme) for shape in scene.shapes],
         [_label(f"label{i}", wire, label, at, theme) for i, (wire, label, at) in enumerate(labelled)],
+        [_note(note, theme) for note in scene.notes],
     )
+
+
+def _note(note: Note, theme: Theme) -> Words:
+    w, text = note.line.width, (note.line,)
+    return Words(note.key, text, note.x + w / 2, note.y, w, extent(text)[1], theme.text, "note", "", owner=note.owner)
 
 
 def _frame(frame: Frame, theme: Theme) -> tuple[Area, Words | None]:

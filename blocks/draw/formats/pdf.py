@@ -56,7 +56,7 @@ class _Pen:
             self.add(self.round(fork), facecolor=fork.fill, linewidth=0)
         for area in painting.shapes:
             self.area(area)
-        for words in painting.labels:
+        for words in (*painting.labels, *painting.notes):
             self.lines(words.lines, words.x, words.y, words.ink)
 
     def add(self, path: Any, **pen: Any) -> None:

@@ -5,7 +5,7 @@
       <g class="frame">               frames with their captions
       <g class="nets">
         <g class="net">               all wires of one value: strokes, arrowheads, forks, labels
-      <g id="pbrick1" class="brick">  shapes with their labels
+      <g id="pbrick1" class="brick">  shapes with their labels, and their equations, if any
 
 Text is centred by its anchor, so it stands in its middle whatever the font. Every identifier begins with one that comes
 from the figure's content, and the style speaks of nothing outside of it: figures share a page. Colours are attributes,
@@ -36,6 +36,10 @@ _PREFIX = "\0"  # stands for the figure's own prefix until its content is known
 _HOVER = (
     "#\0 .hit{stroke:transparent;stroke-width:9px;pointer-events:stroke}"
     "#\0 .nets:hover .net{opacity:.2}#\0 .nets .net:hover{opacity:1}"
+)
+_LINKED = (
+    "#\0 .linked:hover rect{stroke-width:3px}#\0 .linked:hover circle{stroke-width:3px}"
+    "#\0 .linked:hover .note{text-decoration:underline}"
 )
 
 
@@ -69,9 +73,18 @@ class _Writer:
             words = self.words(caption, dark_caption) if caption and dark_caption else ""
             body.append(self.area(area, dark, words))
         body += [f'<g class="nets" fill="none" stroke-width="{_n(LINE)}">', *self.nets(), "</g>"]
-        body += [self.area(area, dark) for area, dark in zip(day.shapes, night.shapes, strict=True)]
+        notes: dict[str, str] = {}
+        for line, dark_line in zip(day.notes, night.notes, strict=True):
+            notes[line.owner] = notes.get(line.owner, "") + self.note(line, dark_line)
+        for area, dark in zip(day.shapes, night.shapes, strict=True):
+            body.append(self.area(area, dark, notes.pop(area.key, "")))
+        body += notes.values()
         dark_rules = "".join(f"#{_PREFIX} .{name}{{{rule}}}" for rule, name in self.classes.items())
-        style = _HOVER + (f"@media (prefers-color-scheme:dark){{{dark_rules}}}" if dark_rules else "")
+        style = (
+            _HOVER
+            + (_LINKED if day.notes else "")
+            + (f"@media (prefers-color-scheme:dark){{{dark_rules}}}" if dark_rules else "")
+        )
         return [
             f'<svg xmlns="http://www.w3.org/2000/svg" id="{_PREFIX}" {size} '
             f'viewBox="0 0 {width} {height}" style="max-width:100%;height:auto" role="img" '
@@ -107,13 +120,20 @@ class _Writer:
             form = (
                 f'<rect {corner} width="{_n(area.w)}" height="{_n(area.h)}" rx="{_n(ROUND.get(area.form, 0.0))}"{pen}/>'
             )
+        linked = " linked" if 'class="note' in words else ""
         words += self.lines(area.lines, area.x, area.y, (area.ink, dark.ink)) if area.lines else ""
-        head = f'<g id="{_PREFIX}{_key(area.key)}" class="{area.classes}">{_title(area.tooltip)}'
+        head = f'<g id="{_PREFIX}{_key(area.key)}" class="{area.classes}{linked}">{_title(area.tooltip)}'
         return f"{head}{form}{words}</g>"
 
     def words(self, words: Words, dark: Words) -> str:
         """Words that stand alone."""
         return self.lines(words.lines, words.x, words.y, (words.ink, dark.ink))
+
+    def note(self, words: Words, dark: Words) -> str:
+        """A line that begins at one place with others."""
+        ((text, baseline),) = baselines(words.lines, words.y)
+        at = f'x="{_n(words.left)}" y="{self.y(baseline)}" font-size="{_n(text.size)}" text-anchor="start"'
+        return f"<text {at}{self.colours('note', fill=(words.ink, dark.ink))}>{svg_line(text)}</text>"
 
     def lines(self, lines: Sequence[Line], x: float, y: float, ink: tuple[str, str]) -> str:
         """Lines of text below each other, with their middle at a point."""
@@ -196,10 +216,17 @@ def svg_line(text: Line) -> str:
             attributes = [_FACES[face]] if face in _FACES else []
             attributes += [f'dy="{_n(up - above)}"'] if not number and above != up else []
             attributes += [f'font-size="{_n(text.size * run.scale)}"'] if run.scale != 1 else []
-            inner = _text(words)
+            inner = _text(words) if len(text.runs) == 1 else _held(_text(words))
             out.append(f"<tspan {' '.join(attributes)}>{inner}</tspan>" if attributes else inner)
         up = above
     return "".join(out)
+
+
+def _held(words: str) -> str:
+    """Words whose blanks at the ends are kept: some readers drop them where a run ends."""
+    inner = words.strip(" ")
+    before = len(words) - len(words.lstrip(" "))
+    return "\u00a0" * before + inner + "\u00a0" * (len(words) - before - len(inner))
 
 
 def _title(tip: str) -> str:

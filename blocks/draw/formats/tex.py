@@ -7,6 +7,7 @@ character that TeX's standard fonts lack is an error.
 from __future__ import annotations
 
 import itertools
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -84,7 +85,7 @@ def tex(text: str) -> str:
 def math(text: str) -> str:
     """Text in TeX's mathematics. Raises BlocksError for a character that it cannot set."""
     out: list[str] = []
-    for base, accents in _letters(text):
+    for base, accents in _letters(re.sub(" *([=+−⊙×>∼]) *", r"\1", text)):  # TeX leaves room around signs itself
         kind, _, code = unicodedata.decomposition(base).partition(" ")
         if base == "′":
             inner = "'"
@@ -93,7 +94,7 @@ def math(text: str) -> str:
         elif base.isascii() and base.isalnum():
             inner = base
         elif base == " ":
-            inner = r"\ "
+            inner = "~"
         elif kind in _SCRIPTS and " " not in code:
             inner = f"{_SCRIPTS[kind]}{{{math(chr(int(code, 16)))}}}"
         elif base in "+=(),.:;!?/[]*|<>":

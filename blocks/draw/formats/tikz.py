@@ -67,7 +67,7 @@ class _Writer:
         body += [self.stroke(stroke) for stroke in painting.strokes]
         body += [self.fork(fork) for fork in painting.forks]
         body += [self.area(area) for area in painting.shapes]
-        body += [self.words(label) for label in painting.labels]
+        body += [self.words(words) for words in (*painting.labels, *painting.notes)]
         head = [HEAD]
         head += [f"\\definecolor{{{n}}}{{HTML}}{{{code.lstrip('#').upper()}}}%" for code, n in self.colours.items()]
         head += [f"\\blocksstyle{{{name}}}{{{options}}}%" for name, options in self.styles.items()]
@@ -119,8 +119,12 @@ class _Writer:
         return f"\\fill[{style}] ({_p(fork.x)},{_p(fork.y)}) circle[radius={_p(fork.w / 2)}bp];"
 
     def words(self, words: Words) -> str:
-        style = f"{self.style('node', NODE)}, {self.style(words.classes, f'text={self.colour(words.ink)}')}"
-        return f"\\node[{style}] at ({_p(words.x)},{_p(words.y)}) {{{_text(words.lines)}}};"
+        style = f"{self.style('node', NODE)}, {self.style(words.classes, self.pen_of(words))}"
+        x = words.left if words.classes == "note" else words.x
+        return f"\\node[{style}] at ({_p(x)},{_p(words.y)}) {{{_text(words.lines)}}};"
+
+    def pen_of(self, words: Words) -> str:
+        return f"text={self.colour(words.ink)}" + ", anchor=west" * (words.classes == "note")
 
     def stroke(self, stroke: Stroke) -> str:
         kind = stroke.classes.split()[0]

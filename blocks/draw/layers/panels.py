@@ -37,6 +37,7 @@ def panels(scenes: Sequence[Scene], captions: Sequence[str] = (), title: str = "
             tuple(chain.from_iterable(p.dots for p in placed)),
             title or scenes[0].title,
             ". ".join(p.description or p.title for p in placed),
+            tuple(chain.from_iterable(p.notes for p in placed)),
         )
     )
 
