@@ -6,11 +6,10 @@ import importlib.util
 import io
 import math
 import os
-import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -29,6 +28,9 @@ app = typer.Typer(
 
 CellName = Annotated[str, typer.Argument(metavar="CELL", help="A gallery cell (lstm, gru, ...) or FILE.py:FUNCTION.")]
 Units = Annotated[int, typer.Option(min=1, help="Units of the cell.")]
+TargetName = Annotated[
+    str, typer.Option(help="What computes: auto (or what BLOCKS_TARGET names), native, numpy, interpreter.")
+]
 
 
 def load_cell(spec: str) -> Callable[[int, int], Cell]:
@@ -79,11 +81,12 @@ def demo(
     ),
     units: Units = 96,
     updates: Annotated[int, typer.Option(min=10, help="Updates of each network.")] = 1600,
+    target: TargetName = "auto",
 ) -> None:
     """Train an SRN and an LSTM on real text, compare them, write figures and a model."""
     from .tasks.demo import run_demo
 
-    run_demo(output, units, updates)
+    run_demo(output, units, updates, target=target)
     typer.echo(
         f"\nwritten to {output}/: {', '.join(sorted(p.name for p in output.iterdir() if not p.name.startswith('.')))}"
     )
@@ -103,6 +106,7 @@ def train(
     steps: Annotated[int, typer.Option(min=1, help="Steps of truncated backpropagation.")] = 50,
     clip: Annotated[float, typer.Option(help="Largest norm of the gradient.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    target: TargetName = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the model file, if it exists.")] = False,
 ) -> None:
     """Train a character model on a text. Ctrl-C leaves a model that --resume goes on from."""
@@ -116,11 +120,12 @@ def train(
     training, held_out = task.split(whole)
     check_writable(output)
     letters = task.Vocabulary.of(whole)
-    model = task.character_model(load_cell(cell), len(letters), units, seed=seed)
+    model = task.character_model(load_cell(cell), len(letters), units, seed=seed, target=target)
     model.info = {"task": "text", "characters": letters.characters, "cell": cell}
     data = task.streams(letters.encode(training), batch)
     test = letters.encode(held_out)
     typer.echo(f"{len(whole):,} characters, {len(letters)} different ones; {model}")
+    typer.echo(model.computed_by())
     try:
         model.fit(
             data, epochs=epochs, batch_size=batch, tbptt=steps, optimizer=Adam(lr), clip=clip,
@@ -146,11 +151,12 @@ def sample(
         float, typer.Option(min=0.0, help="1: as learnt; less: more careful; 0: the most likely.")
     ] = 0.7,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    target: TargetName = "auto",
 ) -> None:
     """Let a character model write."""
     from .train.model import Model
 
-    loaded = Model.load(model)
+    loaded = Model.load(model, target=target)
     characters = loaded.info.get("characters")
     if loaded.info.get("task") != "text" or not isinstance(characters, str):
         raise BlocksError(f"{model}: this model was not trained on text by blocks train")
@@ -256,51 +262,10 @@ def describe(
 @app.command(epilog="Example: blocks doctor")
 def doctor() -> None:
     """Say what this machine has, and what would help."""
-    import numpy as np
+    from .doctor import report
 
-    from . import __version__
-
-    typer.echo(f"blocks {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
-    for name in (
-        "numpy",
-        "networkx",
-        "graphviz",
-        "resvg-py",
-        "fonttools",
-        "pygraphviz",
-        "matplotlib",
-        "rich",
-        "typer",
-        "safetensors",
-        "threadpoolctl",
-    ):
-        typer.echo(f"  {name:<14} {_version(name)}")
-    import threadpoolctl
-
-    advice = []
-    for pool in threadpoolctl.threadpool_info():
-        kernels = pool.get("architecture", "unknown kernels")
-        library, threads = f"{pool['internal_api']} {pool.get('version') or ''}", pool["num_threads"]
-        typer.echo(f"  BLAS           {library}, {kernels}, {threads} threads")
-        if pool["internal_api"] == "openblas" and kernels == "Haswell" and _has_avx512(np):
-            advice.append("this processor has AVX-512, but OpenBLAS uses AVX2 kernels: try OPENBLAS_CORETYPE=SKYLAKEX")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    typer.echo(f"  processors     {cores}")
-    for line in advice or ["nothing that would help is missing"]:
-        typer.echo(f"advice: {line}")
-
-
-def _version(name: str) -> str:
-    from importlib import metadata
-
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return f"missing: pip install {name}"
-
-
-def _has_avx512(np: Any) -> bool:
-    return "AVX512_SKX" in np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
+    for line in report():
+        typer.echo(line)
 
 
 def main() -> None:

@@ -1,8 +1,13 @@
-"""How many examples Hypothesis tries: `pytest` is quick, `pytest --hypothesis-profile=deep` takes thousands.
+"""What all tests share: programs are NumPy unless a test asks for C, which is built in a folder of their own.
+
+How many examples Hypothesis tries: `pytest` is quick, `pytest --hypothesis-profile=deep` takes thousands.
 
 A test of random networks takes its number from the profile; it names no number of its own, unless it is dear.
 Both are derandomised, so that a test gives the same answer twice; the deep one also looks for a smaller case.
 """
+
+import os
+import tempfile
 
 from hypothesis import HealthCheck, Phase, settings
 
@@ -11,3 +16,8 @@ settings.register_profile("quick", max_examples=20, phases=[Phase.explicit, Phas
 settings.register_profile("some", settings.get_profile("quick"), max_examples=100)  # for mutants
 settings.register_profile("deep", max_examples=3000, print_blob=True, **every)
 settings.load_profile("quick")
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit it
+    kept = tempfile.TemporaryDirectory(prefix="blocks-tests-")
+    os.environ["BLOCKS_CACHE"] = kept.name
+    os.environ["BLOCKS_TARGET"] = "numpy"

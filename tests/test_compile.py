@@ -388,8 +388,8 @@ def test_models_agree_compiled_and_interpreted() -> None:
     y = bk.ADD(2, name="w_o")(bk.scan(bk.cells.lstm(3, 6), xs))
     X = np.random.default_rng(5).standard_normal((16, 7, 3))
     losses = []
-    for compiled in (True, False):
-        model = bk.Model(bk.losses.squared_error(y, target), y, dtype="float64", compiled=compiled)
+    for runs_on in ("numpy", "interpreter"):
+        model = bk.Model(bk.losses.squared_error(y, target), y, dtype="float64", target=runs_on)
         losses.append(model.fit({"x": X, "t": X[..., :2]}, epochs=3, batch_size=4).loss)
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9)
 

@@ -222,9 +222,9 @@ def test_a_resumed_run_has_the_same_bits(tbptt, tmp_path) -> None:
     assert whole.history.steps == again.history.steps
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_fit_draws_from_the_seed_of_the_model_and_the_number_of_the_update(compiled) -> None:
-    rows, model = noisy_data(), noisy_model(seed=8, compiled=compiled)
+@pytest.mark.parametrize("target", ["numpy", "interpreter"])
+def test_fit_draws_from_the_seed_of_the_model_and_the_number_of_the_update(target) -> None:
+    rows, model = noisy_data(), noisy_model(seed=8, target=target)
     gradient = bk.grad(bk.Graph({"loss": model.graph.outputs["loss"]}))
     weights, losses, carried = {k: w.copy() for k, w in model.weights.items()}, [], {}
     for step, chunk in enumerate([slice(0, 4), slice(4, 7)] * 2):  # tbptt=4: an update for each chunk of each epoch

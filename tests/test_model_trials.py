@@ -72,12 +72,13 @@ def test_ten_trials_are_ten_single_runs(shuffle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tbptt", "shuffle", "compiled"), [(None, True, True), (3, True, True), ((2, 5), False, True), (4, True, False)]
+    ("tbptt", "shuffle", "target"),
+    [(None, True, "numpy"), (3, True, "numpy"), ((2, 5), False, "numpy"), (4, True, "interpreter")],
 )
-def test_sequences_of_unequal_length(tbptt, shuffle, compiled) -> None:
+def test_sequences_of_unequal_length(tbptt, shuffle, target) -> None:
     """Masks of each trial's own batch; windows that are over in some trials and not in others."""
     options = {"epochs": 2, "batch_size": 2, "optimizer": bk.Adam(0.02), "shuffle": shuffle, "tbptt": tbptt}
-    together_as_alone(3, unequal(), options, masked=True, drop=True, compiled=compiled)
+    together_as_alone(3, unequal(), options, masked=True, drop=True, target=target)
 
 
 def test_a_batch_that_teaches_some_trials_nothing_is_passed_over_in_these() -> None:

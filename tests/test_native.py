@@ -82,7 +82,7 @@ def test_a_program_in_c_is_called_as_any_other() -> None:
     hs = bk.scan(bk.cells.lstm(3, 19), bk.sequence("x", 3))
     graph = bk.grad(bk.Graph({"loss": bk.mean(hs * hs), "y": hs}))
     program = bk.compile(graph, target="native", passes=True)
-    assert (program.target.name, program.why) == ("native", "") and "tanh_(" in program.source
+    assert (program.target, program.why) == ("native", "") and "tanh_(" in program.native and "tanh(" in program.source
     assert list(program.passes)[:2] == ["given", "simplify"]
     for dtype in TYPES:
         for time, batch in ((4, 2), (1, 1), (7, 3)):
@@ -93,7 +93,7 @@ def test_a_program_in_c_is_called_as_any_other() -> None:
                 np.testing.assert_allclose(got[name], want[name], rtol=0, atol=1e-5)
     half = {n: a.astype("float16") for n, a in feeds.items()}
     assert program(half)["loss"].dtype == np.float16
-    assert program.target.name == "numpy" and "float16" in program.why
+    assert program.target == "numpy" and "float16" in program.why
 
 
 @needs_compiler
@@ -113,7 +113,7 @@ def test_a_value_that_is_refused_is_named() -> None:
             bk.run(graph, feeds)
         with pytest.raises(bk.FeedError) as got:
             program(feeds)
-        assert str(got.value) == str(want.value) and program.target.name == "native"
+        assert str(got.value) == str(want.value) and program.target == "native"
 
 
 @needs_compiler
@@ -156,23 +156,25 @@ def test_what_has_no_c_becomes_numpy(monkeypatch) -> None:
         monkeypatch.setitem(OPS, op.name, op)
     x = {"x": np.linspace(-2, 2, 6).reshape(2, 3)}
     program = bk.compile(bk.Graph({"y": bump(bk.input("x", 3))}), target="native")
-    assert program.target.name == "numpy" and "native_bump" in program.why and "rt.call" in program.source
+    assert program.target == "numpy" and "native_bump" in program.why and "rt.call" in program.source
     np.testing.assert_array_equal(program(x)["y"], x["x"] / (1 + x["x"] ** 2))
     graph = bk.Graph({"y": wave(bk.input("x", 3))})
     program = bk.compile(graph, target="native")
-    assert program.target.name == "native" and "R(sin(x[i]))" in program.source
+    assert program.target == "native" and "R(sin(x[i]))" in program.native
     np.testing.assert_allclose(program(x)["y"], np.sin(x["x"]), atol=1e-12)
 
 
 def test_where_no_compiler_is_the_program_becomes_numpy(monkeypatch) -> None:
     monkeypatch.setenv("CC", "no-such-compiler")
     program = bk.compile(bk.Graph({"y": bk.tanh(bk.input("x", 3))}), target="native")
-    np.testing.assert_array_equal(program({"x": np.ones((2, 3))})["y"], np.tanh(np.ones((2, 3))))
-    assert program.target.name == "numpy" and "no-such-compiler" in program.why and "np.tanh" in program.source
+    with pytest.warns(UserWarning, match="NumPy runs in place of C: CC names 'no-such-compiler'"):
+        got = program({"x": np.ones((2, 3))})["y"]
+    np.testing.assert_array_equal(got, np.tanh(np.ones((2, 3))))
+    assert program.target == "numpy" and "no-such-compiler" in program.why and "np.tanh" in program.source
 
 
 def test_targets_have_names() -> None:
-    with pytest.raises(bk.BlocksError, match="'nativ' .did you mean 'native'..; it has numpy, native"):
+    with pytest.raises(bk.BlocksError, match="'nativ' .did you mean 'native'..; there are auto, numpy, native"):
         bk.compile(bk.Graph({"y": bk.tanh(bk.input("x", 3))}), target="nativ")
 
 
@@ -246,7 +248,7 @@ def test_rounding_and_division_of_all_signs(dtype) -> None:
     outputs |= {} if whole else {"floor": bk.floor(a), "round": round(a), "sin": bk.sin(a), "cos": bk.cos(a)}
     program = bk.compile(bk.Graph(outputs), target="native")
     got = program({"a": pairs[:, 0], "b": pairs[:, 1]})
-    assert program.target.name == "native"
+    assert program.target == "native"
     with np.errstate(all="ignore"):
         want = {"down": pairs[:, 0] // pairs[:, 1], "mod": pairs[:, 0] % pairs[:, 1]}
         want |= {name: f(pairs[:, 0]) for name, f in {"floor": np.floor, "round": np.rint}.items() if not whole}

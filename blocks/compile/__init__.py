@@ -6,10 +6,14 @@ Nothing here knows of any cell. Passes are pure functions from graphs to graphs,
 interpreter one by one.
 """
 
+from .choice import AUTO, INTERPRETER, MODELS, wanted
 from .passes.trials import trials
 from .program import Program, check_checkpoint, compile
 from .targets import NATIVE, NUMPY, TARGETS, Target
 
 PASSES = NUMPY.passes
 
-__all__ = ["NATIVE", "NUMPY", "PASSES", "TARGETS", "Program", "Target", "check_checkpoint", "compile", "trials"]
+__all__ = [
+    "AUTO", "INTERPRETER", "MODELS", "NATIVE", "NUMPY", "PASSES", "TARGETS", "Program", "Target", "check_checkpoint",
+    "compile", "trials", "wanted",
+]  # fmt: skip

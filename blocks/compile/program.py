@@ -6,20 +6,22 @@ import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..errors import BlocksError, FeedError, nearest
+from ..errors import BlocksError, FeedError, nearest, warn
 from ..graph import Graph
 from ..interpret import Feeds, Run, bind, drawn
 from ..interpret import run as interpret
 from ..ops.loop import Every
 from ..ops.random import Draw
+from .choice import AUTO, choose
 from .native.build import Unavailable
 from .native.expressions import Unsupported
 from .passes.checkpoint import checkpointing
-from .targets import NUMPY, TARGETS, Arrays, Target
+from .targets import NATIVE, NUMPY, Arrays, Target
 
 SIZES_KEPT = 8  # for so many sizes of batch and time the buffers are kept
 KINDS_KEPT = 64
@@ -31,16 +33,23 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"blocks\.comp
 class Program:
     """What `compile` returns: call it with feeds, as `run`; the outputs are a dict, name → array.
 
-    Attributes: graph, as it was given; lowered, after all passes; source, the NumPy or C that runs; passes, the
-    graph after each pass, name → graph, if they were asked for; checkpoint, as it was given; target, what it
-    became, and why, where that is not what was asked for.
+    Attributes: graph, as it was given; lowered, after all passes; source, its NumPy; native, the C that runs instead,
+    if it does; passes, the graph after each pass, name → graph, if they were asked for; checkpoint, as it was given;
+    target, the name of what runs, and why, the reason where that is not native and could have been.
 
     New sizes of batch and time cost an allocation, not a compilation. Several threads may call one
     program: each call has buffers to itself. Outputs belong to the caller and are never written again.
     """
 
-    def __init__(self, graph: Graph, passes: bool = False, checkpoint: Every = None, target: Target = NUMPY):
-        self.graph, self.checkpoint, self.why = graph, checkpoint, ""
+    def __init__(
+        self,
+        graph: Graph,
+        passes: bool = False,
+        checkpoint: Every = None,
+        target: Target = NUMPY,
+        why: str = "",
+    ):
+        self.graph, self.checkpoint, self.why = graph, checkpoint, why
         self._asked, self._passes, self._draws = target, passes, graph.fed("draw")
         self._lock = threading.Lock()
         self._runs: OrderedDict[Any, list[Any]] = OrderedDict()  # sizes → runs, each with its buffers, that are idle
@@ -56,26 +65,48 @@ class Program:
         before = [] if self.checkpoint is None else [("checkpoint", checkpointing(self.checkpoint))]
         for name, change in (*before, *target.passes):
             lowered = kept[name] = change(lowered)
-        self.target, self.lowered, self.passes = target, lowered, kept if self._passes else {}
+        self.target, self.lowered, self.passes = target.name, lowered, kept if self._passes else {}
         self._emitted = target.emit(lowered)
-        self.source = self._emitted.source
 
     def _fall_back(self, error: BlocksError) -> None:
         """Become NumPy, because of an error."""
         self._become(NUMPY)
         self.why = str(error)
 
-    def _allocate(self, context: Run) -> Callable[[Arrays], Arrays]:
-        """What computes with the sizes of a run; where the target cannot, NumPy's from here on."""
+    @property
+    def native(self) -> str:
+        """The C that runs; nothing where it is not C that does."""
+        return self._emitted.source if self.target == NATIVE.name else ""
+
+    @property
+    def source(self) -> str:
+        """The NumPy that runs; where C does, what would run otherwise."""
+        return self._in_numpy if self.native else self._emitted.source
+
+    @cached_property
+    def _in_numpy(self) -> str:
+        return Program(self.graph, False, self.checkpoint, NUMPY).source
+
+    def prepare(self, dtype: Any) -> str:
+        """Have done now what the first call with a type of numbers does: the compilation of C. The target that it has
+        then. Where it cannot be, it is NumPy from here on; where the compiler is at fault, with a warning."""
         emitted = self._emitted
         try:
-            return emitted.allocate(context.dims, context.dtype)
-        except Unavailable as error:
+            emitted.prepare(np.dtype(dtype))
+        except (Unavailable, Unsupported) as error:
             with self._lock:
-                if self._emitted is emitted:
-                    self._fall_back(error)
-                    self._runs.clear()
-            return self._emitted.allocate(context.dims, context.dtype)
+                if self._emitted is not emitted:  # another thread was here
+                    return self.target
+                self._fall_back(error)
+                self._runs.clear()
+            if isinstance(error, Unavailable):
+                warn(f"NumPy runs in place of C: {error}")
+        return self.target
+
+    def _allocate(self, context: Run) -> Callable[[Arrays], Arrays]:
+        """What computes with the sizes of a run."""
+        self.prepare(context.dtype)
+        return self._emitted.allocate(context.dims, context.dtype)
 
     def __call__(self, feeds: Feeds, draw: Draw = None) -> Arrays:
         """The outputs for some feeds; `draw` as for `run`.
@@ -130,7 +161,8 @@ class Program:
     def __reduce__(self) -> tuple[Any, ...]:
         from ..files import to_json
 
-        return _again, (to_json(self.graph), self._passes, self.checkpoint, self._asked)
+        why = self.why if self.target == self._asked.name else ""  # another process may not have to fall back
+        return _again, (to_json(self.graph), self._passes, self.checkpoint, self._asked, why)
 
     def __repr__(self) -> str:
         return f"<Program of {len(self.source.splitlines())} lines: {', '.join(self.graph.outputs)}>"
@@ -138,14 +170,19 @@ class Program:
 
 def compile(
     graph: Graph,
-    passes: bool = False,
+    *,
+    target: str = AUTO,
     checkpoint: int | str | None = None,
-    target: str = "numpy",
+    passes: bool = False,
     **renamed: Any,
 ) -> Program:
     """A `Program` that computes the outputs of a graph, fast.
 
-    With `passes` it keeps the graph after each pass, `Program.passes`, to print or to draw.
+    `target` is what it becomes: "numpy", or "native", one function in C, which the machine's compiler (cc, gcc, clang,
+    or what the environment names in CC) makes at the first call, once: it is kept in the user's cache folder, or the
+    one in BLOCKS_CACHE. "auto" is native for a graph with a loop, on a machine with a compiler, and else NumPy;
+    BLOCKS_TARGET in the environment stands for "auto". What has no C becomes NumPy, and ``Program.why`` says why; where
+    the compiler fails, or what it made does not compute what the interpreter does, that happens with a warning.
 
     With ``checkpoint=k`` a gradient keeps every k-th state alone, and computes the values between two of them
     again when it comes back to them; the numbers are the same up to rounding. In memory are then T/k states and
@@ -155,9 +192,7 @@ def compile(
     Sequences that are fed, handed out, or go from one layer to the next stay whole. A graph without a gradient
     keeps nothing, and has nothing to gain.
 
-    `target` is what it becomes: "numpy", or "native", one function in C, which the machine's compiler (cc, gcc or
-    clang) makes run at the first call. Where there is none, or a graph has an operation that has no C, it becomes
-    NumPy, and ``Program.why`` says why.
+    With `passes` it keeps the graph after each pass, `Program.passes`, to print or to draw.
 
     Numbers below about 1e-38 in float32 (1e-308 in float64), *denormals*, are computed many times slower by most
     processors, here as elsewhere in NumPy. Gradients that vanish over hundreds of steps become such: a network whose
@@ -168,16 +203,14 @@ def compile(
     if "trace" in renamed:
         raise BlocksError("compile(trace=True) is compile(passes=True) now, and Program.trace is Program.passes")
     if renamed:
-        known = ("passes", "checkpoint", "target")
+        known = ("target", "checkpoint", "passes")
         name = next(iter(renamed))
         raise BlocksError(f"compile has no option {name!r}{nearest(name, known)}; it has {', '.join(known)}")
     if not isinstance(graph, Graph):
         raise BlocksError(f"compile takes a Graph, not a {type(graph).__name__}")
-    if target not in TARGETS:
-        raise BlocksError(
-            f"compile has no target {target!r}{nearest(str(target), TARGETS)}; it has {', '.join(TARGETS)}"
-        )
-    return Program(graph, passes, check_checkpoint(checkpoint), TARGETS[target])
+    every = check_checkpoint(checkpoint)
+    row, why = choose(graph, target)
+    return Program(graph, passes, every, row, why)
 
 
 def check_checkpoint(checkpoint: Any) -> Every:
@@ -189,7 +222,7 @@ def check_checkpoint(checkpoint: Any) -> Every:
     raise BlocksError(f'checkpoint is a number of steps or "sqrt", not {checkpoint!r}')
 
 
-def _again(text: str, passes: bool, checkpoint: Every, target: Target) -> Program:
+def _again(text: str, passes: bool, checkpoint: Every, target: Target, why: str) -> Program:
     from ..files import from_json
 
-    return Program(from_json(text), passes, checkpoint, target)
+    return Program(from_json(text), passes, checkpoint, target, why)

@@ -38,10 +38,12 @@ MODULE = "blocks.compiled"  # the name under which programs run
 @dataclass(frozen=True)
 class Emitted:
     """What a target makes of a graph: its source, and ``allocate(dims, dtype)``, which makes the buffers for some
-    sizes and returns ``run(feeds)``, the computation with them."""
+    sizes and returns ``run(feeds)``, the computation with them. ``prepare(dtype)`` does what is done once for a type of
+    numbers."""
 
     source: str
     allocate: Callable[[dict[str, int], np.dtype], Callable[[Arrays], Arrays]]
+    prepare: Callable[[np.dtype], Any] = lambda dtype: None
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,10 @@ NUMPY = Target("numpy", (*FIRST, ("logistic", logistic), *COMMON, ("block", bloc
 
 
 def emit_c(graph: Graph) -> Emitted:
-    """A graph as C. Raises Unsupported for what has no C; `allocate` raises Unavailable where no compiler is."""
+    """A graph as C. Raises Unsupported for what has no C; `allocate` and `prepare` raise Unavailable where
+    no compiler is."""
     function = emit_native(graph)
-    return Emitted(function.unit, function.allocate)
+    return Emitted(function.unit, function.allocate, function.library)
 
 
 NATIVE = Target("native", (*FIRST, *COMMON), emit_c)

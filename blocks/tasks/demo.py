@@ -37,9 +37,10 @@ def train_one(
     held_out: str,
     units: int,
     updates: int,
+    target: str = "auto",
 ) -> Result:
     """Train a character model for so many updates of 32 streams × 50 steps, and test it."""
-    model = task.character_model(cell, len(letters), units, embedding=min(48, units), seed=1)
+    model = task.character_model(cell, len(letters), units, embedding=min(48, units), seed=1, target=target)
     data = task.streams(letters.encode(train), 32)
     per_epoch = math.ceil(data["char"].shape[1] / 50)
     times = [time.perf_counter()]
@@ -65,10 +66,10 @@ def train_one(
 
 
 def run_demo(
-    folder: Path, units: int = 96, updates: int = 1600, say: Callable[[str], None] = print
+    folder: Path, units: int = 96, updates: int = 1600, say: Callable[[str], None] = print, target: str = "auto"
 ) -> dict[str, Result]:
-    """The whole demo; `folder` receives loss.png, srn.svg, lstm.svg, gradient.svg, lstm.safetensors and
-    sample.txt. Returns the results by name."""
+    """The whole demo, on a `target` of `Model`; `folder` receives loss.png, srn.svg, lstm.svg, gradient.svg,
+    lstm.safetensors and sample.txt. Returns the results by name."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = task.python_topics()
     train, held_out = task.split(whole)
@@ -78,8 +79,8 @@ def run_demo(
     say(f"networks: {units} units, {updates} updates of 32 × 50 characters each")
     results = {}
     for name, cell in (("srn", cells.srn), ("lstm", cells.lstm)):
-        results[name] = train_one(name, cell, letters, train, held_out, units, updates)
-        say(f"  {name} done: {results[name].bits:.3f} bits per character")
+        results[name] = train_one(name, cell, letters, train, held_out, units, updates, target)
+        say(f"  {name} done: {results[name].bits:.3f} bits per character; {results[name].model.computed_by()}")
     srn, lstm = results["srn"], results["lstm"]
     say("")
     say(f"{'held-out text':<14} {'bits/character':>14} {'weights':>9} {'ms/update':>10}")

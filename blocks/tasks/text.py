@@ -76,9 +76,15 @@ class Vocabulary:
 
 
 def character_model(
-    cell: Callable[[int, int], Cell], characters: int, units: int, embedding: int | None = None, seed: int = 0
+    cell: Callable[[int, int], Cell],
+    characters: int,
+    units: int,
+    embedding: int | None = None,
+    seed: int = 0,
+    target: str = "auto",
 ) -> Model:
-    """Embedding, one cell, read-out, cross-entropy: inputs ``char`` and ``next``, output ``logits``.
+    """Embedding, one cell, read-out, cross-entropy: inputs ``char`` and ``next``, output ``logits``. `seed` and
+    `target` are the model's.
 
     A cell that adds x and h needs an embedding as large as its units; that is the default.
     """
@@ -86,7 +92,7 @@ def character_model(
     ids, following = sequence("char", dtype="int"), sequence("next", dtype="int")
     hs = scan(cell(size, units), EMBED(characters, size, name="letters")(ids))
     logits = ADD(characters, name="read_out")(hs)
-    return Model(loss=cross_entropy(logits, following), outputs={"logits": logits}, seed=seed)
+    return Model(loss=cross_entropy(logits, following), outputs={"logits": logits}, seed=seed, target=target)
 
 
 def streams(ids: np.ndarray, count: int) -> dict[str, np.ndarray]:

@@ -59,7 +59,8 @@ def fit(
             weights.
         shuffle: a new order of the samples in each epoch, drawn from the model's seed.
         autosave: a file to write every `autosave_every` updates, after each epoch, and at Ctrl-C.
-        resume: go on from `autosave`, if it exists, to the same bits as an undisturbed run.
+        resume: go on from `autosave`, if it exists, to the same bits as an undisturbed run; with a warning, if that
+            ran on another target (see `compile`), where the last bits may differ.
         progress: a progress bar; by default where there is a terminal or a notebook to show it.
         callback: called after each update with its record; if it returns True, training stops.
 
@@ -106,6 +107,7 @@ def fit(
     if not (resume and session.at.step):
         model.history = History()
     chosen.check_rates(session.at.step, epochs * session.updates_per_epoch())
+    session.prepare()
 
     with _stop_requested() as stop, bar(progress, session.updates_per_epoch() * epochs, session.at.step) as report:
         done = False

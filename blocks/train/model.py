@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ..compile import Program, check_checkpoint, compile
+from ..compile import AUTO, INTERPRETER, MODELS, Program, check_checkpoint, compile, wanted
 from ..compile import trials as side_by_side
-from ..errors import BlocksError, FeedError, NonFiniteError, WiringError
+from ..errors import BlocksError, FeedError, NonFiniteError, WiringError, nearest
 from ..files import ModelFileError
 from ..graph import Graph, Node, Shape, show_shape
 from ..interpret import run
@@ -43,7 +43,8 @@ class Model:
         outputs: a wire, or a dict of them by name.
         seed: of the first weights, of the order of the data, and of what is drawn in training (`dropout`, say).
         dtype: "float32" or "float64".
-        compiled: run through `compile`; False for the interpreter, the same numbers but for rounding.
+        target: what its graphs become, as for `compile`; "interpreter" runs them node by node, the same numbers but
+            for rounding.
         checkpoint: keep every k-th state, or "sqrt", to save memory in training; see `compile`.
         trials: so many independent networks side by side, trained at once: trial r has the first weights, the order of
             the data and the draws of a model of its own with the seed + r. Weights, losses and predictions lead with
@@ -61,10 +62,12 @@ class Model:
         outputs: Node | Mapping[str, Node] | None = None,
         seed: int = 0,
         dtype: str = "float32",
-        compiled: bool = True,
+        target: str = AUTO,
         checkpoint: int | str | None = None,
         trials: int | None = None,
+        **renamed: Any,
     ):
+        _check_renamed(renamed)
         named = {"y": outputs} if isinstance(outputs, Node) else dict(outputs or {})
         if LOSS in named:
             raise WiringError(f"an output cannot be called {LOSS!r}; that is the loss")
@@ -73,11 +76,11 @@ class Model:
                 got = loss.describe() if isinstance(loss, Node) else type(loss).__name__
                 raise WiringError(f"a loss is one number, not {got}; take the mean")
             named = {LOSS: loss, **named}
-        self._setup(Graph(named).verify(), seed, dtype, compiled, checkpoint, trials)
+        self._setup(Graph(named).verify(), seed, dtype, target, checkpoint, trials)
         sides = self.graph if self.trials is None else side_by_side(self.graph)
         self._weights.take(sides.init(self.seed, self.dtype, self.trials or 1))
 
-    def _setup(self, graph: Graph, seed: int, dtype: Any, compiled: bool, checkpoint: Any, trials: Any) -> None:
+    def _setup(self, graph: Graph, seed: int, dtype: Any, target: Any, checkpoint: Any, trials: Any) -> None:
         for node in graph.order():
             if node.role == "state" and node.op.name == "input":
                 raise WiringError(f"the state {node.describe()} made at {node.where} stands outside of any cell")
@@ -89,7 +92,7 @@ class Model:
         self.outputs: tuple[str, ...] = tuple(n for n in graph.outputs if n != LOSS)
         self.history = History()
         self.info: dict[str, Any] = {}
-        self.compiled, self.checkpoint = compiled, check_checkpoint(checkpoint)
+        self.target, self.checkpoint = wanted(target, MODELS), check_checkpoint(checkpoint)
         self.trials = check_trials(trials, graph)
         self._weights = Vector(_sizes(graph), self.dtype, self.trials)
         self._graphs: dict[str, Graph] = {}
@@ -127,10 +130,29 @@ class Model:
         """The compiled graph of one purpose; its `source` is what runs. `vary`: the inputs that differ among trials."""
         key = purpose, vary
         if key not in self._programs:
-            graph = self.graph_for(purpose)
+            graph, target = self.graph_for(purpose), AUTO if self.target == INTERPRETER else self.target
             sides = graph if self.trials is None else side_by_side(graph, vary)
-            self._programs[key] = compile(sides, checkpoint=self.checkpoint)
+            self._programs[key] = compile(sides, target=target, checkpoint=self.checkpoint)
         return self._programs[key]
+
+    def runs_on(self, purpose: str) -> str:
+        """What computes the graph of one purpose: "native", "numpy" or "interpreter"."""
+        if self.target == INTERPRETER:
+            return INTERPRETER
+        made = [program for (of, _), program in self._programs.items() if of == purpose]
+        return (made or [self.program_for(purpose)])[0].target
+
+    def prepare(self, purpose: str) -> None:
+        """Compile now what would be at a first call. With trials it depends on what that call is fed."""
+        if self.target != INTERPRETER and self.trials is None:
+            self.program_for(purpose).prepare(self.dtype)
+
+    def computed_by(self) -> str:
+        """A line about what computes an update, and why it is not C, if it could have been."""
+        self.prepare("train")
+        target = self.runs_on("train")
+        why = "" if target == INTERPRETER else self.program_for("train").why
+        return f"computed by {target}" + (f": {why}" if why else "")
 
     def time(self) -> str:
         """The name of the time dimension. Raises BlocksError if there is none or more than one."""
@@ -158,15 +180,16 @@ class Model:
         known = graph.fed("input")
         fed = {**self._weights_of(purpose), **{k: v for k, v in feeds.items() if k in known}}
         draw = None if step is None else (self.seed, step)
+        interpreted = self.target == INTERPRETER
         if self.trials is not None:
             vary = differing(graph, fed)
             fed = inside(graph, fed, vary, self.trials)
-            if self.compiled:
+            if not interpreted:
                 program = self.program_for(purpose, vary)
                 return leading(program(fed, draw), program.graph)
             sides = side_by_side(graph, vary)
             return leading(run(sides, fed, draw=draw), sides)
-        return self.program_for(purpose)(fed, draw) if self.compiled else run(graph, fed, draw=draw)
+        return run(graph, fed, draw=draw) if interpreted else self.program_for(purpose)(fed, draw)
 
     def _weights_of(self, purpose: str) -> Arrays:
         """Those weights that the graph of a purpose has."""
@@ -353,18 +376,19 @@ class Model:
         write_model(path, self.graph, {**self.weights, **arrays}, {**own, **meta})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], compiled: bool = True, checkpoint: int | str | None = None) -> Model:
-        """The model in a file that `save` or `fit(autosave=)` wrote. Runs no code from the file. `compiled` and
+    def load(cls, path: str | os.PathLike[str], target: str = AUTO, checkpoint: int | str | None = None) -> Model:
+        """The model in a file that `save` or `fit(autosave=)` wrote. Runs no code from the file. `target` and
         `checkpoint` say how to run it, as in `Model`; they are not in the file.
 
         Raises ModelFileError naming the file and what is wrong with it.
         """
         check_checkpoint(checkpoint)
+        wanted(target, MODELS)
         graph, arrays, meta = read_model(path)
         model = cls.__new__(cls)
         try:
             trials = meta.get("trials")
-            model._setup(graph, meta.get("seed", 0), meta.get("dtype", "float32"), compiled, checkpoint, trials)
+            model._setup(graph, meta.get("seed", 0), meta.get("dtype", "float32"), target, checkpoint, trials)
         except BlocksError as error:
             raise ModelFileError(f"{os.fspath(path)}: {error}") from None
         info = meta.get("info", {})
@@ -394,6 +418,15 @@ class Model:
 def _sizes(graph: Graph) -> dict[str, tuple[int, ...]]:
     """Name → shape of all weights; of a graph that has trials itself, those of one."""
     return {name: tuple(d if isinstance(d, int) else 1 for d in shape) for name, shape in graph.params.items()}
+
+
+def _check_renamed(unknown: Mapping[str, Any]) -> None:
+    """Raises BlocksError for options that a model does not have, or has under another name now."""
+    for name, value in unknown.items():
+        if name == "compiled":
+            raise BlocksError(f"Model(compiled={value!r}) is target={AUTO if value else INTERPRETER!r} now")
+        options = ("loss", "outputs", "seed", "dtype", "target", "checkpoint", "trials")
+        raise BlocksError(f"Model has no option {name!r}{nearest(name, options)}; it has {', '.join(options)}")
 
 
 def _joined(arrays: list[np.ndarray], axis: int) -> np.ndarray:

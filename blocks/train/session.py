@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import BlocksError, NonFiniteError
+from ..errors import BlocksError, NonFiniteError, warn
 from ..graph import Graph
 from .data import Arrays, Data
 from .files import ModelFileError, read_model
@@ -64,6 +64,12 @@ class Trainable(Protocol):
         trial: int | None = None,
     ) -> str:
         """What is not, and where."""
+
+    def runs_on(self, purpose: str) -> str:
+        """The target of that graph."""
+
+    def prepare(self, purpose: str) -> None:
+        """Compile what runs it."""
 
     def time(self) -> str:
         """The name of the time dimension."""
@@ -310,6 +316,12 @@ class Session:
             return weights.copy()
         return np.where(now if self.model.trials is None else now[:, None], weights, best)
 
+    def prepare(self) -> None:
+        """Have compiled what will run."""
+        self.model.prepare(self.purpose)
+        if self.validation is not None:
+            self.model.prepare("evaluate in chunks" if self.tbptt else "evaluate")
+
     # -- checkpoints ------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -321,6 +333,7 @@ class Session:
         arrays |= self.totals.arrays("//epoch/")
         history = self.model.history
         training = {"position": asdict(self.at), "settings": self.fingerprint(), "carried": list(self.carried)}
+        training["target"] = self.model.runs_on(self.purpose)
         self.model.write(path, arrays, {"training": {**training, "steps": history.steps, "epochs": history.epochs}})
 
     def fingerprint(self) -> dict[str, Any]:
@@ -332,7 +345,8 @@ class Session:
         return {**same, "tbptt": tbptt, "samples": self.data.samples, **settings, "data": self.data.digest()}
 
     def resume(self, path: str | os.PathLike[str]) -> None:
-        """Take weights, slots and position from a checkpoint.
+        """Take weights, slots and position from a checkpoint. Warns if another target wrote it: what follows may
+        differ in the last bits from an undisturbed run.
 
         Raises ModelFileError if the file is no checkpoint of this model and these settings.
         """
@@ -371,6 +385,9 @@ class Session:
             raise
         except (BlocksError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{name}: this checkpoint is broken ({error})") from None
+        wrote, runs = training.get("target"), self.model.runs_on(self.purpose)
+        if wrote not in (None, runs):
+            warn(f"{name} was written by a run on {wrote}, this one is on {runs}: numbers may differ in the last bits")
         self.at, self.carried, self.totals = at, carried, totals
         if any(name.startswith(BEST) for name in arrays):
             self.best_weights = best.all

@@ -259,7 +259,7 @@ class Writer:
 def emit_native(graph: Graph, name: str = "program") -> Function:
     """A graph as a function of C. Raises Unsupported, with the reason, for what cannot be written."""
     writer, plan = Writer(graph), make_plan(graph, in_place)
-    return Function(writer.function(plan, name), plan, writer.places, name)
+    return Function(writer.function(plan, name), plan, writer.places, graph, name)
 
 
 def _written(instructions: Iterable[Instruction]) -> list[Place]:

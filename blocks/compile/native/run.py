@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from ...errors import FeedError
-from ...graph import Dim
+from ...graph import Dim, Graph
 from ...ops.loop import Every, blocks_of, in_block, steps_in_block
 from ..plan.places import Buffer, Constant, Feed, Last, Place, Plan, Row, array_of
 from ..plan.sizes import Size
 from . import build
+from .agreement import disagreement
+from .expressions import Unsupported
 from .pointers import Pointers, Scratch, most_of
 
 Arrays = dict[str, np.ndarray]
@@ -31,23 +33,28 @@ def kind_of(dtype: str, real: np.dtype) -> np.dtype:
 
 
 class Function:
-    """A function of C, and what it is given."""
+    """A function of C, what it is given, and the graph that it computes."""
 
-    def __init__(self, source: str, plan: Plan, places: Pointers, name: str = "program"):
-        self.source, self.plan, self.name = source, plan, name
+    def __init__(self, source: str, plan: Plan, places: Pointers, graph: Graph, name: str = "program"):
+        self.source, self.plan, self.graph, self.name = source, plan, graph, name
         self.unit, self.flags = f'#include "blocks.h"\n\n{source}', FLAGS  # what is compiled, and how
         self.roots, self.dims, self.every = list(places.roots), list(places.dims), dict(places.every)
         self.feeds = places.feeds
 
     def library(self, dtype: np.dtype) -> ctypes.CDLL:
-        """The function for one type of numbers, compiled. Raises build.Unavailable."""
+        """The function for one type of numbers, compiled and, if it is new, compared with the interpreter. Raises
+        Unsupported for another type, and build.Unavailable."""
         if dtype not in (np.float32, np.float64):
-            raise build.Unavailable(f"a program in C computes in float32 or float64, not in {dtype}")
-        return build.library(self.unit, flags=(f"-DREAL={dtype.itemsize * 8}", *self.flags))
+            raise Unsupported(f"a program in C computes in float32 or float64, not in {dtype}")
+
+        def check(new: ctypes.CDLL) -> str:
+            return disagreement(self.graph, dtype, lambda dims: Call(self, sizes(dims, self.every), dtype, new))
+
+        return build.library(self.unit, flags=(f"-DREAL={dtype.itemsize * 8}", *self.flags), check=check)
 
     def allocate(self, dims: dict[str, int], dtype: np.dtype) -> Callable[[Arrays], Arrays]:
         """Memory for some sizes; what computes with it."""
-        return Call(self, sizes(dims, self.every), dtype)
+        return Call(self, sizes(dims, self.every), dtype, self.library(dtype))
 
 
 def sizes(dims: dict[str, int], every: dict[str, Every]) -> dict[str, int]:
@@ -63,9 +70,9 @@ def sizes(dims: dict[str, int], every: dict[str, Every]) -> dict[str, int]:
 class Call:
     """A function with its memory, for one set of sizes."""
 
-    def __init__(self, function: Function, dims: dict[str, int], dtype: np.dtype):
+    def __init__(self, function: Function, dims: dict[str, int], dtype: np.dtype, library: ctypes.CDLL):
         self.function, self.dims, self.dtype = function, dims, dtype
-        self.call: Any = getattr(function.library(dtype), function.name)
+        self.call: Any = getattr(library, function.name)
         self.call.argtypes, self.call.restype = (ctypes.c_void_p, ctypes.c_void_p), ctypes.c_int
         self.at = (ctypes.c_void_p * max(1, len(function.roots)))()
         self.n = (ctypes.c_int64 * max(1, len(function.dims)))(*[dims[d] for d in function.dims])
