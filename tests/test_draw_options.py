@@ -47,10 +47,11 @@ def asked(option: str, graph: bk.Graph) -> dict[str, Any]:
     brick = next(str(node.brick) for node in graph.order() if node.brick)
     values: dict[str, Any] = {
         "highlight": brick, "bricks": False, "shapes": True, "counts": True, "open": brick, "unroll": 3, "zoom": 1,
-        "full": True, "gradient": True, "theme": "dark", "values": {"x": np.ones((2, 3))}, "fold": True,
-        "title": "another title", "labels": {brick: "q_t"}, "legend": True, "equations": True, "x": {brick: 7.5}, "lane": {"low/C": 2},
+        "full": True, "gradient": True, "theme": "dark", "values": {"x": np.ones((2, 3))}, "scale": "log", "fold": True,
+        "title": "another title", "labels": {brick: "q_t"}, "legend": True, "equations": True,
+        "x": {brick: 7.5}, "lane": {"low/C": 2},
     }  # fmt: skip
-    beside = {"zoom": {"unroll": 3}, "full": {"unroll": 9}}
+    beside = {"zoom": {"unroll": 3}, "full": {"unroll": 9}, "scale": {"values": {"x": np.ones((2, 3))}}}
     return {option: values[option], **beside.get(option, {})}
 
 
@@ -107,11 +108,6 @@ def test_options_of_steps_need_steps(option: str) -> None:
         bk.cells.gru(3, 4).draw(**{option: 1})
 
 
-def test_what_stands_on_one_step() -> None:
-    with pytest.raises(bk.BlocksError, match="^values .*one step; leave out unroll, or values"):
-        bk.cells.gru(3, 4).draw(unroll=2, values={"x": np.ones((2, 3))})
-
-
 def test_values_and_shapes_share_a_place() -> None:
     with pytest.raises(bk.BlocksError, match="^values stand where shapes would; leave out shapes, or values"):
         bk.cells.gru(3, 4).draw(values={"x": np.ones((2, 3))}, shapes=True)
@@ -124,6 +120,8 @@ def test_options_that_meet() -> None:
 
     def seen(options: dict[str, Any]) -> Any:
         """What is drawn; None where it is refused."""
+        if options.get("values") and options.get("unroll"):
+            options = {**options, "values": {"x": np.ones((options["unroll"], 2, 3))}}
         key = str(sorted(options.items(), key=str))
         if key not in drawn:
             try:
@@ -131,7 +129,9 @@ def test_options_that_meet() -> None:
                 drawn[key] = figure.scene, figure.theme.name
             except bk.BlocksError as error:
                 assert re.search(
-                    "only for one step|stand where|one step; leave|need the gradient|there is no|computed forwards", str(error)
+                    "only for one step|only with values|stand where|one step; leave|need the gradient|there is no|"
+                    "computed forwards",
+                    str(error),
                 )
                 drawn[key] = None
         return drawn[key]

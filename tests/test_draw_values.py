@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import blocks as bk
-from blocks.draw.layers.values import Scale, computed, gradient_values, number, size
+from blocks.draw.layers.runs import computed, gradient_values
+from blocks.draw.layers.values import Scale, number, scale_of, size, summary
 from blocks.draw.scene import Shade
 from blocks.draw.themes import THEMES, shade
 
@@ -37,8 +38,8 @@ def test_few_numbers_are_written() -> None:
 
 def test_many_numbers_are_colours() -> None:
     """Colour and number are the root mean square: ±90 with mean 0 is not 0."""
-    cell, feeds = fed(4, 3)
-    feeds["C"] = np.array([[-90.0, 90.0, -90.0, 90.0]] * 3)
+    cell, feeds = fed(8, 3)
+    feeds["C"] = np.array([[-90.0, 90.0] * 4] * 3)
     scene = cell.draw(values=feeds).scene
     state = next(s for s in scene.shapes if s.kind == "state" and s.name == "C")
     wire = next(w for w in scene.wires if w.source == state.key)
@@ -69,7 +70,7 @@ def test_values_and_gradients_have_a_scale_each() -> None:
         given = {name: value for name, value in feeds.items() if option or name != "d/y"}
         figure = cell.draw(values=given, gradient=option)
         scene = figure.scene
-        cells = [s for s in scene.shapes if s.kind == "scale"]
+        cells = [s for s in scene.shapes if s.kind == "scale" and "strip-" not in s.key]
         assert list(dict.fromkeys(s.key.split("-")[0] for s in cells)) == bars
         paints = [w.paint for w in scene.wires]
         for bar in bars:
@@ -95,7 +96,9 @@ def test_each_value_has_its_number(make: Any, units: int) -> None:
         seeds = {"d/y": np.ones((1, units))} if option else {}
         scene = make(units, units).draw(values={**feeds, **seeds}, gradient=option).scene
         check(scene)
-        said = {w.net for w in scene.wires if w.label}
+        shown = {s.key.removeprefix("strip-").rsplit("-", 2)[0] for s in scene.shapes if s.key.startswith("strip-")}
+        shown |= {s.key.replace("strip-", "").rsplit("-", 2)[0] for s in scene.shapes if "-strip-" in s.key}
+        said = {w.net for w in scene.wires if w.label or w.key in shown}
         kinds = {s.key: s.kind for s in scene.shapes}
         drawn = [w for w in scene.wires if w.lit and w.kind != "kept"]
         carried = {w.net: kinds[w.target if w.kind == "gradient" else w.source] for w in drawn}
@@ -111,6 +114,90 @@ def beside(p: tuple[float, float], a: tuple[float, float], b: tuple[float, float
     dx = max(min(a[0], b[0]) - p[0], p[0] - max(a[0], b[0]), 0.0)
     dy = max(min(a[1], b[1]) - p[1], p[1] - max(a[1], b[1]), 0.0)
     return (dx == 0 and dy < 12) or (dy == 0 and dx < away)
+
+
+def test_some_numbers_are_a_strip() -> None:
+    """A bar for each number, up or down by its sign, as long as it is beside the largest, and none is left out."""
+    cell, feeds = fed(7, 2)
+    values = computed(cell.graph, feeds)
+    scene = cell.draw(values=feeds).scene
+    check(scene)
+    for wire in scene.wires:
+        source = next(s for s in scene.shapes if s.key == wire.source)
+        bars = [s for s in scene.shapes if s.key.startswith(f"strip-{wire.key}-")]
+        if not bars:
+            continue
+        node = max((n for n in values if cell.graph.name_of(n) in wire.holds), key=lambda n: n.serial)
+        want = values[node]
+        assert len(bars) == want.size == 14 and source.kind != "merge"
+        found = {tuple(map(int, s.key.rsplit("-", 2)[1:])): s for s in bars}
+        middle = {row: max(s.bottom for (r, _), s in found.items() if r == row) for row in range(2)}
+        for (row, unit), bar in found.items():
+            value = want[row, unit]
+            assert bar.h == pytest.approx(max(0.6, 5 * abs(value) / np.abs(want).max()))
+            assert f"unit {unit + 1}: {number(float(value))}" in bar.tooltip
+            if any(v > 0 for v in want[row]):
+                assert (bar.bottom == pytest.approx(middle[row])) == (value >= 0)
+    assert len({s.key.rsplit("-", 2)[0] for s in scene.shapes if s.key.startswith("strip-")}) >= 12
+
+
+def test_a_scale_by_order_of_magnitude() -> None:
+    scale = scale_of("values", [1e-4, 1.0, 100.0, math.inf], logarithmic=True)
+    assert [scale.part(s) for s in (0.0, 1e-4, 1e-1, 100.0)] == pytest.approx([0, 0, 0.5, 1])
+    assert scale.size(0.5) == pytest.approx(0.1) and scale.part(math.inf) == math.inf
+    assert [scale_of("values", [2.0], True).part(s) for s in (2.0, 1.0)] == [1.0, 0.0]
+    assert scale_of("values", [0.0, 0.0], True).part(0.0) == 0.0
+    assert scale_of("values", [0.0, 1e-9, 1.0], True).low == 1e-6
+    assert scale_of("values", [0.5, 2.0], False).part(0.5) == 0.25
+    cell, feeds = fed(8, 3)
+    plain, log = (cell.draw(values=feeds, scale=scale).scene for scale in ("linear", "log"))
+    assert [w.paint for w in plain.wires] != [w.paint for w in log.wires]
+    assert [w.label for w in plain.wires] == [w.label for w in log.wires]
+
+
+@pytest.mark.parametrize("make", [bk.cells.srn, bk.cells.lstm])
+@pytest.mark.parametrize("units", [2, 6, 20])
+def test_values_over_steps(make: Any, units: int) -> None:
+    """What stands on the wires of each step are the values of the unrolled graph, and its gradients; of the weights, at
+    each step and in all."""
+    cell, steps, rng = make(units, units), 3, np.random.default_rng(1)
+    graph, unrolled = cell.graph, bk.unroll(cell, steps)
+    weights = graph.init(0, "float64")
+    states = {s: rng.normal(size=(1, units)) for s in cell.states}
+    x, dy = (rng.normal(size=(steps, 1, units)) for _ in range(2))
+    last = {s: rng.normal(size=(1, units)) for s in cell.states}
+    given = {**weights, **states, "x": x, "d/y": dy, **{f"d/next/{s}": v for s, v in last.items()}}
+    scene = cell.draw(values=given, gradient="beside", unroll=steps, zoom="all").scene
+    check(scene)
+    feeds = {**weights, **{f"{s}(0)": v for s, v in states.items()}, **{f"x({t + 1})": x[t] for t in range(steps)}}
+    loss = sum((bk.sum(unrolled.outputs[f"y({t + 1})"] * bk.input(f"dy{t}", units)) for t in range(steps)), 0.0)
+    loss = loss + sum((bk.sum(unrolled.outputs[f"{s}({steps})"] * bk.input(f"d{s}", units)) for s in cell.states), 0.0)
+    slopes = bk.grad(bk.Graph({"loss": loss}), wrt=[*weights, *(f"x({t + 1})" for t in range(steps))])
+    seeds = {**{f"dy{t}": dy[t] for t in range(steps)}, **{f"d{s}": v for s, v in last.items()}}
+    want = bk.run(slopes, {**feeds, **seeds})
+    values = bk.run(unrolled, feeds)
+    for t in range(1, steps + 1):
+        ends = [s.key for s in scene.shapes if s.key.startswith(f"panel2-step{t}-") and s.kind == "input"]
+        (wire,) = [w for w in scene.wires if w.target == ends[0] and w.kind == "gradient"]
+        assert wire.tooltip.endswith(summary(want[f"grad/x({t})"]))
+        (out,) = [w for w in scene.wires if w.target.startswith(f"panel1-step{t}-output")]
+        assert out.tooltip.endswith(summary(values[f"y({t})"]))
+    (total,) = [w for w in scene.wires if w.target == "panel2-all"]
+    every = np.concatenate([want[f"grad/{name}"].ravel() for name in weights])
+    assert size(every) == pytest.approx(size(np.concatenate([want[f"grad/{n}"].ravel() for n in weights])))
+    assert total.label is not None and total.label.plain == number(size(every))
+    tabs = [w for w in scene.wires if "weights-" in w.target and w.kind == "gradient"]
+    assert len(tabs) == steps * len({n.split(".")[0] for n in weights}) and all(w.label for w in tabs)
+
+
+def test_what_is_not_known_of_a_step_is_not_known_of_the_next() -> None:
+    cell = bk.cells.srn(2, 2)
+    feeds = {**cell.graph.init(0, "float64"), "x": np.ones((3, 1, 2))}
+    del feeds["hidden.b"]
+    scene = cell.draw(values=feeds, unroll=3, zoom="all").scene
+    dashed = [w for w in scene.wires if w.dashed]
+    assert {w.step for w in dashed} == {1, 2, 3} and {w.label.plain for w in dashed if w.label} == {"?"}
+    assert not any(w.dashed for w in scene.wires if w.source == "before-h" or "input" in w.source)
 
 
 def test_not_computed_is_not_zero() -> None:
@@ -157,8 +244,12 @@ def test_values_that_do_not_fit() -> None:
         cell.draw(gradient=True, values={**feeds, "d/z": 1})
     with pytest.raises(bk.FeedError, match="x"):
         cell.draw(values={**feeds, "x": np.zeros((1, 3))})
-    with pytest.raises(bk.BlocksError, match="wires of one step"):
+    with pytest.raises(bk.BlocksError, match=r"over 3 steps: 'x' is \(1, 2\); it has the steps first, \(3, batch, 2\)"):
         cell.draw(values=feeds, unroll=3)
+    with pytest.raises(bk.BlocksError, match="^scale: only with values, for the colours of numbers"):
+        cell.draw(scale="log")
+    with pytest.raises(bk.BlocksError, match="scale is 'linear' or 'log', not 'lin'"):
+        cell.draw(values=feeds, scale="lin")
 
 
 def test_a_wiring_error_can_be_drawn() -> None:

@@ -91,8 +91,9 @@ class Wire:
     is the same for all wires that carry one value. `hops` are the points where it jumps over another wire.
     Where Graphviz has laid it out, `curve` is its way: a start, then two handles and an end for each piece. `mark` is
     what stands at an entry whose order matters, beside the end of the wire there. `carries` says that its value has a
-    gradient, which comes back on its way; `kept`, that the gradient of its target needs its value. A
-    `sample` says what others mean.
+    gradient, which comes back on its way; `kept`, that the gradient of its target needs its value. `holds` are the
+    names of the nodes that it carries, at that `step`; of weights that all steps share, at step 0. A `sample`
+    says what others mean.
     """
 
     key: str
@@ -116,6 +117,8 @@ class Wire:
     carries: bool = False
     kept: bool = False
     sample: bool = False
+    holds: tuple[str, ...] = ()
+    step: int = 1
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,10 @@ from .layers.labels import Crowded, with_shapes
 from .layers.legend import with_legend
 from .layers.opened import opened
 from .layers.panels import panels
+from .layers.runs import coming_in, computed, gradient_values, gradients_over_steps, named, over_steps
 from .layers.unrolled import unrolled
-from .layers.values import Scale, computed, gradient_values, with_scales, with_values
-from .layers.weights import Weights, room_for, room_of_both, weights_of, with_shared, with_weights
+from .layers.values import Scale, with_scales, with_values
+from .layers.weights import HANG, NUMBERED, Weights, room_for, room_of_both, weights_of, with_shared, with_weights
 from .layout.cell import Room, layout, rooms_of
 from .layout.layered import layered
 from .layout.route import Unroutable
@@ -44,10 +45,10 @@ from .typeset import Labels
 
 LARGEST = 120  # elements; a larger graph is drawn in layers
 LABEL_ROOM, SUM_ROOM = 9.0, 9.0
-WIDER, WIDEST = 8.0, 160.0  # room between the wires, step by step, until all values have a place
+WIDER, WIDEST = 16.0, 160.0  # room between the wires, step by step, until all values have a place
 
 CELL, LAYERS = "one step of a cell", "a graph in layers"
-ONE_STEP = "is drawn on the wires of one step"
+NEEDED_FOR = {"unroll": "the steps of a cell side by side", "values": "the colours of numbers"}
 
 
 class Option(NamedTuple):
@@ -72,7 +73,8 @@ OPTIONS = {
     "fold": Option((CELL,)),
     "x": Option((CELL,), inside=True),
     "lane": Option((CELL,)),
-    "values": Option((CELL,), apart_from={"unroll": ONE_STEP, "shapes": "stand where shapes would"}),
+    "values": Option((CELL,), apart_from={"shapes": "stand where shapes would"}),
+    "scale": Option((CELL,), needs="values"),
     "gradient": Option((CELL,)),
     "unroll": Option((CELL,)),
     "zoom": Option((CELL,), needs="unroll"),
@@ -94,6 +96,7 @@ def draw(
     gradient: bool | str | None = None,
     theme: str | Theme | Mapping[str, Any] = "classic",
     values: Mapping[str, Any] | None = None,
+    scale: str | None = None,
     fold: bool | str | Iterable[str] = False,
     title: str | None = None,
     labels: Mapping[str, str] | None = None,
@@ -118,9 +121,11 @@ def draw(
         gradient: True for the way of the gradient alone; "beside" for both, with the same places. Each operation says
             what it multiplies with; forward values that it needs come in on grey wires; the gradient of the weights
             hangs from each brick, and with `unroll` those of all steps are added.
-        values: feeds of a run, name → array, whose values are to stand on the wires, more than four numbers as their
-            root mean square, with a colour; with `gradient`, also the gradient that comes in, ``d/y`` or
-            ``d/next/h``. What they do not suffice for is drawn as not computed.
+        values: feeds of a run, name → array, whose values are to stand on the wires: four numbers written out, up to 16
+            as a strip of bars, more as their root mean square, with a colour; with `gradient`, also the gradient that
+            comes in, ``d/y`` or ``d/next/h``. With `unroll`, inputs and ``d/y`` have the steps as their first
+            dimension. What they do not suffice for is drawn as not computed.
+        scale: "log" for colours by order of magnitude; "linear" otherwise.
         fold: cells inside the cell to draw as one box each, by name; True for all. In a figure of more than
             120 elements all are.
         theme: "classic", "monochrome" or "dark"; a `Theme`; or a dict of what differs, ``{"like": "dark", "brick":
@@ -139,11 +144,14 @@ def draw(
     """
     asked: dict[str, Any] = {
         "highlight": highlight, "bricks": bricks, "shapes": shapes, "counts": counts, "open": open, "unroll": unroll,
-        "zoom": zoom, "full": full, "gradient": gradient, "theme": theme, "values": values, "fold": fold,
-        "title": title, "labels": labels, "legend": legend, "equations": equations, "x": x, "lane": lane,
+        "zoom": zoom, "full": full, "gradient": gradient, "theme": theme, "values": values, "scale": scale,
+        "fold": fold, "title": title, "labels": labels, "legend": legend, "equations": equations,
+        "x": x, "lane": lane,
     }  # fmt: skip
     for name in unknown:
         raise BlocksError(f"there is no option {name!r}{nearest(name, OPTIONS)}; there are {', '.join(OPTIONS)}")
+    if scale not in (None, "linear", "log"):
+        raise BlocksError(f"scale is 'linear' or 'log', not {scale!r}")
     if gradient not in (None, False, True, "beside"):
         raise BlocksError(f"gradient is True or 'beside', not {gradient!r}")
     if equations not in (False, True, "numbered"):
@@ -211,7 +219,7 @@ def _check(given: list[str], obstacle: str) -> None:
     for name in given:
         option = OPTIONS[name]
         if option.needs and option.needs not in given:
-            raise BlocksError(f"{name}: only with {option.needs}, for the steps of a cell side by side")
+            raise BlocksError(f"{name}: only with {option.needs}, for {NEEDED_FOR[option.needs]}")
         for other, why in option.apart_from.items():
             if other in given:
                 raise BlocksError(f"{name} {why}; leave out {other}, or {name}")
@@ -256,7 +264,7 @@ class _Drawing:
         labelled = self.asked["shapes"] or self.asked["values"]
         room = max(LABEL_ROOM if labelled else 0.0, SUM_ROOM if self.asked["gradient"] else 0.0)
         pins, lanes = _pins(self.diagram, self.asked["x"] or {}), _lanes(self.diagram, self.asked["lane"] or {})
-        placed = layout(diagram, room, self.title, pins, lanes, wider=self.wider, rooms=rooms)
+        placed = layout(diagram, room + self.wider / 2, self.title, pins, lanes, wider=self.wider, rooms=rooms)
         return emphasise(framed(placed, diagram.elements), diagram, self.asked["highlight"])
 
     def drawn(self) -> Scene:
@@ -312,9 +320,14 @@ class _Way:
             found = weights_of(self.diagram, mark, moment)
             self.weights = {key: w for key, w in found.items() if not self.back or key in self.through.weighted}
 
+    @property
+    def hang(self) -> float:
+        """How far its weights hang below the bricks."""
+        return NUMBERED if _is_given(self.asked["values"]) else HANG
+
     def rooms(self) -> dict[str, Room]:
         """The room that each of its elements needs."""
-        return room_for(self.weights, rooms_of(self.diagram))
+        return room_for(self.weights, rooms_of(self.diagram), self.hang)
 
     def drawn(self, rooms: Mapping[str, Room] | None = None) -> Scene:
         """Its scene, after all steps that are asked for."""
@@ -326,7 +339,7 @@ class _Way:
 
 
 def _weights(way: _Way, scene: Scene) -> Scene:
-    return with_weights(with_backwards(scene, way.through), way.weights)
+    return with_weights(with_backwards(scene, way.through), way.weights, way.hang)
 
 
 def _unroll(way: _Way, scene: Scene) -> Scene:
@@ -344,15 +357,16 @@ def _shapes(way: _Way, scene: Scene) -> Scene:
 
 
 def _values(way: _Way, scene: Scene) -> Scene:
-    graph, feeds, drawing = way.drawing.graph, way.asked["values"], way.drawing
+    graph, feeds, drawing, steps = way.drawing.graph, way.asked["values"], way.drawing, way.asked["unroll"]
+    if not way.back and _is_given(way.asked["gradient"]):
+        feeds = {k: v for k, v in feeds.items() if k[:2] != "d/"}
     if way.back:
-        known = gradient_values(graph, feeds)
+        found = gradients_over_steps(graph, feeds, steps) if steps else [gradient_values(graph, feeds)]
+        known = {**named(graph, found, gradient=True), **coming_in(graph, feeds, steps)}
     else:
-        gradient = _is_given(way.asked["gradient"])
-        known = computed(graph, {k: v for k, v in feeds.items() if not gradient or k[:2] != "d/"})
-    scene, scale = with_values(
-        scene, way.diagram, known, gradient=way.back, all=not drawing.roomy
-    )  # fmt: skip
+        known = named(graph, over_steps(graph, feeds, steps) if steps else [computed(graph, feeds)])
+    logarithmic = way.asked["scale"] == "log"
+    scene, scale = with_values(scene, known, way.back, logarithmic, all=not drawing.roomy)
     drawing.scales.append(scale)
     return scene
 

@@ -50,7 +50,9 @@ def reversed_scene(scene: Scene) -> Scene:
             lit = any(w.lit and any(on_piece(d, a, b) for a, b in itertools.pairwise(w.points)) for w in back)
             tip = f"the gradients of {net} are added"
             shapes.append(Shape(key, "gradient", "sum", "sum", *d, SUM, SUM, (line("+", 8),), tip, lit=lit))
-        pieces = [piece for w in back for piece in _pieces(w, keys, "beside" if beside else "")]
+        pieces = [
+            piece for w in back for piece in _pieces(w, keys, "beside" if beside else "", _coming(by_key[w.target]))
+        ]
         wires += {(p.source, p.target, p.points): p for p in reversed(pieces)}.values()
     there = [w for w in scene.wires if w.kept or not w.carries]
     lanes, rings, dots = _lanes(scene, there, {s.key: s for s in shapes})
@@ -68,9 +70,16 @@ def _turned(s: Shape) -> Shape:
     return replace(s, kind=kind, w=w, tooltip=f"gradient of {s.tooltip}")
 
 
-def _pieces(wire: Wire, sums: dict[Point, str], net: str) -> list[Wire]:
-    """A wire turned round and cut at the sums on its way; `net` is the first part of the names of its pieces' nets, if
-    not what they come from."""
+def _coming(end: Shape) -> tuple[str, ...]:
+    """The name of the gradient that comes in at an end of a cell."""
+    return (
+        ({"next": f"d/next/{end.name}", "output": f"d/{end.name}"}[end.kind],) if end.kind in ("next", "output") else ()
+    )
+
+
+def _pieces(wire: Wire, sums: dict[Point, str], net: str, coming: tuple[str, ...]) -> list[Wire]:
+    """A wire turned round and cut at the sums on its way. net: the first part of the names of its pieces' nets, if not
+    what they come from; coming: the name of what comes in on the first of them."""
     points = list(reversed(wire.points))
     here, source = [points[0]], wire.target
     out: list[Wire] = []
@@ -87,6 +96,7 @@ def _pieces(wire: Wire, sums: dict[Point, str], net: str) -> list[Wire]:
                 wire, key=f"{source}-{target}-{wire.key}", kind="gradient", source=source, target=target,
                 net=f"{net or source}-{wire.net}", points=tuple(way), hops=hops, arrow=True,
                 tooltip=f"gradient of {wire.tooltip}", mark=None if out else wire.mark,
+                holds=wire.holds if target == wire.source else () if out else coming,
             )
         )  # fmt: skip
 
@@ -127,7 +137,7 @@ def _lanes(scene: Scene, wires: Iterable[Wire], shapes: dict[str, Shape]) -> tup
         lanes.append(
             replace(
                 w, key=f"{w.key}-kept", kind="kept", source=source, target=target, net=f"{w.net}-kept",
-                points=tuple(points), hops=(), label=None, mark=None, carries=False,
+                points=tuple(points), hops=(), holds=(), label=None, mark=None, carries=False,
             )
         )  # fmt: skip
     places = {(d.x - LANE, d.y + LANE, f"{d.net}-kept") for d in scene.dots}

@@ -31,34 +31,46 @@ def with_shapes(scene: Scene) -> Scene:
     return with_labels(scene, text)
 
 
-def with_labels(scene: Scene, text: Callable[[Wire], Line | None], all: bool = False) -> Scene:
+def with_labels(scene: Scene, text: Callable[[Wire], Line | None]) -> Scene:
     """The scene with a label for each value that has one. Where there is no room for it beside any piece of
-    its wires, it is left to the tooltip; with `all`, Crowded is raised."""
+    its wires, it is left to the tooltip."""
+    lines = {w.key: label for w in scene.wires if (label := text(w))}
+    where, _ = places(scene, lambda wire: labelled(lines[wire.key]) if wire.key in lines else None)
+    wires = [replace(w, label=lines[w.key], label_at=where[w.key]) if w.key in where else w for w in scene.wires]
+    return replace(scene, wires=tuple(wires))
+
+
+def labelled(label: Line) -> tuple[float, float]:
+    """The room of a label: its width and its height."""
+    return label.width, label.size * LINE_HEIGHT
+
+
+def places(scene: Scene, room: Callable[[Wire], tuple[float, float] | None]) -> tuple[dict[str, Point], set[str]]:
+    """Where there is room for what belongs to some wires, once for each value, beside a piece of one of its wires: the
+    key of that → the middle. And the nets of those that find none."""
     taken = [(s.left, s.bottom, s.right, s.top) for s in scene.shapes]
     taken += [box_of(w.mark, w.mark_at) for w in scene.wires if w.mark and w.mark_at]
-    lines = [around(a, b) for w in scene.wires for a, b in zip(w.points, w.points[1:], strict=False)]
+    lines = [around(a, b) for w in scene.wires for a, b in pairwise(w.points)]
     for f in scene.frames:
         ends = (f.x, f.y), (f.x + f.w, f.y), (f.x + f.w, f.y + f.h), (f.x, f.y + f.h)
-        lines += [around(a, b) for a, b in zip(ends, (*ends[1:], ends[0]), strict=True)]
+        lines += [around(a, b) for a, b in pairwise((*ends, ends[0]))]
         taken += [box_of(title, f.label_at) for title in f.lines[:1]]
-    labelled: set[str] = set()
-    out: list[Wire] = []
+    found: dict[str, Point] = {}
+    nets: dict[str, bool] = {}
     for wire in scene.wires:
-        label = text(wire) if wire.net not in labelled else None
-        at = _place(scene, wire, label, taken, lines) if label else None
-        if label and at:
-            labelled.add(wire.net)
-            taken.append(box_of(label, at))
-            wire = replace(wire, label=label, label_at=at)
-        out.append(wire)
-    if all and any(wire.net not in labelled and text(wire) for wire in scene.wires):
-        raise Crowded
-    return replace(scene, wires=tuple(out))
+        size = room(wire) if not nets.get(wire.net) else None
+        if size:
+            at = _place(scene, wire, size, taken, lines)
+            nets[wire.net] = at is not None
+            if at:
+                found[wire.key] = at
+                taken.append(_box(at, *size))
+    return found, {net for net, placed in nets.items() if not placed}
 
 
-def _place(scene: Scene, wire: Wire, label: Line, taken: list[Box], lines: list[Box]) -> Point | None:
-    w, h = label.width, label.size * LINE_HEIGHT
-    pieces = sorted(zip(wire.points, wire.points[1:], strict=False), key=lambda p: (p[0][1] != p[1][1], -_length(*p)))
+def _place(scene: Scene, wire: Wire, size: tuple[float, float], taken: list[Box], lines: list[Box]) -> Point | None:
+    w, h = size
+    pieces = sorted(pairwise(wire.points), key=lambda p: (p[0][1] != p[1][1], -_length(*p)))
     for a, b in pieces:
         for t in (0.5, 0.35, 0.65, 0.2, 0.8):
             x, y = a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
@@ -67,7 +79,7 @@ def _place(scene: Scene, wire: Wire, label: Line, taken: list[Box], lines: list[
             else:
                 options = [(x + w / 2 + OFF + 1, y), (x - w / 2 - OFF - 1, y)]
             for at in options:
-                box = box_of(label, at)
+                box = _box(at, w, h)
                 inside = box[0] >= 0 and box[1] >= 0 and box[2] <= scene.width and box[3] <= scene.height
                 if inside and not any(meet(box, other) for other in (*taken, *lines)):
                     return at
@@ -95,7 +107,10 @@ def free_place(scene: Scene, label: Line, area: Box, others: Iterable[tuple[Line
 
 def box_of(label: Line, at: Point, height: float = 0.0) -> Box:
     """What a label covers; `height`: that of its ink, by default that of its line."""
-    w, h = label.width, height or label.size * LINE_HEIGHT
+    return _box(at, label.width, height or label.size * LINE_HEIGHT)
+
+
+def _box(at: Point, w: float, h: float) -> Box:
     return (at[0] - w / 2, at[1] - h / 2, at[0] + w / 2, at[1] + h / 2)
 
 

@@ -17,6 +17,7 @@ SHAPES = {  # kind → what it means
     "operation": "operation without weights",
     "gradient": "step of the gradient",
     "parameter": "weights",
+    "part": "one of the values of a box",
     "constant": "constant",
     "draw": "random numbers",
     "step": "a step, closed",

@@ -31,6 +31,7 @@ class _Block:
 
     scene: Scene
     width: float
+    step: int = 1
     incoming: dict[str, list[Wire]] = field(default_factory=dict)
     outgoing: dict[str, list[Wire]] = field(default_factory=dict)
     ends: dict[str, Shape] = field(default_factory=dict)  # the labels of its states, by key
@@ -62,12 +63,13 @@ def unrolled(
     blocks: list[_Block] = []
     for number in listed:
         if number is None:
-            blocks.append(_gap(diagram, cell, steps - 5))
+            blocks.append(replace(_gap(diagram, cell, steps - 5), step=steps - 2))
             continue
         now, before = _times(number, centre)
         step = _retimed(cell, now, before)
         opened = number in open_steps
-        blocks.append(_open(step) if opened else _closed(step, diagram, title, now))
+        block = _open(step) if opened else _closed(step, diagram, title, now)
+        blocks.append(replace(block, step=number))
     return _join(blocks, f"{title}, {steps} steps", cell.height)
 
 
@@ -145,8 +147,8 @@ def _closed(cell: Scene, diagram: Diagram, title: str, now: str) -> _Block:
             points = ((x, moved.top), (x, border)) if kind == "input" else ((x, border), (x, moved.bottom))
             source, target = (s.key, "step") if kind == "input" else ("step", s.key)
             net = s.key if kind == "input" else f"step-{s.key}"
-            wire = Wire(f"{source}-{target}", "wire", source, target, net, points, lit=s.lit, tooltip=s.tooltip)
-            wires.append(replace(wire, carries=_carries(cell, s), shape=_shape(cell, s)))
+            wire = Wire(f"{source}-{target}", "wire", source, target, net, points, lit=s.lit)
+            wires.append(_like(wire, cell, s))
     block = _Block(Scene(width, cell.height, tuple(shapes), tuple(wires)), width)
     return _passing(block, cell, diagram, "step", width)
 
@@ -169,26 +171,19 @@ def _passing(block: _Block, cell: Scene, diagram: Diagram, key: str, width: floa
         kind = "conveyor" if s.name in diagram.conveyors else "wire"
         if s.kind == "state":
             wire = Wire(f"{s.name}-{key}", kind, s.key, key, s.key, ((-BETWEEN, s.y), (0.0, s.y)), lit=s.lit)
-            block.incoming[s.name] = [
-                replace(wire, tooltip=s.tooltip, carries=_carries(cell, s), shape=_shape(cell, s))
-            ]
+            block.incoming[s.name] = [_like(wire, cell, s)]
         elif s.kind == "next":
             ends = ((width, s.y), (width + BETWEEN, s.y))
             wire = Wire(f"{key}-{s.name}", kind, key, s.key, f"{key}-{s.key}", ends, lit=s.lit)
-            block.outgoing[s.name] = [
-                replace(wire, tooltip=s.tooltip, carries=_carries(cell, s), shape=_shape(cell, s))
-            ]
+            block.outgoing[s.name] = [_like(wire, cell, s)]
     return block
 
 
-def _shape(cell: Scene, end: Shape) -> str:
-    """The shape of what goes to or from an end of a cell."""
-    return next((w.shape for w in cell.wires if end.key in (w.source, w.target)), "")
-
-
-def _carries(cell: Scene, end: Shape) -> bool:
-    """Whether a gradient comes back to or from an end of a cell."""
-    return any(w.carries for w in cell.wires if end.key in (w.source, w.target))
+def _like(wire: Wire, cell: Scene, end: Shape) -> Wire:
+    """A wire that carries what goes to or from an end of the open cell."""
+    same = [w for w in cell.wires if end.key in (w.source, w.target)]
+    shape, holds = (same[0].shape, same[0].holds) if same else ("", ())
+    return replace(wire, tooltip=end.tooltip, carries=any(w.carries for w in same), shape=shape, holds=holds)
 
 
 def _ends(cell: Scene) -> dict[str, Shape]:
@@ -211,6 +206,7 @@ def _join(blocks: list[_Block], title: str, height: float) -> Scene:
     for number, block in enumerate(blocks, 1):
         prefix = f"step{number}-"
         scene = block.scene.moved(left, 0, prefix)
+        scene = replace(scene, wires=tuple(replace(w, step=block.step) for w in scene.wires))
         right = left + block.width
         if number == 1:
             live = _first(blocks[0], shapes)
@@ -239,7 +235,7 @@ def _join(blocks: list[_Block], title: str, height: float) -> Scene:
                 else:
                     after[block.ends[wire.target].name] = replace(joined, points=_cut(joined.points, right))
         for state, (wire,) in block.outgoing.items():
-            moved = _shift(wire, left, prefix)
+            moved = replace(_shift(wire, left, prefix), step=block.step)
             after[state] = replace(moved, points=_cut(moved.points, right))
         live = after
         scene = replace(scene, dots=tuple(replace(d, net=nets.get(d.net, d.net)) for d in scene.dots))
@@ -300,6 +296,8 @@ def _joined(before: Wire, after: Wire) -> Wire:
         lit=before.lit and after.lit,
         carries=before.carries and after.carries,
         kept=after.kept,
+        holds=before.holds,
+        step=before.step,
     )
 
 

@@ -1,4 +1,5 @@
-"""The values of a run on the wires: numbers where there are few; colour and root mean square where there are many.
+"""Numbers on the wires: written out where there are few, a strip of bars where there are some, colour and root mean
+square where there are many.
 
 A value that the run did not compute, because something it needs was not fed, is drawn as a dashed wire with a
 question mark: not computed is not zero.
@@ -7,140 +8,156 @@ question mark: not computed is not zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from ...errors import BlocksError, nearest
-from ...graph import FED, Graph, Node
-from ...interpret import run
-from ..diagram.backwards import cotangents
-from ..diagram.elements import Diagram
 from ..scene import MARGIN, Scene, Shade, Shape, Wire, fit
 from ..text import line
-from .labels import SIZE, with_labels
+from .labels import SIZE, Crowded, labelled, places
+from .runs import Known
 
-FEW = 4  # numbers that are written out
+FEW, SOME = 4, 16  # numbers that are written out, or shown by a bar for each
 BAR, CELL = 9, 9.0  # cells of a bar of colours, and their size
-
-
-def computed(graph: Graph, feeds: Mapping[str, Any]) -> dict[Node, np.ndarray]:
-    """Node → value for all that can be computed from some feeds. States that are not fed are zero, draws their
-    expectation.
-
-    Raises BlocksError for a name that the graph does not ask for, and FeedError for an array that does not fit.
-    """
-    asked = {**graph.inputs, **graph.params, **graph.draws}
-    for name in feeds:
-        if name not in asked:
-            raise BlocksError(
-                f"the graph asks for no {name!r}{nearest(str(name), asked)}; it asks for {', '.join(asked)}"
-            )
-    known: dict[str, Node] = {}
-    found: set[Node] = set()
-    for name, node in graph.nodes.items():
-        fed = node.name in feeds or node.attrs.get("default") is not None or node.op.name == "draw"
-        if fed if node.op.name in FED else all(o in found for o in node.operands):
-            found.add(node)
-            known[name] = node
-    if not feeds or not known:
-        return {}
-    part = Graph(known)
-    needed = {**part.inputs, **part.params, **part.draws}
-    results = run(part, {name: value for name, value in feeds.items() if name in needed})
-    return {node: np.asarray(results[name]) for name, node in known.items()}
-
-
-def gradient_values(graph: Graph, feeds: Mapping[str, Any]) -> dict[Node, np.ndarray]:
-    """Node → gradient, from feeds that also say what gradient comes in, as ``d/y`` or ``d/next/h``; at the
-    outputs that are not named it is zero. Raises BlocksError if none is named."""
-    if not any(name.startswith("d/") for name in feeds):
-        names = ", ".join(f"d/{name}" for name in graph.outputs)
-        raise BlocksError(f"values of a gradient need the gradient that comes in, one or more of {names}")
-    found = cotangents(graph)
-    back = Graph({graph.name_of(node): g for node, g in found.items()})
-    given = {name: value for name, value in feeds.items() if not name.startswith("d/")}
-    seeds: dict[Node, Any] = {}
-    for name, value in feeds.items():
-        if name.startswith("d/"):
-            node = graph.outputs.get(name[2:])
-            if node is None or node not in found:
-                known = [f"d/{n}" for n in graph.outputs]
-                hint = nearest(name, known)
-                raise BlocksError(f"no gradient comes in at {name!r}{hint}; it does at {', '.join(known)}")
-            seeds[node] = seeds[node] + value if node in seeds else value
-    asked = {**back.inputs, **back.params, **back.draws}
-    seeded = {_seed_name(graph, node): value for node, value in seeds.items()}
-    values = computed(back, {name: v for name, v in {**given, **seeded}.items() if name in asked})
-    return {node: values[g] for node, g in found.items() if g in values}
-
-
-def _seed_name(graph: Graph, node: Node) -> str:
-    """The name of the gradient that comes in at an output; outputs that are one value share it."""
-    return [f"d/{name}" for name, other in graph.outputs.items() if other is node][-1]
+PITCH, HIGH, ROW, ROWS = 5.0, 5.0, 8, 2  # of a strip: from bar to bar, the longest bar, bars in a row, rows
+FAINTEST = 1e-6  # of the largest: the smallest that a logarithmic scale tells from zero
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What the colours of some wires mean: their root mean square, of which `top` is the largest; None where all values
-    are written out."""
+    """What the colours of some wires mean: the size of a value, from `low` on, 0 but on a logarithmic scale, to `top`,
+    the largest; None where there are no colours."""
 
     of: str
     top: float | None
+    low: float = 0.0
 
     def at(self, size: float) -> Shade:
-        """The shade of a root mean square."""
-        return Shade(self.of, size / self.top if self.top and math.isfinite(size) else size)
+        """The shade of a size."""
+        return Shade(self.of, self.part(size))
+
+    def part(self, size: float) -> float:
+        """How far along the scale a size lies, from 0 to 1."""
+        if not self.top or not math.isfinite(size):
+            return size
+        if not self.low:
+            return size / self.top
+        if size <= self.low or self.low == self.top:
+            return float(size >= self.top)
+        return math.log(size / self.low) / math.log(self.top / self.low)
+
+    def size(self, part: float) -> float:
+        """The size at a place on the scale."""
+        assert self.top is not None
+        return self.low * (self.top / self.low) ** part if self.low else self.top * part
 
 
-def with_values(
-    scene: Scene,
-    diagram: Diagram,
-    values: Mapping[Node, np.ndarray],
-    gradient: bool = False,
-    all: bool = False,
-) -> tuple[Scene, Scale]:
-    """The scene with values on its wires, and the scale of their colours. A value of few numbers is written out; one
-    of many is coloured by its root mean square, which stands on the wire. Raises Crowded if a value finds no place,
-    with `all`."""
-    carried = {link.source: link.node for e in diagram.elements.values() for link in e.entries}
-    known = {key: np.asarray(values[node], dtype=float) for key, node in carried.items() if node in values}
-    shown = {key for key in map(_carrier(diagram, carried), (w for w in scene.wires if w.lit)) if key}
-    sizes = {key: size(known[key]) for key in sorted(shown & set(known)) if known[key].size > FEW}
-    top = max((s for s in sizes.values() if np.isfinite(s)), default=None)
-    scale = Scale("gradients" if gradient else "values", top)
-    key_of = _carrier(diagram, carried)
-    wires = []
-    for wire in scene.wires:
-        key = key_of(wire)
-        if key is None or not wire.lit:
-            wires.append(wire)
-        elif key not in known:
-            wires.append(replace(wire, dashed=True, paint=scale.at(0.0), tooltip=f"{wire.tooltip}: not computed"))
-        else:
-            shade = scale.at(sizes[key]) if key in sizes else None
-            wires.append(replace(wire, paint=shade, tooltip=f"{wire.tooltip}: {summary(known[key])}"))
-
-    def text(wire: Wire) -> Any:
-        key = key_of(wire)
-        if key is None or not wire.lit:
-            return None
-        said = "?" if key not in known else number(sizes[key]) if key in sizes else numbers(known[key])
-        return line(said, SIZE)
-
-    return with_labels(replace(scene, wires=tuple(wires)), text, all), scale
+def scale_of(of: str, sizes: Sequence[float], logarithmic: bool) -> Scale:
+    """The scale of some sizes."""
+    known = [s for s in sizes if math.isfinite(s)]
+    top = max(known, default=None)
+    if not logarithmic or not top:
+        return Scale(of, top)
+    return Scale(of, top, max(min(s for s in known if s > 0), top * FAINTEST))
 
 
-def _carrier(diagram: Diagram, carried: Mapping[str, Node]) -> Callable[[Wire], str | None]:
-    """Wire → the element whose value it shows: its source; for a gradient, the one it arrives at."""
+class Told(NamedTuple):
+    """What a figure tells of a value: its numbers, "numbers"; a bar for each, "strip"; its root mean square, "size"; or
+    that it was not computed, "?"."""
 
-    def key_of(wire: Wire) -> str | None:
-        key = wire.target if wire.kind == "gradient" else wire.source
-        return key if wire.kind != "kept" and key in carried and diagram.elements[key].kind != "merge" else None
+    how: str
+    value: np.ndarray
 
-    return key_of
+    @property
+    def sizes(self) -> list[float]:
+        """The sizes that are painted."""
+        if self.how == "strip":
+            return [abs(float(v)) for v in self.value.ravel()]
+        return [size(self.value)] if self.how == "size" else []
+
+    @property
+    def text(self) -> str:
+        """What is written."""
+        if self.how == "?":
+            return "?"
+        return numbers(self.value) if self.how == "numbers" else number(size(self.value))
+
+    @property
+    def room(self) -> tuple[float, float]:
+        """The width and the height of what is drawn."""
+        return _strip_size(self.value) if self.how == "strip" else labelled(line(self.text, SIZE))
+
+
+def with_values(scene: Scene, known: Known, gradient: bool, logarithmic: bool, all: bool) -> tuple[Scene, Scale]:
+    """The scene with what is known of its wires, and the scale of their colours. Raises Crowded if a value finds no
+    place, with `all`."""
+    told = {w.key: _told(w, known) for w in scene.wires if w.lit and w.holds}
+    sizes = [s for each in told.values() for s in each.sizes]
+    scale = scale_of("gradients" if gradient else "values", sizes, logarithmic)
+    wires = tuple(_painted(w, told[w.key], scale) if w.key in told else w for w in scene.wires)
+    where, missing = places(scene, lambda wire: told[wire.key].room if wire.key in told else None)
+    if missing and all:
+        raise Crowded
+    strips: list[Shape] = []
+    labels: list[Wire] = []
+    for w in wires:
+        if w.key in where and told[w.key].how == "strip":
+            strips += _strip(w, told[w.key].value, where[w.key], scale)
+        elif w.key in where:
+            w = replace(w, label=line(told[w.key].text, SIZE), label_at=where[w.key])
+        labels.append(w)
+    return replace(scene, wires=tuple(labels), shapes=(*scene.shapes, *strips)), scale
+
+
+def _told(wire: Wire, known: Known) -> Told:
+    """What is told of what a wire carries; of several things, how large they are together."""
+    parts = [known.get((wire.step, name)) for name in wire.holds]
+    arrays = [np.asarray(part, dtype=float) for part in parts if part is not None]
+    if len(arrays) < len(parts):
+        return Told("?", np.zeros(0))
+    if len(arrays) > 1:
+        return Told("size", np.concatenate([a.ravel() for a in arrays]))
+    (value,) = arrays
+    some = value.size <= SOME and len(_rows(value)) <= ROWS
+    return Told("numbers" if value.size <= FEW else "strip" if some else "size", value)
+
+
+def _painted(wire: Wire, told: Told, scale: Scale) -> Wire:
+    if told.how == "?":
+        return replace(wire, dashed=True, paint=Shade(scale.of, 0.0), tooltip=f"{wire.tooltip}: not computed")
+    shade = scale.at(size(told.value)) if told.sizes else None
+    return replace(wire, paint=shade, tooltip=f"{wire.tooltip}: {summary(told.value)}")
+
+
+def _rows(value: np.ndarray) -> list[np.ndarray]:
+    """The numbers of a strip by row: each example of a batch begins one of its own."""
+    examples = value.reshape(-1, value.shape[-1]) if value.ndim > 1 else value.reshape(1, -1)
+    return [row[i : i + ROW] for row in examples for i in range(0, len(row), ROW)]
+
+
+def _strip_size(value: np.ndarray) -> tuple[float, float]:
+    rows = _rows(value)
+    return max(map(len, rows)) * PITCH, len(rows) * (2 * HIGH + 1)
+
+
+def _strip(wire: Wire, value: np.ndarray, at: tuple[float, float], scale: Scale) -> list[Shape]:
+    """A bar for each number, as long as it is beside the largest of the strip, upwards from the middle of its row, or
+    downwards where it is negative."""
+    width, height = _strip_size(value)
+    largest = max((abs(v) for v in map(float, value.ravel()) if math.isfinite(v)), default=0.0) or 1.0
+    out = []
+    for row, numbers_of_row in enumerate(_rows(value)):
+        middle = at[1] + height / 2 - (row + 0.5) * (2 * HIGH + 1)
+        for i, v in enumerate(map(float, numbers_of_row)):
+            long = max(0.6, HIGH * abs(v) / largest if math.isfinite(v) else HIGH)
+            x, y = at[0] - width / 2 + (i + 0.5) * PITCH, middle + (-long if v < 0 else long) / 2
+            key, tip = f"strip-{wire.key}-{row}-{i}", f"{wire.tooltip.split(':')[0]}, unit {i + 1}: {number(v)}"
+            out.append(
+                Shape(key, "scale", "cell", "", x, y, PITCH - 1, long, tooltip=tip, paint=scale.at(abs(v)), sample=True)
+            )
+    return out
 
 
 def with_scales(scene: Scene, scales: Sequence[Scale]) -> Scene:
@@ -155,21 +172,31 @@ def with_scales(scene: Scene, scales: Sequence[Scale]) -> Scene:
         x += text.width + 6
 
     for scale in (s for s in scales if s.top is not None):
-        assert scale.top is not None
-        write(f"{scale.of}-from", f"{scale.of}, root mean square: 0")
+        write(f"{scale.of}-from", f"{scale.of}, root mean square: {number(scale.low)}")
         for i in range(BAR):
-            paint = scale.at(scale.top * i / (BAR - 1))
-            tip = f"{scale.of} of root mean square {number(scale.top * i / (BAR - 1))}"
-            key = f"{scale.of}-{i}"
+            here = scale.size(i / (BAR - 1))
+            tip, key = f"{scale.of} of root mean square {number(here)}", f"{scale.of}-{i}"
             shapes.append(
                 Shape(
-                    key, "scale", "cell", "", x + CELL / 2, y, CELL, CELL * 0.8, tooltip=tip, paint=paint, sample=True
+                    key,
+                    "scale",
+                    "cell",
+                    "",
+                    x + CELL / 2,
+                    y,
+                    CELL,
+                    CELL * 0.8,
+                    tooltip=tip,
+                    paint=scale.at(here),
+                    sample=True,
                 )
             )
             x += CELL
         x += 6
-        write(f"{scale.of}-to", number(scale.top))
+        write(f"{scale.of}-to", number(scale.size(1.0)))
         x += 14
+    if any("strip-" in s.key for s in scene.shapes):
+        write("strips", "a bar is one unit, beside the largest of its strip, downwards if negative;")
     write("not-computed", "a dashed wire was not computed")
     return fit(replace(scene, shapes=(*scene.shapes, *shapes)))
 

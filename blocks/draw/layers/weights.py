@@ -25,7 +25,8 @@ from ..scene import Frame, Point, Scene, Shape, Wire, fit
 from ..text import Line, Run, clip, extent, line
 from ..typeset import Label, name_line, symbol
 
-SIZE, ASIDE, HANG, RAIL, CLEAR = 10.0, 8.0, 9.0, 8.0, 4.0  # of the font; from the brick's wire; lengths of wires
+SIZE, ASIDE, RAIL, CLEAR = 10.0, 8.0, 8.0, 4.0  # of the font; from the brick's wire; lengths of wires
+HANG, NUMBERED = 9.0, 16.0  # from a brick to its weights, and where a number stands there
 OUT, BELOW, BAR, AWAY = 12.0, 16.0, 22.0, 34.0  # from the frame to the way down, on to the bar; its height; its label
 LETTER, LONGEST = 2, 14  # letters of a symbol, and of a name
 
@@ -77,13 +78,13 @@ def _kind(name: str, of_brick: bool) -> str:
     return clip(name.rpartition(".")[2].partition("_")[0] if of_brick else name, LONGEST)
 
 
-def room_for(weights: Mapping[str, Weights], rooms: Mapping[str, Room]) -> dict[str, Room]:
-    """The room of each element with that of its weights."""
+def room_for(weights: Mapping[str, Weights], rooms: Mapping[str, Room], hang: float) -> dict[str, Room]:
+    """The room of each element with that of its weights, which hang that far below it."""
     found = dict(rooms)
     for key, (_, lines, _) in weights.items():
         w, h = _size(lines)
         room = rooms[key]
-        found[key] = Room(max(room.side, ASIDE + w + CLEAR), room.above, room.below + HANG + h + RAIL + CLEAR)
+        found[key] = Room(max(room.side, ASIDE + w + CLEAR), room.above, room.below + hang + h + RAIL + CLEAR)
     return found
 
 
@@ -97,7 +98,7 @@ def _size(lines: tuple[Line, ...]) -> tuple[float, float]:
     return w + 8, h + 4
 
 
-def with_weights(scene: Scene, weights: Mapping[str, Weights]) -> Scene:
+def with_weights(scene: Scene, weights: Mapping[str, Weights], hang: float) -> Scene:
     """The scene with the weights of each brick below it; what stands for its own weights says so."""
     shapes: list[Shape] = []
     wires: list[Wire] = []
@@ -107,7 +108,7 @@ def with_weights(scene: Scene, weights: Mapping[str, Weights]) -> Scene:
             shapes.append(replace(owner, lines=own.lines) if own else owner)
             continue
         w, h = _size(own.lines)
-        x, top = owner.x + ASIDE + w / 2, owner.bottom - HANG
+        x, top = owner.x + ASIDE + w / 2, owner.bottom - hang
         down = min(x, owner.right - 2 * CLEAR)
         key, name = f"weights-{owner.key}", f"weights of {owner.name}"
         shapes += [
@@ -115,7 +116,18 @@ def with_weights(scene: Scene, weights: Mapping[str, Weights]) -> Scene:
         ]  # fmt: skip
         way = ((down, top), (down, owner.bottom))
         wires.append(
-            Wire(f"{key}-{owner.key}", "wire", key, owner.key, key, way, tooltip=name, lit=owner.lit, carries=True)
+            Wire(
+                f"{key}-{owner.key}",
+                "wire",
+                key,
+                owner.key,
+                key,
+                way,
+                tooltip=name,
+                lit=owner.lit,
+                carries=True,
+                holds=own.names,
+            )
         )
     return replace(scene, shapes=tuple(shapes), wires=(*scene.wires, *wires))
 
@@ -137,7 +149,7 @@ def with_shared(scene: Scene, weights: Mapping[str, Weights], gradient: bool) ->
     names = tuple(dict.fromkeys(n for own in weights.values() for n in own.names))
     tip = "the weights of all steps"
     end = Shape("all", "parameter", "text", "weights", left - AWAY - w / 2 - 3, bar.y, w + 6, h + 2, lines, tip, names)
-    wires = [_wire(end, bar, ((end.right, bar.y), (bar.left, bar.y)))]
+    wires = [replace(_wire(end, bar, ((end.right, bar.y), (bar.left, bar.y))), holds=names, step=0)]
     for step in steps:
         x = step.right - 2 * CLEAR
         wires.append(_wire(bar, step, ((x, top), (x, step.bottom))))

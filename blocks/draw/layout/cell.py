@@ -78,6 +78,9 @@ def layout(
                     hops=tuple((x[i], y[j]) for i, j in _upright(way, crossings)),
                     tooltip=_wire_tip(diagram, source, target, link.node),
                     shape=show_shape(link.node.shape),
+                    holds=()
+                    if "merge" in (source.kind,) or target.kind == "part"
+                    else (diagram.graph.name_of(link.node),),
                 )
             )
             marks[wires[-1].key] = link.mark
