@@ -37,8 +37,12 @@ def root(node: Node) -> Node:
 
 
 def fixed(node: Node) -> bool:
-    """Whether a value is made of draws and constants alone."""
-    return all(n.op.name in ("draw", "constant") for n in topological([node]) if not n.operands)
+    """Whether no gradient changes anything behind a value: it is made of draws, constants, and what stops gradients."""
+    found: dict[Node, bool] = {}
+    for n in topological([node]):
+        leaf = n.op.name in ("draw", "constant") or n.dtype != "float"
+        found[n] = (n.op.vjp is None or all(found[o] for o in n.operands)) if n.operands else leaf
+    return found[node]
 
 
 def added(parts: list[Payload]) -> Payload:
@@ -68,8 +72,10 @@ class Machine:
         self.out = {key: [w for w in self.back if w.source == key] for key in self.shapes}
         self.same: dict[Node, Node] = {}  # what is computed twice is drawn once
         for s in self.scene.shapes:
-            if s.kind == "gradient" and s.key.startswith("step") and s.form in ("circle", "pill"):
-                self.same |= dict.fromkeys((self.graph.nodes[n] for n in s.nodes), self.node_of(s)[1])
+            if s.kind == "gradient" and s.key.startswith("step") and s.nodes and "weights-" not in s.key:
+                own = [self.graph.nodes[n] for n in s.nodes]
+                used = {o for n in own for o in n.operands}
+                self.same |= dict.fromkeys((n for n in own if n not in used), self.node_of(s)[1])
         self.lanes = {key: [w for w in self.scene.wires if w.kind == "kept" and w.target == key] for key in self.shapes}
 
     def run(self) -> dict[str, Payload]:
@@ -93,7 +99,10 @@ class Machine:
         elif s.kind in ("next", "output"):
             assert not self.into[s.key]
             for w in wires:
-                self.flowing[w.key] = {self.only(w): self.seed(s)}
+                step, node = self.only(w)
+                value = self.values[max(step - 1, 0)][node]
+                seed = self.seed(s)
+                self.flowing[w.key] = {(step, node): seed.reshape(value.shape) if seed.size == value.size else seed}
         elif s.key in ("shared", "all") or s.form == "sum" or s.key.rpartition("-")[0].endswith("weights"):
             for w in wires:
                 self.flowing[w.key] = came
@@ -115,7 +124,7 @@ class Machine:
             return 0, self.graph.nodes[s.nodes[0]]
         own = [self.graph.nodes[n] for n in s.nodes]
         used = {o for n in own for o in n.operands}
-        return self.step_of(s), next(n for n in own if n not in used)
+        return self.step_of(s), root(next(n for n in own if n not in used))
 
     def behind(self, w: Wire) -> set[tuple[int, Node]]:
         """The values that are merged where a wire of a gradient ends, over sums."""
@@ -163,7 +172,7 @@ class Machine:
                 self.flowing[w.key] = {}
             return
         own = [self.graph.nodes[n] for n in s.nodes if self.graph.nodes[n].operands]
-        if s.name != last.brick:
+        if s.form != "box":
             own = [last]
         weights = {o for n in own for o in n.operands if o.op.name == "parameter" and str(o.name) in self.tabs(s)}
         places: list[tuple[Node, Node]] = []  # the operand, and its own port: an operand that stands twice has two
@@ -171,11 +180,16 @@ class Machine:
         for n in own:
             operands = []
             for o in n.operands:
-                if o in inner or o in weights or root(o).op.name == "constant" or o.dtype != "float":
-                    operands.append(inner.get(o, o))
-                    continue
-                port = make_input(f"o{len(places)}", o.shape, o.dtype, role="input")
-                places.append((o, port))
+                passing = [o]  # what is passed on unwritten has its rule, too
+                while passing[-1] not in inner and is_silent(passing[-1].op) and passing[-1].operands:
+                    passing.append(passing[-1].operands[0])
+                start = passing.pop()
+                port = inner.get(start, start)
+                if port is start and start not in weights and start.op.name != "constant" and start.dtype == "float":
+                    port = make_input(f"o{len(places)}", start.shape, start.dtype, role="input")
+                    places.append((start, port))
+                for each in reversed(passing):
+                    port = Node(each.op, (port, *each.operands[1:]), each.attrs, each.stamp)
                 operands.append(port)
             inner[n] = Node(n.op, tuple(operands), n.attrs, n.stamp)
         g = make_input("g", last.shape, "float", role="gradient")
@@ -193,10 +207,11 @@ class Machine:
                 feeds[f"o{i}"] = given[self.value(step, o)]
         others = {**back.inputs, **back.params}
         feeds |= {n: self.values[step - 1][self.graph.nodes[n]] for n in others if n not in feeds}
-        if s.name != last.brick:
+        if s.form != "box":
             needed = {self.value(step, o) for i, (o, _) in enumerate(places) if f"o{i}" in others}
             needed |= {self.value(step, o) for o in last.operands if o.dtype != "float" and str(o.name) in others}
-            assert set(given) <= needed | {self.value(step, o) for o in last.operands if o.dtype != "float"}
+            plain = {self.value(step, o) for o in last.operands if o.dtype != "float" or root(o).op.name == "constant"}
+            assert set(given) <= needed | plain
         got = bk.run(back, {n: v for n, v in feeds.items() if n in others}) if back.outputs else {}
         parts = [(root(o), self.value(step, o), got[str(i)]) for i, (o, _) in enumerate(places) if str(i) in got]
         self.hand_out(s, wires, parts, {str(w.name): got[str(i + len(places))] for i, w in enumerate(weights)})
