@@ -25,6 +25,7 @@ SECONDS = 600  # for the tests of one fault; a fault that makes them hang is not
 RANDOM, OPS, CELLS, TRAIN, PLAN, LEARNER = (
     f"tests/test_{n}.py" for n in ("random", "ops", "cells", "train", "plan", "learner")
 )
+WRAPPERS, LOSSES = ("tests/test_wrappers.py", "tests/test_losses.py")
 RECORDED, TIES, MASKS, COUNTS, PASSES, PROGRAM, DRAWS = (
     f"tests/test_{n}.py" for n in ("recorded", "ties", "masks", "counts", "passes", "program", "draws")
 )
@@ -67,6 +68,16 @@ MUTANTS = (
     Mutant("a mask does not weigh the loss", "blocks/ops/masks.py", "return (x * w).sum() / total", "return (x * w).mean()", (OPS, COUNTS)),
     Mutant("masked steps keep their padding", "blocks/scan.py", "sequences = {k: _held(v, admitted) for k, v in sequences.items()}", "pass", (MASKS,)),
     Mutant("targets have no gradient", "blocks/ops/loss.py", 'rows * -apply("log_softmax", logits)', "None", (OPS,)),
+    Mutant("layer normalisation: the gradient's mean stays", "blocks/ops/norm.py", "centred = g - _average(g, axis)", "centred = g", (OPS, RECORDED)),
+    Mutant("a gain decays", "blocks/train/update.py", 'not in ("b", "gain")', 'not in ("b",)', (TRAIN,)),
+    Mutant("a residual without its input", "blocks/wrappers.py", "y: given + made})", "y: made + made})", (WRAPPERS,)),
+    Mutant("both directions forwards", "blocks/wrappers.py", "final=True, reverse=True)", "final=True)", (WRAPPERS, RECORDED)),
+    Mutant("layers that share no input", "blocks/wrappers.py", "shared.setdefault(name, fed[name])", "fed[name]", (WRAPPERS,)),
+    Mutant("last steps of pieces are not told apart", "blocks/train/terms.py", "(np.where(b[1] != 0, b[0], a[0]), a[1] + b[1])", "b", (COUNTS,)),
+    Mutant("a sum counts nothing", "blocks/train/terms.py", "if node.op in (weighted_mean, weighted_sum):", "if node.op is weighted_mean:", (LOSSES,)),
+    Mutant("terms in the order of making", "blocks/train/terms.py", "    return found\n\n\ndef check_causal", "    return sorted(found, key=lambda node: node.serial)\n\n\ndef check_causal", (COUNTS,)),
+    Mutant("class weights are not divided by", "blocks/ops/loss.py", " / where(equal(total, 0.0), 1.0, total)", "", (RECORDED, LOSSES)),
+    Mutant("the last step of a sequence without any", "blocks/ops/masks.py", "return where(_any_admitted(x, m), _last_step(hold(x, m)), ZERO[x.dtype])", "return _last_step(hold(x, m))", (OPS, LOSSES)),
     # --- the compiler
     Mutant("accumulated keeps no count", "blocks/compile/passes/totals.py", "times_kept[new] == 1", "True", (PASSES, RANDOM)),
     Mutant("a sum that is read is taken out", "blocks/compile/passes/totals.py", "or old in times_kept", "", (PASSES, RANDOM)),
