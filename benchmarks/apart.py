@@ -28,6 +28,7 @@ def _measured(module, threads):
         with tempfile.TemporaryDirectory() as folder:
             output = os.path.join(folder, "rows.json")
             environment = {**os.environ, **dict.fromkeys(VARIABLES, str(threads)), _HERE: output}
+            environment["BLOCKS_CACHE"] = folder  # what is compiled is compiled here
             subprocess.run([sys.executable, "-m", module, *sys.argv[1:]], check=True, env=environment)
             with open(output) as file:
                 return json.load(file)

@@ -24,9 +24,8 @@ import blocks as bk
 from benchmarks import apart
 from benchmarks.compile import bricks_side_by_side
 from benchmarks.turns import Others, turn
-from blocks.compile import NUMPY, Program
 
-TARGETS = {"numpy": NUMPY}
+TARGETS = ("native", "numpy")
 LONGEST = 20.0  # seconds of a call, or of a compilation: beyond, a series ends
 
 
@@ -62,8 +61,8 @@ def measure(make, size, target, rounds):
     x = np.random.default_rng(0).standard_normal([sizes.get(d, d) for d in graph.inputs["x"]])
     feeds = {**graph.init(0, "float32"), "x": x.astype(np.float32)}
     began = time.perf_counter()
-    program = Program(graph, target=TARGETS[target])
-    program({**feeds, "x": feeds["x"][:1]})
+    program = bk.compile(graph, target=target)
+    program.prepare("float32")
     compiled = time.perf_counter() - began
     tracemalloc.start()
     program(feeds)
@@ -103,7 +102,7 @@ def measure_series(name, target, threads, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", nargs="+", choices=list(SERIES), default=list(SERIES))
-    parser.add_argument("--target", nargs="+", choices=list(TARGETS), default=list(TARGETS))
+    parser.add_argument("--target", nargs="+", choices=TARGETS, default=list(TARGETS))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("-o", "--output", default="scale.json", help="JSON file; the plot stands beside it as .png")
@@ -133,7 +132,7 @@ def plot(rows, path):
         axis = axes[i][j]
         for target, threads in dict.fromkeys((row["target"], row["threads"]) for row in rows):
             line = [row for row in rows if (row["series"], row["target"], row["threads"]) == (name, target, threads)]
-            style = {"linestyle": "-" if threads == 1 else "--", "color": f"C{list(TARGETS).index(target)}"}
+            style = {"linestyle": "-" if threads == 1 else "--", "color": f"C{TARGETS.index(target)}"}
             points = [row["size"] for row in line], [row[key] for row in line]
             axis.plot(*points, "o", label=f"{target}, {threads} threads", markersize=3, **style)
         axis.set_xscale("log")

@@ -58,13 +58,17 @@ def graph_of(task):
     return graph, {**task.weights, "x": task.x, "d": task.d}
 
 
-def contestants(task, interpreted):
+def contestants(task, interpreted, target="auto"):
     """Name → what to call, and the seconds that blocks took to compile."""
     graph, feeds = graph_of(task)
     began = time.perf_counter()
-    program = bk.compile(graph)
+    program = bk.compile(graph, target=target)
+    program.prepare(task.x.dtype)
     seconds = time.perf_counter() - began
     found = {"blocks": lambda: program(feeds)}
+    if program.target != "numpy":
+        plain = bk.compile(graph, target="numpy")
+        found["numpy"] = lambda: plain(feeds)
     if interpreted:
         found["interpreted"] = lambda: bk.run(graph, feeds)
     for name, (module, make) in PEERS.items():
@@ -85,10 +89,10 @@ def agree(results, tolerance):
                 raise SystemExit(f"{name} disagrees with blocks on {key}: {worst:.2g}")
 
 
-def peak_memory(task):
+def peak_memory(task, target="auto"):
     """Peak memory of the arrays of one call, in MiB, feeds left out."""
     graph, feeds = graph_of(task)
-    program = bk.compile(graph)
+    program = bk.compile(graph, target=target)
     tracemalloc.start()
     program(feeds)
     peak = tracemalloc.get_traced_memory()[1] / 2**20
@@ -96,23 +100,25 @@ def peak_memory(task):
     return peak
 
 
-def measure(task, count, interpreted):
+def measure(task, count, interpreted, target):
     """The row of one task: seconds in each round by contestant, and what else is reported."""
-    found, seconds = contestants(task, interpreted)
+    found, seconds = contestants(task, interpreted, target)
     agree({name: run() for name, run in found.items()}, TOLERANCE[str(task.x.dtype)])
     others = Others()
     times = rounds(found, count)
     busy = others.busy()
-    return {"seconds": times, "compile_s": seconds, "peak_mib": peak_memory(task), "others": busy}
+    return {"seconds": times, "compile_s": seconds, "peak_mib": peak_memory(task, target), "others": busy}
 
 
 def table(cell, what, dtype, threads, options):
     """Measure and print the points of one cell; the rows."""
-    print(f"\n{cell}, {what}, {dtype}, {threads} threads: blocks in milliseconds; its time over theirs")
+    print(
+        f"\n{cell}, {what}, {dtype}, {threads} threads: blocks ({options.target}) in milliseconds; its time over theirs"
+    )
     rows, columns = [], None
     for point in POINTS[: options.points]:
         interpreted = options.interpreted and point[3] <= 256
-        row = measure(tasks(cell, point, dtype)[what], options.rounds, interpreted)
+        row = measure(tasks(cell, point, dtype)[what], options.rounds, interpreted, options.target)
         times = row["seconds"]
         ratios = {name: ratio(times["blocks"], theirs) for name, theirs in times.items() if name != "blocks"}
         if columns is None:
@@ -146,6 +152,7 @@ def main():
     parser.add_argument("--cell", nargs="+", choices=[*CELLS, "all"], default=["all"])
     parser.add_argument("--what", nargs="+", choices=["gradients", "forward"], default=["gradients"])
     parser.add_argument("--dtype", nargs="+", choices=list(TOLERANCE), default=["float32"])
+    parser.add_argument("--target", choices=["auto", "native", "numpy"], default="auto", help="of blocks")
     parser.add_argument("--threads", nargs="+", type=int, default=[2])
     parser.add_argument("--points", type=int, default=len(POINTS), help="only the first so many points")
     parser.add_argument("--rounds", type=int, default=7)
