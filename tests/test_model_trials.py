@@ -73,7 +73,13 @@ def test_ten_trials_are_ten_single_runs(shuffle) -> None:
 
 @pytest.mark.parametrize(
     ("tbptt", "shuffle", "target"),
-    [(None, True, "numpy"), (3, True, "numpy"), ((2, 5), False, "numpy"), (4, True, "interpreter")],
+    [
+        (None, True, "numpy"),
+        (3, True, "numpy"),
+        ((2, 5), False, "numpy"),
+        ((4, 2), False, "numpy"),
+        (4, True, "interpreter"),
+    ],
 )
 def test_sequences_of_unequal_length(tbptt, shuffle, target) -> None:
     """Masks of each trial's own batch; windows that are over in some trials and not in others."""
@@ -183,6 +189,12 @@ def test_what_makes_no_trials_is_refused() -> None:
         bk.Model(loss=bk.mean(x * x), trials=2)
     with pytest.raises(bk.FeedError, match="no mask"):  # each trial has sequences of its own at an update
         build(2).fit(unequal(), batch_size=1)
+
+
+def test_windows_that_would_not_be_those_of_a_trial_alone_are_refused() -> None:
+    with pytest.raises(bk.BlocksError, match=r"tbptt=\(4, 2\) counts from the ends of sequences.*shuffle=False"):
+        build(2, masked=True).fit(unequal(), batch_size=2, tbptt=(4, 2))
+    together_as_alone(2, whole(), {"batch_size": 4, "tbptt": (4, 2)}, drop=True)
 
 
 def test_a_plot_of_trials(tmp_path) -> None:

@@ -128,11 +128,23 @@ class Session:
             carried_states(model.graph_for("loss"), strict=True)  # an error, if they cannot be
             check_causal(model.graph_for("loss"), self.time)
             self.purpose = "windowed" if self.tbptt[1] > self.tbptt[0] else "train"
+            if settings["shuffle"] and model.trials is not None and self.tbptt[1] < self.tbptt[0]:
+                self.check_ends()
         self.graph = model.graph_for(self.purpose)
         self.terms = Terms(self.graph.outputs["loss"])
         self.totals = Totals(self.terms.joins)  # of this epoch's updates
         self.counts = [name for name in self.graph.outputs if name.startswith("count/")]
         self.watched = ["loss", *(name for name in self.graph.outputs if name.startswith("value/"))]
+
+    def check_ends(self) -> None:
+        """Raises BlocksError for sequences of unequal length, of which each trial has others: the last k2 of k1 steps
+        are counted from the end of a batch, which then is not where it is for a trial alone."""
+        lengths = self.data.lengths.get(self.time)
+        if lengths is not None and len(set(lengths.tolist())) > 1:
+            raise BlocksError(
+                f"tbptt={self.tbptt} counts from the ends of sequences, which differ among the trials' batches: "
+                "take k2 from k1 on, or shuffle=False"
+            )
 
     # -- one update -------------------------------------------------------------------------------
 
@@ -232,7 +244,7 @@ class Session:
             part = slice_time(graph, feeds, self.time, known, start)
             states = self.carried.get(known, {})
             if not all_masked(graph, part).all():
-                results = self.model.execute("advance", {**part, **states}, self.at.step)
+                results = self.model.execute("advance", {**part, **states}, self.numbers())
                 states = {k[6:]: v for k, v in results.items()}
             self.carried[start] = states
         return self.carried[start]
