@@ -11,6 +11,7 @@ import pytest
 
 import blocks as bk
 from blocks.compile import NUMPY, PASSES, Program
+from blocks.compile import program as program_module
 from blocks.compile.numpy import runtime
 from blocks.compile.numpy.statements import in_place, ufunc
 from blocks.graph import OPS
@@ -269,3 +270,38 @@ def test_many_threads_with_other_sizes_are_right_and_give_the_threads_back(pools
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     assert pools() == [6, 3]
+
+
+def test_many_lengths_are_allocated_once_and_large_ones_let_go(monkeypatch) -> None:
+    """Buffers of small sizes are kept by their memory; of large ones a few are, in any case."""
+    xs = bk.sequence("x", 2)
+    hs = bk.scan(bk.cells.srn(2, 3), xs)
+    graph = bk.grad(bk.Graph({"loss": bk.mean(hs * hs)}))
+    program = bk.compile(graph)
+    weights = graph.init(0, "float64")
+    allocated: list[int] = []
+    emitted = program._emitted
+    counted = lambda dims, dtype: allocated.append(dims["time"]) or emitted.allocate(dims, dtype)
+    monkeypatch.setattr(program, "_emitted", dataclasses.replace(emitted, allocate=counted))
+
+    def run(steps: int) -> None:
+        x = np.random.default_rng(steps).standard_normal((steps, 2, 2))
+        want = bk.run(graph, {**weights, "x": x})["grad/hidden.W_h"]
+        np.testing.assert_allclose(program({**weights, "x": x})["grad/hidden.W_h"], want, atol=1e-12)
+
+    lengths = [*range(1, 41)] * 2
+    for steps in lengths:
+        run(steps)
+    assert allocated == lengths[:40]
+    kept = {key: program_module.memory_of(runs[0]) for key, runs in program._runs.items()}
+    sizes = [kept[key] for key in kept]
+    assert sizes == sorted(sizes) and sizes[-1] > 20 * sizes[0]  # they grow with the number of steps
+    assert sizes[-1] > 40 * 2 * 3 * 8 * 2  # h of all steps and its gradient are among them
+    monkeypatch.setattr(program_module, "BYTES_KEPT", sizes[-1] * 12)
+    for steps in (50, 41, 42):
+        run(steps)
+    assert program_module.SIZES_KEPT <= len(program._runs) <= 14
+    assert sum(program._memory.values()) <= sizes[-1] * 12 or len(program._runs) == program_module.SIZES_KEPT
+    monkeypatch.setattr(program_module, "BYTES_KEPT", 0)
+    run(43)
+    assert len(program._runs) == program_module.SIZES_KEPT and set(program._runs) == set(program._memory)

@@ -7,6 +7,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cached_property
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ from .native.expressions import Unsupported
 from .passes.checkpoint import checkpointing
 from .targets import NATIVE, NUMPY, Arrays, Target
 
-SIZES_KEPT = 8  # for so many sizes of batch and time the buffers are kept
-KINDS_KEPT = 64
+SIZES_KEPT = 8  # for so many sizes of batch and time the buffers are kept, whatever memory they take
+SMALL_SIZES_KEPT = 256  # for so many, as long as all together take no more than so many bytes
+BYTES_KEPT = 2**27
+KINDS_KEPT = 1024
 
 # NaN and infinity are found by name, not by warning; np.errstate would cost 0.2 µs for each call inside of it
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"blocks\.compile")
@@ -53,6 +56,7 @@ class Program:
         self._asked, self._passes, self._draws = target, passes, graph.fed("draw")
         self._lock = threading.Lock()
         self._runs: OrderedDict[Any, list[Any]] = OrderedDict()  # sizes → runs, each with its buffers, that are idle
+        self._memory: dict[Any, int] = {}  # sizes → bytes of those buffers
         self._bound: dict[Any, tuple[Any, Arrays, Run]] = {}  # the kinds of some feeds → what `bind` made of them
         try:
             self._become(target)
@@ -99,6 +103,7 @@ class Program:
                     return self.target
                 self._fall_back(error)
                 self._runs.clear()
+                self._memory.clear()
             if isinstance(error, Unavailable):
                 warn(f"NumPy runs in place of C: {error}")
         return self.target
@@ -118,7 +123,7 @@ class Program:
         with self._lock:
             idle = self._runs.get(key)
             run = idle.pop() if idle else None
-        if run is None:
+        if new := run is None:
             run = self._allocate(context)
         try:
             return run(arrays)
@@ -128,8 +133,17 @@ class Program:
             with self._lock:
                 self._runs.setdefault(key, []).append(run)
                 self._runs.move_to_end(key)
-                while len(self._runs) > SIZES_KEPT:
-                    self._runs.popitem(last=False)
+                if new:
+                    self._make_room(key, run)
+
+    def _make_room(self, key: Any, run: Any) -> None:
+        """Let the buffers go that were not used for longest, where there are too many with those of a new run."""
+        self._memory[key] = self._memory.get(key, 0) + memory_of(run)
+        while len(self._runs) > SIZES_KEPT and (
+            len(self._runs) > SMALL_SIZES_KEPT or sum(self._memory.values()) > BYTES_KEPT
+        ):
+            oldest, _ = self._runs.popitem(last=False)
+            self._memory.pop(oldest, None)
 
     def _named(self, feeds: Feeds, draw: Draw, error: BlocksError) -> BlocksError:
         """An error of a run with the node and the user's line in it, which the interpreter knows."""
@@ -166,6 +180,26 @@ class Program:
 
     def __repr__(self) -> str:
         return f"<Program of {len(self.source.splitlines())} lines: {', '.join(self.graph.outputs)}>"
+
+
+def memory_of(run: Any) -> int:
+    """The bytes of the arrays that a run keeps. Of the arrays in a list, the first and the last say what is in it: the
+    others are rows of the same."""
+    found: dict[int, int] = {}
+    pending = [run]
+    while pending:
+        thing = pending.pop()
+        if isinstance(thing, np.ndarray):
+            while isinstance(thing.base, np.ndarray):
+                thing = thing.base
+            found[id(thing)] = thing.nbytes
+        elif isinstance(thing, list | tuple):
+            pending += [*thing[:2], *thing[-2:]]
+        elif isinstance(thing, FunctionType):
+            pending += [cell.cell_contents for cell in thing.__closure__ or ()]
+        elif hasattr(thing, "held"):
+            pending.append(thing.held)
+    return sum(found.values())
 
 
 def compile(
