@@ -43,9 +43,10 @@ def test_figure_7_4() -> None:
     """As Olah draws it: a straight cell state on top, four bricks in a row, tanh above the output gate."""
     for part, names in {"a": {"C"}, "b": {"f"}, "c": {"ff", "C*"}, "d": {"fff"}}.items():
         scene = figure_7_4(part).scene
-        lit = {s.name for s in scene.shapes if s.lit}
+        lit = {s.name for s in scene.shapes if s.lit and not s.sample}
         assert names <= lit
-        bricks = {s.name for s in scene.shapes if s.kind == "brick"}
+        bricks = {s.name for s in scene.shapes if s.kind == "brick" and not s.sample}
+        assert [n.line.plain for n in scene.notes]
         assert lit & bricks == names & bricks
     by_name = {s.name: s for s in scene.shapes}
     bricks = [by_name[name] for name in ("f", "ff", "C*", "fff")]

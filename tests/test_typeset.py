@@ -37,6 +37,7 @@ TABLE = [
     ("forget gate", "forget gate", "forget gate", "forget gate"),
     (r"a\_b & 50%", "a_b & 50%", r"$a$\_$b$ \& 50\%", "a_b & 50%"),
     ("tanh", "tanh", "tanh", "tanh"),
+    (r"\odot C_\omega x", "⊙C_ωx", r"$\odot C_{\omega}x$", "⊙C_ωx"),
     (r"q_{a big one} + h", "q_a big one + h", r"$q_{\mathrm{a~big~one}}$ + $h$", "q_a big one + h"),
 ]
 

@@ -43,11 +43,14 @@ def figure_7_3(theme: str = "classic") -> Figure:
 
 def figure_7_4(part: str, theme: str = "classic") -> Figure:
     """The book's LSTM with one part emphasised: "a" the cell state, "b" the forget gate, "c" the input gate,
-    "d" the output gate. Raises BlocksError for another part."""
+    "d" the output gate; beside it the equations of that part, and with the first a legend. Raises BlocksError for
+    another part."""
     if part not in EMPHASIS:
         raise BlocksError(f"figure 7.4 has the parts {', '.join(EMPHASIS)}, not {part!r}")
     cell = cells.book_lstm(SIZE, SIZE)
-    return draw(cell.graph, highlight=EMPHASIS[part], title=TITLES[part], theme=theme)
+    return draw(
+        cell.graph, highlight=EMPHASIS[part], title=TITLES[part], theme=theme, equations=True, legend=part == "a"
+    )
 
 
 def figures(theme: str = "classic") -> Iterator[tuple[str, Figure]]:

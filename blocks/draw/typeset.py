@@ -157,7 +157,7 @@ class _Parser:
 
     def command(self, name: str) -> list[Run]:
         if name in GREEK or name in SIGNS:
-            return [Run(GREEK[name], italic=True) if name in GREEK else Run(SIGNS[name])]
+            return [Run(GREEK.get(name) or SIGNS[name], italic=True)]
         if name in ACCENTS:
             first, *others = self.argument()
             letter, more = first.text[0], list(first.text[1:])

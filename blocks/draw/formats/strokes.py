@@ -16,8 +16,8 @@ _ROUND = 0.5523  # how far the handles of a quarter circle reach
 
 def strokes(scene: Scene) -> list[tuple[Wire, list[Point]]]:
     """Each wire with the part of its way that no other wire has drawn before it: wires that carry one value
-    share their first part, and it belongs to one that is emphasised, if any is. Faded wires come first."""
-    forks = {(d.net, d.x, d.y) for d in scene.dots}
+    share their first part, and it belongs to one that is emphasised, if any is. Faded wires come first. A corner is
+    sharp where the wire forks, but for a fork that is faded on a wire that is not."""
     done: dict[str, list[Wire]] = {}
     out: list[tuple[Wire, list[Point]]] = []
     out += [(wire, list(wire.curve)) for wire in scene.wires if wire.curve]
@@ -26,7 +26,8 @@ def strokes(scene: Scene) -> list[tuple[Wire, list[Point]]]:
         ways = [_after_fork(wire.points, other.points) for other in before]
         way = min(ways, key=_length, default=list(wire.points))
         before.append(wire)
-        out.append((wire, curves(way, wire.hops, {(x, y) for net, x, y in forks if net == wire.net})))
+        forks = {(d.x, d.y) for d in scene.dots if d.net == wire.net and (d.lit or not wire.lit)}
+        out.append((wire, curves(way, wire.hops, forks)))
     return sorted(out, key=lambda piece: piece[0].lit)
 
 

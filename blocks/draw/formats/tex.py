@@ -50,22 +50,27 @@ def tex_line(text: Line) -> str:
     out = []
     for symbols, group in itertools.groupby(text.runs, lambda r: r.italic or r.bold or r.sub or r.sup):
         runs = list(group)
-        out.append(f"${''.join(_scripted(runs))}$" if symbols else "".join(tex(run.text) for run in runs))
+        out.append(f"${_tidy(''.join(_scripted(runs)))}$" if symbols else "".join(tex(run.text) for run in runs))
     return "".join(out)
+
+
+def _tidy(text: str) -> str:
+    """TeX's mathematics without the blanks behind commands that end anyway."""
+    return re.sub(r"(\\[A-Za-z]+) (?![A-Za-z])", r"\1", text).strip()
 
 
 def _scripted(runs: Iterable[Run]) -> Iterator[str]:
     """Symbols as mathematics; what is lowered or raised side by side is one group."""
     for (sub, sup), group in itertools.groupby(runs, lambda r: (r.sub, r.sup)):
         inner = "".join(_symbols(run) for run in group)
-        yield f"_{{{inner}}}" if sub else f"^{{{inner}}}" if sup else inner
+        yield f"_{{{inner.strip()}}}" if sub else f"^{{{inner.strip()}}}" if sup else inner
 
 
 def _symbols(run: Run) -> str:
     inner = math(run.text)
     if run.bold:
-        return f"\\mathbf{{{inner}}}"
-    return inner if run.italic or not any(c.isalpha() for c in run.text) else f"\\mathrm{{{inner}}}"
+        return f"\\mathbf{{{inner.strip()}}}"
+    return inner if run.italic or not any(c.isalpha() for c in run.text) else f"\\mathrm{{{inner.strip()}}}"
 
 
 def tex(text: str) -> str:
@@ -78,12 +83,12 @@ def tex(text: str) -> str:
                 inner = f"\\{_known(_TEXT_ACCENTS, accent, base + accent)}{{{inner}}}"
             out.append(inner)
         else:
-            out.append(f"${math(base + accents)}$")
+            out.append(f"${math(base + accents).strip()}$")
     return "".join(out)
 
 
 def math(text: str) -> str:
-    """Text in TeX's mathematics. Raises BlocksError for a character that it cannot set."""
+    """Text in TeX's mathematics; a blank ends a command. Raises BlocksError for a character that it cannot set."""
     out: list[str] = []
     for base, accents in _letters(re.sub(" *([=+−⊙×>∼]) *", r"\1", text)):  # TeX leaves room around signs itself
         kind, _, code = unicodedata.decomposition(base).partition(" ")
@@ -96,7 +101,7 @@ def math(text: str) -> str:
         elif base == " ":
             inner = "~"
         elif kind in _SCRIPTS and " " not in code:
-            inner = f"{_SCRIPTS[kind]}{{{math(chr(int(code, 16)))}}}"
+            inner = f"{_SCRIPTS[kind]}{{{math(chr(int(code, 16))).strip()}}}"
         elif base in "+=(),.:;!?/[]*|<>":
             inner = base
         elif base == "-" or base in _TEXT:
@@ -106,7 +111,7 @@ def math(text: str) -> str:
         for accent in accents:
             inner = f"\\{_known(_MATH_ACCENTS, accent, base + accent)}{{{inner.strip()}}}"
         out.append(inner)
-    return "".join(out).rstrip()
+    return "".join(out)
 
 
 def _letters(text: str) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,10 @@ from ..scene import Point, Scene, Shape, Wire
 from ..text import line
 
 SIZE, INK, HEAD = 9.0, 7.0, 3.5  # of the font, the height of a digit, half an arrowhead
-BACK, ASIDE = (4.0, 7.0, 10.0, 13.0), 3.5  # from the border of the shape backwards, and from the wire to its side
+BACK, ASIDE = (
+    (4.0, 7.0, 10.0, 13.0, 18.0, 24.0),
+    3.5,
+)  # from the border of the shape backwards, and from the wire to its side
 
 
 def marked(scene: Scene, marks: Mapping[str, str]) -> Scene:
