@@ -22,6 +22,7 @@ from .grad import grad
 from .graph import Graph, Node
 from .interpret import run
 from .norms import LAYERNORM, RMSNORM
+from .ops.along import argmax, cumsum
 from .ops.composed import cast, clip, log_sigm
 from .ops.elementwise import abs_ as abs
 from .ops.elementwise import add as add
@@ -61,9 +62,10 @@ from .ops.elementwise import (
 )
 from .ops.elementwise import round_ as round
 from .ops.leaves import constant, first_weights
-from .ops.linear import matmul, matvec, outer, transpose
+from .ops.linear import matmul, matvec, outer, outer_each, transpose
 from .ops.masks import last
 from .ops.norm import layernorm, rmsnorm
+from .ops.parts import expand_dims, part, split
 from .ops.random import bernoulli, dropout, noise, normal, uniform
 from .ops.shape import broadcast, concat, gather, log_softmax, mean, moveaxis, one_hot, reshape, softmax, stack, zeros
 from .ops.shape import max_ as max
@@ -85,6 +87,8 @@ __version__ = "0.1.0"
 Graph.init, Graph.dump, Graph.to_networkx, Graph.draw = first_weights, dump, to_networkx, draw  # type: ignore[assignment, method-assign]
 Graph._repr_mimebundle_ = Cell._repr_mimebundle_ = figure_bundle  # type: ignore[attr-defined]
 Model._repr_mimebundle_ = model_bundle  # type: ignore[attr-defined]
+Node.__getitem__, Node.__matmul__ = part, matmul  # type: ignore[method-assign]
+Node.__rmatmul__ = lambda self, other: matmul(other, self)  # type: ignore[method-assign]
 WiringError.draw = draw_error  # type: ignore[assignment, method-assign]
 
 __all__ = [
@@ -115,6 +119,7 @@ __all__ = [
     "WiringError",
     "abs",
     "add",
+    "argmax",
     "bernoulli",
     "bidirectional",
     "broadcast",
@@ -126,11 +131,13 @@ __all__ = [
     "concat",
     "constant",
     "cos",
+    "cumsum",
     "divide",
     "dropout",
     "elementwise",
     "equal",
     "exp",
+    "expand_dims",
     "expm1",
     "floor",
     "floor_divide",
@@ -167,6 +174,7 @@ __all__ = [
     "not_equal",
     "one_hot",
     "outer",
+    "outer_each",
     "panels",
     "parameter",
     "power",
@@ -186,6 +194,7 @@ __all__ = [
     "slice",
     "softmax",
     "softplus",
+    "split",
     "sqrt",
     "stack",
     "state",

@@ -180,9 +180,9 @@ _serials = itertools.count()
 class Node:
     """One value in a graph: an operation, its operands, and the type of what it gives.
 
-    Immutable. Arithmetic and comparisons on nodes make nodes: ``f * C + i``, ``x @ W``, ``-x``, ``x ** 2``, ``x % 3``,
-    ``x > 0``. But ``a == b`` asks whether they are the same node, as sets and dicts of nodes do; `equal` compares
-    numbers.
+    Immutable. Arithmetic, comparisons and parts of nodes are nodes: ``f * C + i``, ``x @ W``, ``-x``, ``x ** 2``,
+    ``x % 3``, ``x > 0``, ``x[:, 2:5]``. But ``a == b`` asks whether they are the same node, as sets and dicts of nodes
+    do; `equal` compares numbers.
 
     Attributes: op, operands, attrs, shape (see `Dim`), dtype ("float", "int" or "bool"), and the
     labels of its `Stamp`: name, brick, role, step, where.
@@ -312,8 +312,19 @@ class Node:
     def __rpow__(self, other: Wire) -> Node:
         return apply("power", other, self)
 
-    def __matmul__(self, other: Wire) -> Node:
-        return apply("matmul", self, other)
+    if TYPE_CHECKING:  # bound in blocks/__init__.py: they are made of several operations
+
+        def __matmul__(self, other: Wire) -> Node:
+            """See `ops.linear.matmul`."""
+
+        def __rmatmul__(self, other: Wire) -> Node:
+            """See `ops.linear.matmul`."""
+
+        def __getitem__(self, key: Any) -> Node:
+            """See `ops.parts.part`."""
+
+    __iter__ = None  # a wire has parts, but what would its rows be? Their number is not known
+    __contains__ = None
 
     def __neg__(self) -> Node:
         return apply("negative", self)

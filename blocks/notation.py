@@ -138,12 +138,13 @@ def _of_one(node: Node, sign: str, a: Formula) -> Formula:
 
 
 def _product(node: Node, a: Formula, b: Formula, dots: bool) -> Formula:
-    """Rows times a matrix; or, where the sign is ⊗, the sum of columns times rows along all axes but the last."""
+    """Rows times a matrix; or, where the sign is ⊗, columns times rows, summed along all axes but the last, or not."""
     least, between = (ATOM, " · ") if dots else (UNARY, " ")
     if sign_of(node.op) != "⊗":
         return Formula((*a.held(least), Run(between), *b.held(least)), DOT if dots else PRODUCT)
     factors = (*a.held(ATOM), Run("T", "super"), Run(between), *b.held(least))
-    summed = (i for i in range(len(node.operands[0].shape) - 1) if i not in node.attrs.get("each", ()))
+    each = range(len(node.shape)) if node.op.name == "outer_each" else node.attrs.get("each", ())
+    summed = (i for i in range(len(node.operands[0].shape) - 1) if i not in each)
     axes = _axes(tuple(summed), node.operands[0].shape)
     if dots or not axes:
         return Formula(factors, DOT if dots else PRODUCT)
@@ -193,7 +194,7 @@ def _others(node: Node) -> list[str]:
         return ["backwards"] if attrs.get("reverse") else []
     said = [_part(node)] if "start" in attrs else []
     said += [str(d) for d in attrs.get("dims", ())]
-    return said + [f"{key}={value}" for key, value in attrs.items() if key not in _WRITTEN]
+    return said + [f"{key}={value}" for key, value in attrs.items() if key not in _WRITTEN and value is not False]
 
 
 def write_text(node: Node, operands: Sequence[tuple[str, int]], dots: bool = True) -> tuple[str, int]:

@@ -32,8 +32,8 @@ def test_every_operation_says_its_shapes(op: Op) -> None:
 def test_signatures_are_those_of_the_row() -> None:
     assert list(inspect.signature(bk.sum).parameters) == ["x", "axis", "keepdims"]
     assert inspect.signature(bk.sum).parameters["axis"].default is None
-    assert list(inspect.signature(bk.concat).parameters) == ["xs", "axis"]
-    assert inspect.signature(bk.concat).parameters["xs"].kind is inspect.Parameter.VAR_POSITIONAL
+    assert list(inspect.signature(bk.concat).parameters) == ["wires", "axis"]
+    assert inspect.signature(bk.concat).parameters["wires"].kind is inspect.Parameter.VAR_POSITIONAL
     assert list(inspect.signature(bk.where).parameters) == ["c", "a", "b"]
     x = bk.input("x", 4)
     for name, op in OPS.items():  # a default that is written is the default

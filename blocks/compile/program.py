@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BlocksError, FeedError, nearest, warn
-from ..graph import Graph
+from ..errors import BlocksError, FeedError, misfit, nearest, warn
+from ..graph import Graph, subgraphs
 from ..interpret import Feeds, Run, bind, drawn
 from ..interpret import run as interpret
 from ..ops.loop import Every
@@ -31,6 +31,19 @@ KINDS_KEPT = 1024
 
 # NaN and infinity are found by name, not by warning; np.errstate would cost 0.2 µs for each call inside of it
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"blocks\.compile")
+
+
+def least_sizes(graph: Graph) -> dict[str, int]:
+    """Named dimensions of which parts are taken → the least size that has them all. A program takes parts as views,
+    which nobody checks when it runs."""
+    least: dict[str, int] = {}
+    for node in graph.order():
+        for body in subgraphs(node).values():
+            for dim, size in least_sizes(body).items():
+                least[dim] = max(size, least.get(dim, 0))
+        if node.op.name == "slice" and isinstance(dim := node.operands[0].shape[node.attrs["axis"]], str):
+            least[dim] = max(abs(node.attrs["start"]), abs(node.attrs["stop"] or 0), least.get(dim, 0))
+    return least
 
 
 class Program:
@@ -54,6 +67,7 @@ class Program:
     ):
         self.graph, self.checkpoint, self.why = graph, checkpoint, why
         self._asked, self._passes, self._draws = target, passes, graph.fed("draw")
+        self._least = least_sizes(graph)
         self._lock = threading.Lock()
         self._runs: OrderedDict[Any, list[Any]] = OrderedDict()  # sizes → runs, each with its buffers, that are idle
         self._memory: dict[Any, int] = {}  # sizes → bytes of those buffers
@@ -124,6 +138,9 @@ class Program:
             idle = self._runs.get(key)
             run = idle.pop() if idle else None
         if new := run is None:
+            for dim, least in self._least.items():
+                if context.dims.get(dim, least) < least:
+                    raise self._named(feeds, draw, misfit(f"a part of {dim} reaches beyond its end"))
             run = self._allocate(context)
         try:
             return run(arrays)

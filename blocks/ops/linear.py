@@ -2,8 +2,9 @@
 
     y = matmul(x, W)      y[..., m] = Σₙ x[..., n] W[n, m]         every row of x times W
     W̄ = outer(x, ȳ)       W̄[n, m]   = Σ… x[..., n] ȳ[..., m]       summed over all those rows
+    C = outer_each(v, k)  C[..., n, m] = v[..., n] k[..., m]       a matrix for each row
 
-The two are closed under differentiation. A matrix may have leading dimensions of its own, ``(trials,
+The first two are closed under differentiation. A matrix may have leading dimensions of its own, ``(trials,
 n, m)`` or ``(batch, n, m)`` (a matrix memory); then both are stacks of matrices, as in NumPy.
 """
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from ..errors import misfit
 from ..graph import Node, Op, Shape, Wire, apply, as_node, show_shape
-from .elementwise import Prepared, align, broadcast_dims, to_float
+from .elementwise import Prepared, align, broadcast_dims, split_named, to_float
 from .shape import Axes, axis_numbers
 
 
@@ -48,15 +49,15 @@ def _prepare_matmul(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
 
 def _matmul_vjp(g: Node, y: Node, x: Node, w: Node) -> tuple[Node | None, ...]:
     if len(w.shape) == 2:
-        return matmul(g, transpose(w)), outer(x, g)
+        return matmul_op(g, transpose(w)), outer(x, g)
     stack = (1,) * (len(g.shape) - len(w.shape)) + w.shape[:-2]
     each = tuple(i for i, d in enumerate(stack) if d != 1)
     rows = (1,) * (len(g.shape) - len(x.shape)) + x.shape
     if not each or any(d != e for i, (d, e) in enumerate(zip(rows[:-1], g.shape, strict=False)) if i not in each):
-        return matmul(g, transpose(w)), matmul(transpose(x), g)
+        return matmul_op(g, transpose(w)), matmul_op(transpose(x), g)
     x = x if x.shape == rows else apply("reshape", x, shape=rows)
     of_w = outer(x, g, each=each)
-    return matmul(g, transpose(w)), of_w if of_w.shape == w.shape else apply("reshape", of_w, shape=w.shape)
+    return matmul_op(g, transpose(w)), of_w if of_w.shape == w.shape else apply("reshape", of_w, shape=w.shape)
 
 
 def _infer_transpose(x: Node) -> tuple[Shape, str]:
@@ -68,7 +69,7 @@ def _infer_transpose(x: Node) -> tuple[Shape, str]:
 
 def _infer_outer(a: Node, b: Node, *, each: Axes = ()) -> tuple[Shape, str]:
     """Shapes: ``(time, batch, n)`` and ``(time, batch, m)`` → ``(n, m)``: it *sums* over time and batch. One product
-    for each example, ``(batch, n, m)``: ``reshape(a, shape=("batch", n, 1)) * reshape(b, shape=("batch", 1, m))``.
+    for each example is `outer_each`.
     each: the leading dimensions that it does not sum over but the one before the last axis, by name or number: of
     ``(time, trials, batch, n)`` and ``(time, trials, batch, m)`` with each="trials" → ``(trials, n, m)``; there one
     factor may have 1, and is the same for all."""
@@ -104,10 +105,10 @@ def _outer_vjp(g: Node, y: Node, a: Node, b: Node) -> tuple[Node | None, ...]:
     if each:  # a matrix for each row of a and b
         shape = tuple(y.shape[each.index(i)] if i in each else 1 for i in range(len(a.shape) - 2))
         g = apply("reshape", g, shape=(*shape, *y.shape[-2:]))
-    return matmul(b, transpose(g)), matmul(a, g)
+    return matmul_op(b, transpose(g)), matmul_op(a, g)
 
 
-matmul: Op = Op(
+matmul_op: Op = Op(
     "matmul",
     "rows of x times the matrix W",
     _infer_matmul,
@@ -138,12 +139,72 @@ outer: Op = Op(
 )
 
 
+def _infer_outer_each(a: Node, b: Node) -> tuple[Shape, str]:
+    """Shapes: ``(batch, n)`` and ``(batch, m)`` → ``(batch, n, m)``: a product for each example, where `outer` sums
+    them. Leading dimensions meet by name."""
+    if not a.shape or not b.shape:
+        raise misfit(f"takes rows (..., n) and (..., m), not {show_shape(a.shape)} and {show_shape(b.shape)}")
+    return (*broadcast_dims([a.shape[:-1], b.shape[:-1]]), a.shape[-1], b.shape[-1]), "float"
+
+
+def _prepare_outer_each(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
+    if len(nodes) != 2:
+        raise misfit(f"takes 2 wires, not {len(nodes)}")
+    return (align(to_float(nodes), tail=1) if all(n.shape for n in nodes) else nodes), attrs
+
+
+def _row(x: Node) -> Node:
+    """Each row as a matrix of one row."""
+    return apply("reshape", x, shape=(*x.shape[:-1], 1, *x.shape[-1:]), role="align")
+
+
+def _column(x: Node) -> Node:
+    """Each row as a matrix of one column."""
+    return apply("reshape", x, shape=(*x.shape, 1), role="align")
+
+
+def _without(x: Node, axis: int) -> Node:
+    """A matrix of one row or column as what it is a matrix of."""
+    at = len(x.shape) + axis
+    return apply("reshape", x, shape=(*x.shape[:at], *x.shape[at + 1 :]), role="align")
+
+
+outer_each: Op = Op(
+    "outer_each",
+    "aᵗ b, a matrix for each example",
+    _infer_outer_each,
+    lambda a, b: a[..., :, None] * b[..., None, :],
+    lambda g, y, a, b: (matvec(g, b), _without(matmul_op(_row(a), g), -2)),
+    _prepare_outer_each,
+    kind="product",
+    sign="⊗",
+    expand=lambda a, b: _column(a) * _row(b),
+)
+
+
+def matmul(x: Wire, w: Wire) -> Node:
+    """Rows times a matrix, ``x @ w``.
+
+    ``(time, batch, n)`` and ``(n, m)`` → ``(time, batch, m)``. Matrices may stand in stacks, whose leading dimensions
+    meet by name: ``(batch, k, n)`` and ``(batch, n, m)`` → ``(batch, k, m)``; of rows and a matrix for each,
+    ``(batch, n)`` and ``(batch, n, m)`` → ``(batch, m)``, also of one row ``(n,)``. A vector ``(n,)`` on the right is a
+    column, which leaves no axis, as in NumPy: ``(batch, n)`` → ``(batch,)``. A matrix for each times a vector is
+    `matvec`.
+
+    Raises WiringError for sizes that do not fit.
+    """
+    x, w = as_node(x), as_node(w)
+    if len(w.shape) == 1:
+        return _without(matmul_op(x, _column(w)), -1)
+    each = len(x.shape) == 1 or x.shape[-2] in split_named(w.shape[:-2])[0]
+    if len(w.shape) > 2 and x.shape and each:
+        return _without(matmul_op(_row(x), w), -2)
+    return matmul_op(x, w)
+
+
 def matvec(matrix: Wire, vector: Wire) -> Node:
     """A matrix of each sample's own times a vector: ``(batch, n, m)``, ``(batch, m)`` → ``(batch, n)``.
 
     The read-out of a matrix memory. Raises WiringError if the sizes do not fit.
     """
-    matrix, vector = as_node(matrix), as_node(vector)
-    row = apply("reshape", vector, shape=(*vector.shape[:-1], 1, *vector.shape[-1:]), role="align")
-    out = matmul(row, transpose(matrix))
-    return apply("reshape", out, shape=(*out.shape[:-2], out.shape[-1]), role="align")
+    return _without(matmul_op(_row(as_node(vector)), transpose(matrix)), -2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -282,7 +283,7 @@ def _concat_vjp(g: Node, y: Node, *xs: Node) -> tuple[Node | None, ...]:
     return tuple(out)
 
 
-concat: Op = Op(
+concat_op: Op = Op(
     "concat",
     "wires side by side along an axis",
     _infer_concat,
@@ -354,8 +355,12 @@ def _forward_pad(run: Any, g: np.ndarray, *, start: int, stop: int | None, axis:
 def _prepare_slice(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
     given = {"start": 0, "stop": None, **attrs}
     _check_range(given["start"], given["stop"])
-    ends = {k: None if given[k] is None else int(given[k]) for k in ("start", "stop")}
-    return _prepare_axis(nodes, {**given, **ends})
+    (x,), attrs = _prepare_axis(nodes, given)
+    length = x.shape[attrs["axis"]]
+    for key, end in (("start", attrs["start"]), ("stop", attrs["stop"])):
+        if end is not None:  # beyond a known length is its end, as in NumPy
+            attrs[key] = int(end) if isinstance(length, str) else builtins.min(builtins.max(int(end), -length), length)
+    return (x,), attrs
 
 
 slice_: Op = Op(
@@ -378,12 +383,27 @@ pad: Op = Op(
 )
 
 
-def stack(*wires: Wire, axis: int = -1) -> Node:
-    """Wires of one shape along a new feature axis: two ``(batch, 32)`` → ``(batch, 32, 2)``.
+def _listed(wires: tuple[Any, ...]) -> Sequence[Any]:
+    """Wires, whether they are given one by one or in one list."""
+    return wires[0] if len(wires) == 1 and isinstance(wires[0], list | tuple) else wires
+
+
+def concat(*wires: Wire | Sequence[Wire], axis: int = -1) -> Node:
+    """Wires side by side along an axis, the last by default: ``concat(a, b)`` or ``concat([a, b])`` of ``(batch, 3)``
+    and ``(batch, 5)`` is ``(batch, 8)``.
+
+    Raises WiringError if they differ along another axis, for none, and along a named dimension.
+    """
+    return concat_op(*_listed(wires), axis=axis)
+
+
+def stack(*wires: Wire | Sequence[Wire], axis: int = -1) -> Node:
+    """Wires of one shape along a new feature axis: ``stack(a, b)`` or ``stack([a, b])`` of two ``(batch, 32)`` is
+    ``(batch, 32, 2)``.
 
     Raises WiringError if the shapes differ or the new axis would stand before a named dimension.
     """
-    nodes = [as_node(w) for w in wires]
+    nodes = [as_node(w) for w in _listed(wires)]
     rank = len(nodes[0].shape) + 1 if nodes else 1
     at = axis % rank
     columns = [reshape(n, shape=(*n.shape[:at], 1, *n.shape[at:])) for n in align(tuple(nodes))]

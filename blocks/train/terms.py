@@ -23,7 +23,7 @@ import numpy as np
 from ..errors import BlocksError, made
 from ..graph import Graph, Node, Op, topological
 from ..ops.leaves import make_input
-from ..ops.linear import matmul, outer
+from ..ops.linear import matmul_op, outer
 from ..ops.loop import FINAL, loop_op, pick_op
 from ..ops.masks import last_op, weighted_mean, weighted_sum
 from ..ops.norm import layernorm, rmsnorm
@@ -77,7 +77,7 @@ RULES: dict[Op, Callable[[Node], str | None]] = {
     sum_: lambda node: "add",
     weighted_sum: lambda node: "add",
     outer: lambda node: "add",
-    matmul: lambda node: "add",
+    matmul_op: lambda node: "add",
     max_: lambda node: "largest",
     pick_op: lambda node: "last" if node.attrs["output"].startswith(FINAL) else None,
     slice_: _ends,

@@ -227,6 +227,9 @@ ROWS: dict[str, Callable[..., Any]] = {
     # products
     "matmul": lambda p, x, w: torch.matmul(x, w),
     "outer": lambda p, a, b: torch.einsum("bn,bm->nm", a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])),
+    "outer_each": lambda p, a, b: a[..., :, None] * b[..., None, :],
+    "cumsum": lambda p, x: torch.cumsum(x.flip(p.axis), p.axis).flip(p.axis) if p.reverse else torch.cumsum(x, p.axis),
+    "argmax": lambda p, x: torch.argmax(x, p.axis, keepdim=p.keepdims),
     # rows by number
     "gather": lambda p, table, ids: F.embedding(ids, table),
     "scatter": scattered,

@@ -277,17 +277,25 @@ def reduction(pool: Pool) -> None:
     keepdims = pool.dice.chance(50)
     over = math.prod(length(pool, x.shape[a]) for a in (range(rank) if axis is None else axes))
     y = getattr(bk, kind)(x, axis=axis, keepdims=keepdims)
+    if kind == "max" and numbered(x) and pool.dice.chance(40):  # where it is; no two are equal
+        at = pool.dice.pick(numbered(x))
+        apart = pool.world.normal(*(int(d) if i == at else 1 for i, d in enumerate(x.shape)))
+        pool.add(bk.argmax(x + apart, axis=at, keepdims=pool.dice.chance(50)), 0)
     pool.add(y, pool.bound(x) * (over if kind == "sum" else 1))
     if keepdims and pool.dice.chance(50):
         pool.add(x - bk.tanh(y), pool.bound(x) + 1)
 
 
 def along(pool: Pool) -> None:
-    """softmax and its logarithm."""
+    """softmax and its logarithm, running sums."""
     x = pool.any(lambda n: bool(n.shape))
     if x is None:
         return
     axis = pool.dice.pick([-1, *range(len(x.shape))])
+    if pool.dice.chance(30):
+        axis = x.shape[axis] if isinstance(x.shape[axis], str) and pool.dice.chance(50) else axis
+        pool.add(bk.cumsum(x, axis=axis, reverse=pool.dice.chance(40)), pool.bound(x) * 6)
+        return
     if pool.dice.chance(40):
         pool.add(bk.log_softmax(x, axis=axis), 2 * pool.bound(x) + 2)
     else:
@@ -339,10 +347,22 @@ def cut(pool: Pool) -> None:
         start = pool.dice.integer(0, d - 1)
         stop = pool.dice.integer(start + 1, d)
         y = bk.slice(x, start=start, stop=stop, axis=axis)
+        before, behind = pool.dice.pick([(slice(None),), (...,)]), (slice(None),) * (-axis - 1)
+        before = before * (len(x.shape) + axis) if before == (slice(None),) else before
+        key = pool.dice.pick([slice(start, stop), slice(start - d, stop), start, start - d, start])
+        more = (None,) * pool.dice.chance(20)
+        if pool.dice.chance(60):
+            y = x[(*before, key, *more, *behind)]
+        elif pool.dice.chance(30) and d > 1:
+            first, second = bk.split(x, [stop, d - stop] if stop < d else [1, d - 1], axis=axis)
+            pool.add(second, pool.bound(x))
+            y = first
     else:
         width = pool.dice.integer(1, min(2, length(pool, d)))
         start, stop = pool.dice.pick([(-width, None), (0, width)])
         y = bk.slice(x, start=start, stop=stop, axis=d if pool.dice.chance(50) else axis)
+        if axis == -len(x.shape) and pool.dice.chance(40):
+            pool.add(x[pool.dice.pick([-1, 0, slice(start, stop)])], pool.bound(x))
         if width == 1 and pool.dice.chance(60):
             y = bk.reshape(y, shape=tuple(e for i, e in enumerate(x.shape) if i != axis + len(x.shape)))
     pool.add(y, pool.bound(x))
@@ -359,6 +379,9 @@ def other_shape(pool: Pool) -> None:
     kinds += [(count // k, k) for k in (2, 3, 4, 5) if count % k == 0]
     kinds += [(k, 1, count // k) for k in (2, 3) if count % k == 0]
     kinds += [()] if count == 1 else []
+    if pool.dice.chance(15):
+        pool.add(bk.expand_dims(x, pool.dice.pick([-1, -2, len(named)])), pool.bound(x))
+        return
     shape = pool.dice.pick(kinds)
     at = pool.dice.integer(0, len(named)) if pool.dice.chance(10) else len(named)
     pool.add(bk.reshape(x, shape=(*named[:at], *shape, *named[at:])), pool.bound(x))
@@ -410,17 +433,18 @@ def joined(pool: Pool) -> None:
 
     others = [pool.any(fits, x) for _ in range(pool.dice.integer(0, 2))]
     bound = max(map(pool.bound, [x, *others]))
+    wires = ([x, *others],) if pool.dice.chance(40) else (x, *others)
     if all(o.shape == x.shape for o in others) and pool.dice.chance(30):
-        pool.add(bk.stack(x, *others, axis=pool.dice.pick([-1, axis])), bound)
+        pool.add(bk.stack(*wires, axis=pool.dice.pick([-1, axis])), bound)
     else:
-        pool.add(bk.concat(x, *others, axis=axis), bound)
+        pool.add(bk.concat(*wires, axis=axis), bound)
 
 
 # --- products ------------------------------------------------------------------------------------
 
 
 def product(pool: Pool) -> None:
-    kind = pool.dice.pick(["weights", "stacks", "matvec", "outer", "memory"])
+    kind = pool.dice.pick(["weights", "stacks", "matvec", "outer", "memory", "rows", "outer_each", "column"])
     x = pool.any(features)
     if x is None:
         return
@@ -432,6 +456,11 @@ def product(pool: Pool) -> None:
         y = pool.any(lambda o: o.shape[:-1] == x.shape[:-1] and features(o))
         over = math.prod(length(pool, d) for d in x.shape[:-1])
         pool.add(bk.outer(x, y), b * pool.bound(y) * over)
+    elif kind == "column":
+        pool.add(x @ bk.parameter(pool.world.fresh("w"), n), b * n * FED)
+    elif kind == "outer_each":
+        y = pool.any(lambda o: (o.shape[:-1] == x.shape[:-1] or o.shape[:1] == ("batch",)) and features(o))
+        pool.add(bk.outer_each(*pool.dice.pick([(x, y), (y, x)])), b * pool.bound(y))
     elif kind == "memory":  # the outer product of each sample's own vectors
         y = pool.any(lambda o: o.shape[:-1] == x.shape[:-1] and features(o))
         column, row = bk.reshape(x, shape=(*x.shape, 1)), bk.reshape(y, shape=(*y.shape[:-1], 1, y.shape[-1]))
@@ -445,7 +474,11 @@ def product(pool: Pool) -> None:
         if m is None:
             return
         c, columns = pool.bound(m), int(m.shape[-1])
-        if kind == "matvec":
+        if kind == "rows" and isinstance(m.shape[-3], str):
+            rows = int(m.shape[-2])
+            v = pool.dice.pick([pool.fitted((*m.shape[:-2], rows)), bk.parameter(pool.world.fresh("w"), rows)])
+            pool.add(v @ m, c * pool.bound(v) * rows)
+        elif kind == "matvec":
             v = pool.fitted((*m.shape[:-2], columns))
             pool.add(bk.matvec(m, v), c * pool.bound(v) * columns)
         else:

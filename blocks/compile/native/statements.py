@@ -240,6 +240,33 @@ def softmax(s: Statement) -> None:
         s.say(f"{s.node.op.name}({a}, {along}, {b}, {to}, {n});")
 
 
+def along(s: Statement) -> None:
+    """Running sums along one axis, or where the largest number is."""
+    (x,) = s.a
+    axis, running = s.node.attrs["axis"], s.node.op.name == "cumsum"
+    others = [i for i in range(len(x.shape)) if i != axis]
+    one = running or s.node.attrs["keepdims"]  # the axis is there in the result
+    g, to = x.geometry, [s.out.geometry.strides[i if one or i < axis else i - 1] for i in others]
+    axes = axes_of(tuple(x.shape[i] for i in others), [[g.strides[i] for i in others], to])
+    n, step = s.size(x.shape[axis]), [g.strides[axis]]
+    with s.body.braces(""), s.over(axes) as i:
+        strides, targets = ([each.strides[k] for each in axes] for k in (0, 1))
+        if running:
+            s.say(f"{'int64_t' if s.node.dtype == 'int' else 'double'} total = 0;")
+            order = f"{n} - 1 - step" if s.node.attrs["reverse"] else "step"
+            with s.body.braces(f"for (num step = 0; step < {n}; step++)"):
+                s.say(f"const num k = {order};")
+                s.say(f"total += {s.one(x, [*i, 'k'], [*strides, *step])};")
+                y = s.one(s.out, [*i, "k"], [*targets, s.out.geometry.strides[axis]])
+                s.say(f"{y} = {'total' if s.node.dtype == 'int' else 'R(total)'};")
+        else:
+            s.say("num best = 0;")
+            k, best = (s.one(x, [*i, index], [*strides, *step]) for index in ("k", "best"))
+            with s.body.braces(f"for (num k = 1; k < {n}; k++)"):  # NaN is larger than all, as in NumPy
+                s.say(f"if ({k} > {best} || ({k} != {k} && {best} == {best})) best = k;")
+            s.say(f"{s.one(s.out, i, targets)} = best;")
+
+
 def cross_entropy(s: Statement) -> None:
     """Cross-entropy of each row, against the number of a class or against shares."""
     x, target = s.a
@@ -356,6 +383,8 @@ STATEMENTS: dict[str, Callable[[Statement], None]] = {
     "weighted_mean": weighted_mean,
     "softmax": softmax,
     "log_softmax": softmax,
+    "cumsum": along,
+    "argmax": along,
     "cross_entropy": cross_entropy,
     "gather": gather,
     "scatter": scatter,

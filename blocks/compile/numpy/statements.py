@@ -131,12 +131,19 @@ def _reduction(node: Node, a: list[str], out: str, place: Geometry) -> str:
     return f"{call}({value}, axis={axis}, keepdims={keepdims}, out={out})"
 
 
+def _cumsum(node: Node, a: list[str], out: str, place: Geometry) -> str:
+    axis = node.attrs["axis"]
+    x, y = (f"np.flip({v}, {axis})" if node.attrs["reverse"] else v for v in (a[0], out))
+    return f"np.add.accumulate({x}, axis={axis}, out={y})"
+
+
 STATEMENTS: dict[str, Callable[[Node, list[str], str, Geometry], str]] = {
     "matmul": _matmul,
     "outer": _outer,
     "sum": _reduction,
     "mean": _reduction,
     "max": _reduction,
+    "cumsum": _cumsum,
     "reshape": lambda node, a, out, place: f"np.copyto({out}, {a[0]}.reshape({out}.shape))",  # one that is no view
     "cast": lambda node, a, out, place: f"np.copyto({out}, {a[0]})",
     "truncate": lambda node, a, out, place: f"np.copyto({out}, {a[0]}, casting='unsafe')",

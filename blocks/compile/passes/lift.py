@@ -144,6 +144,17 @@ def _outer(s: Steps) -> Node:
     return apply("outer", *operands, each=(0, *(i + 1 for i in s.node.attrs.get("each", ()))))
 
 
+def _outer_each(s: Steps) -> Node:
+    """Rows with the new dimension in front, and dimensions of size 1 behind it, where the other factor has more."""
+    rank = len(s.node.shape) - 1
+
+    def rows(o: Node, constant: bool, inside: Shape) -> Node:
+        return o if constant else _shaped(o, (s.dim, *(1,) * (rank - len(inside)), *inside))
+
+    operands = [rows(o, c, i.shape) for o, c, i in zip(s.operands, s.constant, s.node.operands, strict=True)]
+    return apply("outer_each", *operands)
+
+
 def _products(node: Node, constant: list[bool]) -> bool:
     """Matrices that are the same at all steps, or a matrix for each row that has one inside."""
     x, w = node.operands
@@ -171,10 +182,13 @@ RULES: dict[str, Rule] = {
     "max": Rule(_next_axis, anywhere=True),
     "softmax": Rule(_next_axis, anywhere=True),
     "log_softmax": Rule(_next_axis, anywhere=True),
+    "cumsum": Rule(_next_axis, anywhere=True),
+    "argmax": Rule(_next_axis, anywhere=True),
     "layernorm": Rule(_next_axis, anywhere=True),
     "rmsnorm": Rule(_next_axis, anywhere=True),
     "matmul": Rule(_matmul, _products),
     "outer": Rule(_outer),
+    "outer_each": Rule(_outer_each),
     "gather": Rule(_as_it_is, lambda node, constant: constant[0]),  # one table for all steps
     "one_hot": Rule(_as_it_is, anywhere=True),
     "cross_entropy": Rule(_as_it_is, _none_constant, anywhere=True),

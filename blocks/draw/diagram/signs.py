@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...graph import Node
-from ...notation import BETWEEN, SUM, is_silent, sign_of, write
+from ...notation import BETWEEN, SUM, Formula, is_silent, sign_of, write
 from ..text import Line, Run, clip, line
 
 _DRAWN = {"⊙": "×", "/": "÷", "^": "xʸ", "ᵀ": "T", "|": "|x|", "⌊": "⌊x⌋"}
@@ -12,6 +12,8 @@ _ENTRIES = {"−": ("+", "−"), "/": ("×", "÷")}
 
 def symbol(node: Node) -> str:
     """The sign of a node's operation, as it stands in a circle or a box."""
+    if node.op.kind == "view" and "start" in node.attrs:
+        return write(node, [Formula(())]).plain  # which part
     sign = sign_of(node.op)
     return _DRAWN.get(sign, sign)
 
