@@ -201,7 +201,7 @@ def test_labels_that_make_no_sense() -> None:
         ({"unroll": 3}, {"the same weights", "a step, closed"}, {"weights of its own", "weights"}),
         ({"bricks": False}, {"weights", "value"}, {"weights of its own", "concatenation"}),
     ],
-    ids=str,
+    ids=["cell", "highlight", "gradient", "unroll", "operations"],
 )  # fmt: skip
 def test_legend(options: dict[str, Any], more: set[str], less: set[str]) -> None:
     """The marks that a figure uses and no others, below it, none on another; no other program takes them for parts."""

@@ -96,7 +96,7 @@ def test_every_rule_is_that_of_fit(optimizer, clip) -> None:
         bk.schedules.cosine(0.1, 17, final=0.02, warmup=5),
         lambda step: 0.1 / (1.0 + step),
     ],
-    ids=repr,
+    ids=["constant", "steps", "exponential", "linear", "warm-up", "cosine", "a function"],
 )
 def test_every_schedule_is_that_of_fit(rate) -> None:
     given = data(25)
