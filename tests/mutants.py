@@ -100,7 +100,7 @@ MUTANTS = (
     Mutant("stacks keep their rows apart", "blocks/compile/passes/stacks.py", "x = apply(\"moveaxis\", x, source=at, destination=0)", "pass", (PASSES,)),
     Mutant("zoneout the wrong way", "blocks/wrappers.py", "keep * old + (1.0 - keep) * new", "keep * new + (1.0 - keep) * old", (DRAWS,)),
     Mutant("a second dropout is the first", "blocks/compile/passes/simplify.py", "if node.op.name in FED:", 'if node.op.name in ("input", "parameter"):', (DRAWS, RANDOM)),
-    Mutant("predict draws", "blocks/train/model.py", "None if step is None else (self.seed, step)", "(self.seed, step or 0)", (DRAWS,)),
+    Mutant("predict draws", "blocks/train/model.py", "None if step is None or not graph.fed(\"draw\") else (self.seed, step)", "(self.seed, step or 0)", (DRAWS,)),
     # --- training
     Mutant("Adam without its correction", "blocks/train/optimizers.py", "v / weight_so_far(self.beta2, t)", "v", (TRAIN, RECORDED)),
     Mutant("updates count from 0", "blocks/train/update.py", "lr, step + 1.0, decaying", "lr, step + 0.0, decaying", (TRAIN,)),

@@ -179,7 +179,7 @@ class Model:
         graph = self.graph_for(purpose)
         known = graph.fed("input")
         fed = {**self._weights_of(purpose), **{k: v for k, v in feeds.items() if k in known}}
-        draw = None if step is None else (self.seed, step)
+        draw = None if step is None or not graph.fed("draw") else (self.seed, step)
         interpreted = self.target == INTERPRETER
         if self.trials is not None:
             vary = differing(graph, fed)

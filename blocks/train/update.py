@@ -120,7 +120,7 @@ class Update:
         `step`, counted from 0, at a learning rate. Those that are not given are as they were, 0 at first."""
         for name, view in self.gradient.views.items():
             if (gradient := gradients.get(GRAD + name)) is not None:
-                np.copyto(view, gradient)
+                view[...] = gradient
         self.lr[...], self.step[...] = lr, step
         self.new = self.program(self.feeds) if self.weights else {"norm": np.zeros(self.lr.shape)}
         return self.new["norm"]
