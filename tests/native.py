@@ -4,6 +4,7 @@
 in builds for several processors in turn.
 """
 
+import contextlib
 import shutil
 import sys
 
@@ -11,7 +12,7 @@ import numpy as np
 
 import blocks as bk
 from blocks.compile import NATIVE
-from blocks.compile.native import build
+from blocks.compile.native import build, run
 from blocks.compile.native.emit import emit_native
 from blocks.compile.native.run import FLAGS
 from blocks.compile.passes.checkpoint import checkpointing
@@ -38,17 +39,29 @@ def together(functions, *flags):
         f.unit, f.flags = unit, (*FAST, *flags)
 
 
-def judged(function, graph, feeds, dtype="float64", tolerance=None):
-    """What a function gives, called twice in memory that starts as NaN; it must be what the interpreter gives, relative
-    to the largest number of each array."""
+@contextlib.contextmanager
+def threads(count):
+    """Calls have so many threads, also for little work and on a smaller machine."""
+    before = run.threads, run.WORTH
+    run.threads, run.WORTH = lambda: count, 1
+    try:
+        yield
+    finally:
+        run.threads, run.WORTH = before
+
+
+def judged(function, graph, feeds, dtype="float64", count=1):
+    """What a function gives, by one thread and by so many, in memory that starts as NaN; it must be what the interpreter
+    gives, relative to the largest number of each array, and the same bits."""
     feeds = single(feeds) if dtype == "float32" else feeds
-    tolerance = tolerance or {"float64": 1e-10, "float32": 2e-4}[dtype]
+    tolerance = {"float64": 1e-10, "float32": 2e-4}[dtype]
     want = bk.run(graph, feeds)
     arrays, context = bind(graph, feeds)
-    with poisoned():
-        call = function.allocate(context.dims, context.dtype)
-        first = call(arrays)
-    second = call(arrays)
+    calls = []
+    for each in (1, count):
+        with poisoned(), threads(each):
+            calls.append(function.allocate(context.dims, context.dtype))
+    first, second = (call(arrays) for call in calls)
     assert list(first) == list(want), function.name
     for name, value in want.items():
         got, label = first[name], f"{function.name} {dtype}: {name}"
@@ -84,7 +97,7 @@ def main(count):
         for graph, feeds, f in made:
             for dtype in ("float64", "float32"):
                 try:
-                    judged(f, graph, feeds, dtype)
+                    judged(f, graph, feeds, dtype, count=3)
                 except AssertionError as error:
                     failed += 1
                     print(f"{flags}: {error}")

@@ -22,8 +22,8 @@ from .numpy.statements import in_place
 from .passes.arrange import arrange
 from .passes.block import block
 from .passes.expand import expand
-from .passes.fuse import fuse
-from .passes.hoist import hoist
+from .passes.fuse import fuse, fuse_products
+from .passes.hoist import hoist, hoist_what_pays
 from .passes.logistic import logistic
 from .passes.simplify import simplify
 from .passes.stacks import stacks
@@ -56,14 +56,18 @@ class Target:
 
 
 FIRST: Passes = (("simplify", simplify), ("expand", expand))
-COMMON: Passes = (
-    ("arrange", arrange),
-    ("fuse", fuse),
-    ("simplify again", simplify),
-    ("hoist", hoist),
-    ("stacks", stacks),
-    ("simplify at last", simplify),
-)
+
+
+def _passes(fuse: Pass, hoist: Pass) -> Passes:
+    """What all targets have in common, around two passes that each does in its way."""
+    return (
+        ("arrange", arrange),
+        ("fuse", fuse),
+        ("simplify again", simplify),
+        ("hoist", hoist),
+        ("stacks", stacks),
+        ("simplify at last", simplify),
+    )
 
 
 def emit_numpy(graph: Graph) -> Emitted:
@@ -76,7 +80,7 @@ def emit_numpy(graph: Graph) -> Emitted:
     return Emitted(written.source, lambda dims, dtype: space["allocate"](dims, dtype, written.constants))
 
 
-NUMPY = Target("numpy", (*FIRST, ("logistic", logistic), *COMMON, ("block", block)), emit_numpy)
+NUMPY = Target("numpy", (*FIRST, ("logistic", logistic), *_passes(fuse, hoist), ("block", block)), emit_numpy)
 
 
 def emit_c(graph: Graph) -> Emitted:
@@ -86,5 +90,5 @@ def emit_c(graph: Graph) -> Emitted:
     return Emitted(function.unit, function.allocate, function.library)
 
 
-NATIVE = Target("native", (*FIRST, *COMMON), emit_c)
+NATIVE = Target("native", (*FIRST, *_passes(fuse_products, hoist_what_pays)), emit_c)
 TARGETS = {target.name: target for target in (NUMPY, NATIVE)}

@@ -6,6 +6,7 @@
 #define BLOCKS_H
 
 #include <math.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -309,6 +310,36 @@ MAYBE static int held(const real *mask, num ms, num mb, num steps, num batch, in
     return some >= 0 && left_out;
 }
 
+/* --- threads ---------------------------------------------------------------------------------------------------- */
+
+/* where the rows of a part begin, of so many rows */
+INLINE num share(num rows, num part, num parts) { return rows * part / parts; }
+
+/* Those that compute one call together, and the place where they wait for each other. */
+typedef struct {
+    int parts;
+    int arrived __attribute__((aligned(64)));
+    int turn __attribute__((aligned(64)));
+} crew;
+
+INLINE void rest(int *patience) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+    if (--*patience < 0) sched_yield();
+}
+
+MAYBE static void meet(crew *all) {
+    if (!all) return;
+    int patience = 4000;
+    const int turn = __atomic_load_n(&all->turn, __ATOMIC_ACQUIRE);
+    if (__atomic_add_fetch(&all->arrived, 1, __ATOMIC_ACQ_REL) == all->parts) {
+        __atomic_store_n(&all->arrived, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&all->turn, turn + 1, __ATOMIC_RELEASE);
+    } else
+        while (__atomic_load_n(&all->turn, __ATOMIC_ACQUIRE) == turn) rest(&patience);
+}
+
 /* --- products --------------------------------------------------------------------------------------------------- */
 
 #if defined(__AVX512F__)
@@ -410,6 +441,11 @@ static void pack_panel(const real *b, num b_row, num b_col, num depth, num width
 }
 
 INLINE num least(num a, num b) { return a < b ? a : b; }
+
+/* where the columns of a part begin, in whole panels */
+INLINE num panels(num columns, num part, num parts) {
+    return least(columns, share((columns + PANEL - 1) / PANEL, part, parts) * PANEL);
+}
 
 /* a matrix in panels, for `product` */
 MAYBE static void pack(const real *b, num b_row, num b_col, num depth, num columns, real *packed) {

@@ -1,15 +1,16 @@
 """The plan as C: one function that reads as the NumPy of the same plan does.
 
-    int program(void *const *at, const int64_t *n)
+    int program(void *const *at, const int64_t *n, int part, int parts, crew *all)
 
-`at` has the arrays, `n` the sizes of dimensions, each in the order in which the text first needs them; it gives 0, or
-another number where an operation refuses a value. Names of a graph come into the text through `Names` and `comment`
-alone.
+`at` has the arrays, `n` the sizes of dimensions, each in the order in which the text first needs them; several threads
+call it, each with its part of all parts (see `team`). It gives 0, or another number where an operation refuses a value.
+Names of a graph come into the text through `Names` and `comment` alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 
 from ...graph import Graph, Node, Op, subgraphs
@@ -27,7 +28,8 @@ from .expressions import Unsupported, expression
 from .nests import Assign, Nest, NestWriter
 from .pointers import Pointers, Scratch, most_of
 from .run import Function
-from .statements import STATEMENTS, Statement
+from .statements import STATEMENTS, Statement, size_of
+from .team import ALONE, MARK, OWN, Team
 from .text import Body
 
 PANEL = 64  # the most columns that a packed matrix is filled up to
@@ -44,6 +46,7 @@ class Writer:
     def __init__(self, graph: Graph):
         leaves = graph.fed("parameter") | graph.fed("input") | graph.fed("draw")
         self.places = Pointers({name: node.dtype for name, node in leaves.items()})
+        self.team = Team(graph)
         self.users: dict[Node, list[Node]] = {}
         self.kept: set[Node] = set()
         graphs = [graph]
@@ -57,14 +60,21 @@ class Writer:
         """The whole function."""
         self.instructions(plan.instructions)
         places, (body,) = self.places, self.places.bodies
+        if self.team.dim is not None:
+            split = places.dim(self.team.dim)
+            body.heads.append(f"const num low = share({split}, part, parts), high = share({split}, part + 1, parts);")
+        meetings = {f"{MARK} {number}" for number in self.team.meetings()}
+        lines = [line.replace(line.strip(), "meet(all);") if line.strip() in meetings else line for line in body.lines]
+        lines = [line for line in lines if not line.strip().startswith(MARK)]
         sizes = [f"    const num {name} = n[{i}];" for i, name in enumerate(places.dims.values())]
         return "\n".join(
             [
-                f"int {name}(void *const *at, const int64_t *n) {{",
+                f"int {name}(void *const *at, const int64_t *n, int part, int parts, crew *all) {{",
+                "    (void)n, (void)part, (void)parts, (void)all;",
                 *sizes,
                 *(f"    {line}" for line in (*places.declared, *body.heads)),
                 "    int failed = 0;",
-                *body.lines,
+                *lines,
                 "    return failed;",
                 "}",
                 "",
@@ -149,8 +159,13 @@ class Writer:
 
     def nest(self, nest: Nest) -> None:
         """Write a nest, with a comment over the operations of each stage."""
-        places = self.places
-        NestWriter(nest, places.names.fresh, places.write, self.is_stored).write(places.body, self.comments)
+        places, team = self.places, self.team
+        split = team.dim if all(team.own(step.out) for step in nest.steps) else None
+        reads, writes = [a for step in nest.steps for a in step.operands], [step.out for step in nest.steps]
+        places.body.say(team.note(OWN if split else ALONE, reads, writes, size_of(nest.shape) * len(nest.steps)))
+        writer = NestWriter(nest, places.names.fresh, places.write, self.is_stored, split)
+        with nullcontext() if split else places.body.braces("if (part == 0)"):
+            writer.write(places.body, self.comments)
 
     def is_stored(self, nest: Nest, step: Assign) -> bool:
         """Whether a value is needed outside of the nest that it is made in."""
@@ -187,7 +202,9 @@ class Writer:
         line = Line(node, [x.pointer for x in a], out.pointer, True)
         for text in above(label_of_stage(step), [line]):
             places.body.say(f"/* {text} */")
-        STATEMENTS[node.op.name](Statement(self, node, a, out))
+        statement = Statement(self, node, a, out)
+        STATEMENTS[node.op.name](statement)
+        assert statement.split is None or statement.is_split, node  # else every thread would write every row
 
     def in_memory(self, x: Access) -> Access:
         """A number that is written out, as one behind a pointer."""
@@ -195,11 +212,13 @@ class Writer:
             return x
         place = Scratch("number", ONE, x.dtype)
         pointer = self.places.root(place)
-        self.places.body.say(f"*{pointer} = {x.pointer};")
-        return replace(x, pointer=pointer, array=place, literal=False)
+        held = replace(x, pointer=pointer, array=place, literal=False)
+        self.places.body.say(self.team.note(ALONE, [], [held]))
+        self.places.body.say(f"if (part == 0) *{pointer} = {x.pointer};")
+        return held
 
-    def packed(self, w: Access) -> str:
-        """The pointer to a matrix packed for products: before the outermost loop in which it is the same."""
+    def packed(self, w: Access) -> Access:
+        """A matrix packed for products: before the outermost loop in which it is the same."""
         bodies = self.places.bodies
         level = len(bodies) - 1
         while level > w.level and not self.written_in(bodies[level].loop, w.array):
@@ -210,16 +229,19 @@ class Writer:
         if outermost is not None and key in outermost.packed:
             return outermost.packed[key]
         size = (Size.of(columns) + PANEL) * rows
-        name = self.places.root(Scratch(f"{w.pointer}_packed", size))
+        place = Scratch(f"{w.pointer}_packed", size)
+        packed = Access(self.places.root(place), place.geometry, "float", place)
         write, (down, along) = self.places.write, w.geometry.strides
         address = w.pointer if w.geometry.offset == ZERO else f"{w.pointer} + {write(w.geometry.offset)}"
-        line = f"pack({address}, {write(down)}, {write(along)}, {write(rows)}, {write(columns)}, {name});"
+        numbers = ", ".join(write(size) for size in (down, along, rows, columns))
+        line = f"if (part == 0) pack({address}, {numbers}, {packed.pointer});"
         if outermost is None:
+            self.places.body.say(self.team.note(ALONE, [w], [packed]))
             self.places.body.say(line)
         else:
-            outermost.packed[key] = name
-            outermost.before.append(line)
-        return name
+            outermost.packed[key] = packed
+            outermost.before += [self.team.note(ALONE, [w], [packed], out=len(bodies) - 1 - level), line]
+        return packed
 
     def written_in(self, loop: ForEach | None, array: Place) -> bool:
         """Whether a loop writes into an array."""
@@ -241,12 +263,15 @@ class Writer:
             body.heads.append(f"const num {name} = least({most}, {time} - {body.step} * {most});")
         count = places.dim(length)
         places.bodies.append(body)
+        before = self.team.enter(length)
         self.instructions(loop.body)
+        self.team.leave()
         places.bodies.pop()
         outer.say("")
         outer.say(f"/* {comment(title(loop))} */")
         for line in body.before:
             outer.say(line)
+        outer.say(before)
         forwards = f"num {body.step} = 0; {body.step} < {count}; {body.step}++"
         backwards = f"num {body.step} = {count} - 1; {body.step} >= 0; {body.step}--"
         outer.say(f"for ({backwards if a['reverse'] else forwards}) {{")
@@ -259,7 +284,7 @@ class Writer:
 def emit_native(graph: Graph, name: str = "program") -> Function:
     """A graph as a function of C. Raises Unsupported, with the reason, for what cannot be written."""
     writer, plan = Writer(graph), make_plan(graph, in_place)
-    return Function(writer.function(plan, name), plan, writer.places, graph, name)
+    return Function(writer.function(plan, name), plan, writer.places, writer.team, graph, name)
 
 
 def _written(instructions: Iterable[Instruction]) -> list[Place]:

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 
 from ...graph import Node, Shape
 from ..plan.labels import label_of
-from ..plan.sizes import Size
+from ..plan.sizes import ONE, Size
 from .access import Access
-from .text import TYPES, Body, index_text
+from .text import TYPES, Body, factor, index_text
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,27 @@ class Axis:
 
     extent: Size
     strides: tuple[Size, ...]
+    row: Size | None = None  # of an axis that threads split: how much of it belongs to one row
+
+    def bounds(self, write: Callable[[Size], str]) -> tuple[str, str]:
+        """From where to where it goes, in one thread."""
+        if self.row is None:
+            return "0", write(self.extent)
+        row = "" if self.row == ONE else f" * {factor(write(self.row))}"
+        return f"low{row}", f"high{row}"
 
 
-def axes_of(
-    shape: Shape, strides: Sequence[Sequence[Size]], apart: Callable[[int], bool] = lambda i: False
-) -> list[Axis]:
+def axes_of(shape: Shape, strides: Sequence[Sequence[Size]], split: str | None = None) -> list[Axis]:
     """The axes of a shape over arrays of some strides: those of length 1 left out, and those that follow on each
-    other in all arrays made one; `apart`: an axis that must not become one with the one before."""
+    other in all arrays made one. Threads have each their rows of the dimension `split`."""
     axes: list[Axis] = []
     for i, d in enumerate(shape):
         if d == 1:
             continue
-        now = Axis(Size.of(d), tuple(s[i] for s in strides))
-        before = axes[-1] if axes else None
-        follows = before is not None and all(a == b * d for a, b in zip(before.strides, now.strides, strict=True))
-        if before is not None and follows and not apart(i):
-            axes[-1] = Axis(before.extent * d, now.strides)
+        now = Axis(Size.of(d), tuple(s[i] for s in strides), ONE if d == split else None)
+        before = axes[-1] if axes and d != split else None
+        if before is not None and all(a == b * d for a, b in zip(before.strides, now.strides, strict=True)):
+            axes[-1] = Axis(before.extent * d, now.strides, None if before.row is None else before.row * d)
         else:
             axes.append(now)
     return axes
@@ -91,8 +96,9 @@ class NestWriter:
         fresh: Callable[[str], str],
         size: Callable[[Size], str],
         stored: Callable[[Nest, Assign], bool],
+        split: str | None,
     ):
-        self.nest, self.fresh, self.size, self.stored = nest, fresh, size, stored
+        self.nest, self.fresh, self.size, self.stored, self.split = nest, fresh, size, stored, split
 
     def write(
         self, body: Body, comments: Callable[[Nest, dict[int, list[str]], dict[int, str]], dict[int, list[str]]]
@@ -101,12 +107,12 @@ class NestWriter:
         nest = self.nest
         reads = [[o.repeated(nest.shape) for o in s.operands] for s in nest.steps]
         found = [a for i, s in enumerate(nest.steps) for a in (*reads[i], s.out) if not a.literal]
-        axes = axes_of(nest.shape, [a.geometry.strides for a in found])
+        axes = axes_of(nest.shape, [a.geometry.strides for a in found], self.split)
         at = {id(a): tuple(axis.strides[k] for axis in axes) for k, a in enumerate(found)}
         often = self.loads(reads)
         values: dict[object, str] = {}  # what stands in a register, by where it would stand in memory
-        extents = [self.size(axis.extent) for axis in axes]
-        with nullcontext() if axes else body.braces(""), body.loops(extents, each=True) as indices:
+        bounds = [axis.bounds(self.size) for axis in axes]
+        with nullcontext() if axes else body.braces(""), body.loops(bounds, each=True) as indices:
 
             def element(a: Access) -> str:
                 return f"{a.pointer}[{index_text(self.size(a.geometry.offset), indices, at[id(a)], self.size)}]"

@@ -6,7 +6,10 @@ Arrays that last, for one set of sizes, lie in one block of memory; what a calle
 from __future__ import annotations
 
 import ctypes
+import functools
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +17,19 @@ import numpy as np
 from ...errors import FeedError
 from ...graph import Dim, Graph
 from ...ops.loop import Every, blocks_of, in_block, steps_in_block
-from ..plan.places import Buffer, Constant, Feed, Last, Place, Plan, Row, array_of
+from ..plan.places import Buffer, Constant, Feed, Last, Part, Place, Plan, Row, View, array_of
 from ..plan.sizes import Size
 from . import build
 from .agreement import disagreement
 from .expressions import Unsupported
 from .pointers import Pointers, Scratch, most_of
+from .team import Team
 
 Arrays = dict[str, np.ndarray]
 ALIGNED = 64  # bytes
+LARGE = 2**16  # bytes; outputs of fewer share one block of memory, which lasts as long as any of them
+WORTH = 2**20  # multiplications or the like, for which one more thread is worth its while
+CREW = Path(__file__).with_name("crew.c")
 FLAGS = ("-O3", "-fwrapv", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 REFUSED = "an operation refuses a value: an id out of range, or a mask that masks everything"
 
@@ -32,14 +39,34 @@ def kind_of(dtype: str, real: np.dtype) -> np.dtype:
     return {"float": real, "int": np.dtype(np.int64), "bool": np.dtype(np.bool_)}[dtype]
 
 
+def threads() -> int:
+    """How many threads a call may have: as many as there are processors for this process, or the environment says in
+    OMP_NUM_THREADS."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(here, int(said))) if said.isdigit() else here
+
+
+@functools.cache
+def crew() -> Any:
+    """The threads that compute. Raises build.Unavailable."""
+    library: Any = build.library(CREW.read_text())
+    library.work.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
+    library.work.restype = ctypes.c_int
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=library.forget)
+    return library
+
+
 class Function:
     """A function of C, what it is given, and the graph that it computes."""
 
-    def __init__(self, source: str, plan: Plan, places: Pointers, graph: Graph, name: str = "program"):
+    def __init__(self, source: str, plan: Plan, places: Pointers, team: Team, graph: Graph, name: str):
         self.source, self.plan, self.graph, self.name = source, plan, graph, name
         self.unit, self.flags = f'#include "blocks.h"\n\n{source}', FLAGS  # what is compiled, and how
         self.roots, self.dims, self.every = list(places.roots), list(places.dims), dict(places.every)
         self.feeds = places.feeds
+        self.split, self.weight = team.dim, team.weight
 
     def library(self, dtype: np.dtype) -> ctypes.CDLL:
         """The function for one type of numbers, compiled and, if it is new, compared with the interpreter. Raises
@@ -67,20 +94,33 @@ def sizes(dims: dict[str, int], every: dict[str, Every]) -> dict[str, int]:
     return known
 
 
+# the name of an output, the array that it is in by itself, its shape, type, first byte, and strides in bytes
+Result = tuple[str, Buffer | None, tuple[int, ...], np.dtype, int, tuple[int, ...] | None]
+
+
 class Call:
     """A function with its memory, for one set of sizes."""
 
     def __init__(self, function: Function, dims: dict[str, int], dtype: np.dtype, library: ctypes.CDLL):
         self.function, self.dims, self.dtype = function, dims, dtype
-        self.call: Any = getattr(library, function.name)
-        self.call.argtypes, self.call.restype = (ctypes.c_void_p, ctypes.c_void_p), ctypes.c_int
+        task: Any = getattr(library, function.name)
+        self.task, self.work = ctypes.cast(task, ctypes.c_void_p), crew().work
+        self.parts = 1
+        if function.split is not None:
+            worth = 1 + evaluate(function.weight, dims) // WORTH
+            self.parts = min(threads(), dims[function.split], worth)
         self.at = (ctypes.c_void_p * max(1, len(function.roots)))()
         self.n = (ctypes.c_int64 * max(1, len(function.dims)))(*[dims[d] for d in function.dims])
         self.fed: list[tuple[int, str, np.dtype]] = []
-        self.fresh: list[tuple[int, Buffer, tuple[int, ...], np.dtype]] = []
+        self.last: dict[str, Any] = {}  # what was fed at the call before: its address is known
         self.held: list[np.ndarray] = []  # memory that lasts
+        self.small: dict[
+            Buffer, tuple[int, int]
+        ] = {}  # what is made anew at each call: which array, and where in one block
+        self.large: dict[Buffer, tuple[int, int]] = {}  # which array, and how many bytes by itself
+        self.block = 0
         self.place()
-        self.results = [(name, *self.result(place)) for name, place in function.plan.outputs.items()]
+        self.results = [self.result(name, place) for name, place in function.plan.outputs.items()]
 
     def size(self, size: Size | Dim) -> int:
         """A size as a number."""
@@ -93,22 +133,26 @@ class Call:
         for i, root in enumerate(self.function.roots):
             if isinstance(root, Feed):
                 self.fed.append((i, root.name, kind_of(self.function.feeds[root.name], self.dtype)))
-            elif isinstance(root, Constant):
+                continue
+            if isinstance(root, Constant):
                 value = root.node.attrs["value"]
                 self.held.append(np.ascontiguousarray(value, kind_of(root.node.dtype, self.dtype)))
-                self.at[i] = self.held[-1].ctypes.data
-            elif isinstance(root, Buffer) and root.fresh:
-                shape = tuple(self.size(d) for d in root.shape)
-                shape = (shape[0] + root.extra, *shape[1:]) if root.extra else shape
-                self.fresh.append((i, root, shape, kind_of(root.dtype, self.dtype)))
-            else:
-                assert isinstance(root, Buffer | Scratch)
+                self.at[i] = address(self.held[-1])
+                continue
+            assert isinstance(root, Buffer | Scratch)
+            count = self.size(root.size) if isinstance(root, Scratch) else self.numbers(root)
+            size = -(-count * kind_of(root.dtype, self.dtype).itemsize // ALIGNED) * ALIGNED
+            if not (isinstance(root, Buffer) and root.fresh):
                 lasting.append((i, total))
-                count = self.size(root.size) if isinstance(root, Scratch) else self.numbers(root)
-                total += -(-count * kind_of(root.dtype, self.dtype).itemsize // ALIGNED) * ALIGNED
+                total += size
+            elif size > LARGE:
+                self.large[root] = i, size
+            else:
+                self.small[root] = i, self.block
+                self.block += size
         memory = np.empty(total + ALIGNED, np.uint8)
         self.held.append(memory)
-        start = memory.ctypes.data + -memory.ctypes.data % ALIGNED
+        start = address(memory) + -address(memory) % ALIGNED
         for i, offset in lasting:
             self.at[i] = start + offset
 
@@ -119,14 +163,13 @@ class Call:
             count *= self.size(d) + (buffer.extra if k == 0 else 0)
         return count
 
-    def result(self, place: Place) -> tuple[Buffer, tuple[int, ...], int, tuple[int, ...] | None]:
-        """Which array an output is in; its shape, where it begins, and how far apart its numbers are, in bytes; None if
-        it is that array."""
+    def result(self, name: str, place: Place) -> Result:
+        """Where an output is."""
         array, geometry = array_of(place), place.geometry
         offset = geometry.offset
         base = place
         while not isinstance(base, Row | Last | Buffer):
-            base = base.base if hasattr(base, "base") else base.source  # type: ignore[attr-defined]
+            base = base.base if isinstance(base, View | Part) else base.source  # type: ignore[attr-defined]
         if isinstance(base, Last):
             step = 0 if base.reverse else self.dims[base.rows.time]
             if isinstance(base.rows.source, tuple):
@@ -135,29 +178,45 @@ class Call:
                 assert isinstance(base.rows.source, Buffer)
                 offset = offset + base.rows.source.geometry.strides[0] * step
         assert isinstance(array, Buffer)
+        kind = kind_of(array.dtype, self.dtype)
         shape = tuple(self.size(d) for d in geometry.shape)
-        width = kind_of(array.dtype, self.dtype).itemsize
-        if geometry.contiguous and not array.extra and offset == Size() and array.shape == geometry.shape:
-            return array, shape, 0, None
-        return array, shape, self.size(offset) * width, tuple(self.size(s) * width for s in geometry.strides)
+        strides = None if geometry.contiguous else tuple(self.size(s) * kind.itemsize for s in geometry.strides)
+        begin = self.size(offset) * kind.itemsize
+        if array in self.small:
+            return name, None, shape, kind, begin + self.small[array][1], strides
+        return name, array, shape, kind, begin, strides
 
     def __call__(self, feeds: Arrays) -> Arrays:
         """The outputs for some feeds."""
-        at, held = self.at, []
+        at, last, held = self.at, self.last, list[np.ndarray]()
         for i, name, kind in self.fed:
-            value = np.ascontiguousarray(feeds[name], kind)
-            held.append(value)
-            at[i] = value.ctypes.data
-        made: dict[Buffer, np.ndarray] = {}
-        for i, root, shape, kind in self.fresh:
-            made[root] = array = np.empty(shape, kind)
-            at[i] = array.ctypes.data
-        if self.call(at, self.n):
+            fed = feeds[name]
+            if last.get(name) is not fed:
+                value = np.ascontiguousarray(fed, kind)
+                at[i] = address(value)
+                if value is fed:
+                    last[name] = fed
+                else:
+                    last.pop(name, None)
+                    held.append(value)
+        made: dict[Buffer | None, np.ndarray] = {None: np.empty(self.block, np.uint8)}
+        start = address(made[None])
+        for i, offset in self.small.values():
+            at[i] = start + offset
+        for root, (i, size) in self.large.items():
+            made[root] = array = np.empty(size, np.uint8)
+            at[i] = address(array)
+        if self.work(self.task, at, self.n, self.parts):
             raise FeedError(REFUSED)
         return {
-            name: made[array] if strides is None else np.ndarray(shape, made[array].dtype, made[array], offset, strides)
-            for name, array, shape, offset, strides in self.results
+            name: np.ndarray(shape, kind, made[array], offset, strides)
+            for name, array, shape, kind, offset, strides in self.results
         }
+
+
+def address(array: np.ndarray) -> int:
+    """Where the numbers of an array begin."""
+    return int(array.__array_interface__["data"][0])
 
 
 def evaluate(size: Size, dims: dict[str, int]) -> int:

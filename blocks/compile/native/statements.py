@@ -6,18 +6,19 @@ must stand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...graph import Node
+from ...graph import Dim, Node
 from ...ops.elementwise import broadcast_dims
 from ..plan.sizes import ONE, ZERO, Size
 from .access import Access
 from .expressions import Unsupported, number
 from .nests import Axis, axes_of
 from .pointers import Scratch
+from .team import ALONE, ANY, OWN
 from .text import factor, index_text
 
 if TYPE_CHECKING:
@@ -32,6 +33,16 @@ class Statement:
     def __init__(self, writer: Writer, node: Node, a: list[Access], out: Access):
         self.writer, self.node, self.a, self.out = writer, node, a, out
         self.body, self.size = writer.places.body, writer.places.write
+        self.split: str | None = None  # the dimension that threads split, and whether a loop over it is written
+        self.is_split = False
+
+    def shared_out(self, how: str, times: Dim | Size = 1) -> None:
+        """Say how threads share the work, before anything else; OWN, where the result has rows of their own. Each
+        number of the result costs so many `times` as much as one."""
+        how = ALONE if how == OWN and not self.writer.team.own(self.out) else how
+        self.split = self.writer.team.dim if how == OWN else None
+        self.say(self.writer.team.note(how, self.a, [self.out], size_of(self.out.shape) * times))
+        self.alone = how == ALONE
 
     def at(self, x: Access, indices: Sequence[str] = (), strides: Sequence[Size] = (), more: str = "") -> str:
         """The address of a number."""
@@ -50,8 +61,21 @@ class Statement:
     @contextmanager
     def over(self, axes: Sequence[Axis], each: bool = False, around: int = 0) -> Iterator[list[str]]:
         """Loops over some axes, inside of those over `around` others; gives the indices."""
-        with self.body.loops([self.size(axis.extent) for axis in axes], each, around) as indices:
+        self.is_split |= any(axis.row is not None for axis in axes)
+        with self.body.loops([axis.bounds(self.size) for axis in axes], each, around) as indices:
             yield indices
+
+    def by_one(self) -> AbstractContextManager[None]:
+        """Braces around what the first thread does alone; nothing around other work."""
+        return self.body.braces("if (part == 0)") if self.alone else nullcontext()
+
+
+def size_of(shape: Iterable[Dim]) -> Size:
+    """How many numbers a shape has."""
+    size = ONE
+    for d in shape:
+        size = size * d
+    return size
 
 
 def _plus(text: str, more: str) -> str:
@@ -72,16 +96,29 @@ def matmul(s: Statement) -> None:
     if len(w.shape) > 2:
         stacks(s, x, w)
         return
-    axes = axes_of(x.shape[:-1], [x.geometry.strides[:-1], s.out.geometry.strides[:-1]])
-    *around, rows = axes or [Axis(ONE, (ZERO, ZERO))]
     packed = s.writer.packed(w)
-    with s.over(around) as i:
-        a = s.at(x, i, [axis.strides[0] for axis in around])
-        c = s.at(s.out, i, [axis.strides[1] for axis in around])
+    s.a[1] = packed
+    if len(s.writer.places.bodies) == 1 and len(x.shape) > 1:
+        s.shared_out(ANY, inner)  # outside of loops rows are shared as they come
+    else:
+        s.shared_out(OWN if s.writer.team.dim in x.shape[:-1] else ALONE, inner)
+    axes = axes_of(x.shape[:-1], [x.geometry.strides[:-1], s.out.geometry.strides[:-1]], s.split)
+    *around, rows = axes or [Axis(ONE, (ZERO, ZERO))]
+    first, last = rows.bounds(s.size)
+    s.is_split |= rows.row is not None
+    if not s.alone and s.split is None:
+        first, last = (f"share({last}, {part}, parts)" for part in ("part", "part + 1"))
+    with s.by_one(), s.over(around) as i:
+        begin = [] if first == "0" else [first]
+        a, c = (
+            s.at(v, [*i, *begin], [*(axis.strides[k] for axis in around), *([rows.strides[k]] if begin else [])])
+            for k, v in enumerate((x, s.out))
+        )
         sizes = [rows.strides[0], x.geometry.strides[-1]]
+        count = last if first == "0" else f"{last} - {first}"
         s.say(
-            f"product({a}, {', '.join(s.size(z) for z in sizes)}, {packed}, {c}, {s.size(rows.strides[1])}, "
-            f"{s.size(rows.extent)}, {s.size(inner)}, {s.size(columns)});"
+            f"product({a}, {', '.join(s.size(z) for z in sizes)}, {packed.pointer}, {c}, {s.size(rows.strides[1])}, "
+            f"{count}, {s.size(inner)}, {s.size(columns)});"
         )
 
 
@@ -90,8 +127,9 @@ def stacks(s: Statement, x: Access, w: Access) -> None:
     lead = s.out.shape[:-2]
     (n, k), (_, m) = x.shape[-2:], w.shape[-2:]
     x, w = x.repeated((*lead, n, k)), w.repeated((*lead, k, m))
-    axes = axes_of(lead, [v.geometry.strides[:-2] for v in (x, w, s.out)])
-    with s.over(axes) as i:
+    s.shared_out(OWN if s.writer.team.dim in lead else ALONE, k)
+    axes = axes_of(lead, [v.geometry.strides[:-2] for v in (x, w, s.out)], s.split)
+    with s.by_one(), s.over(axes) as i:
         a, b, c = (s.at(v, i, [axis.strides[j] for axis in axes]) for j, v in enumerate((x, w, s.out)))
         strides = [", ".join(s.size(z) for z in v.geometry.strides[-2:]) for v in (x, w)]
         row = s.size(s.out.geometry.strides[-2])
@@ -117,13 +155,15 @@ def outer(s: Statement) -> None:
     *more, rows = axes_along([i for i in range(len(lead)) if i not in each]) or [Axis(ONE, (ZERO, ZERO))]
     if more:
         s.writer.fill(s.out, "R(0)")
+    s.shared_out(ANY, size_of(lead[i] for i in range(len(lead)) if i not in each))
+    columns = [f"panels({s.size(m)}, {part}, parts)" for part in ("part", "part + 1")]
     with s.over(around) as i, s.over(more, around=len(i)) as j:
         a, b = (s.at(v, [*i, *j], [axis.strides[k] for axis in (*around, *more)]) for k, v in enumerate((x, g)))
         c = s.at(s.out, i, [axis.strides[2] for axis in around])
         s.say(
             f"multiply({a}, {s.size(x.geometry.strides[-1])}, {s.size(rows.strides[0])}, {b}, "
             f"{s.size(rows.strides[1])}, {s.size(g.geometry.strides[-1])}, {c}, {s.size(s.out.geometry.strides[-2])}, "
-            f"{s.size(n)}, {s.size(rows.extent)}, 0, {s.size(m)}, {int(bool(more))});"
+            f"{s.size(n)}, {s.size(rows.extent)}, {', '.join(columns)}, {int(bool(more))});"
         )
 
 
@@ -164,18 +204,21 @@ def reduction(s: Statement) -> None:
         to.append(next(strides) if keep or axis not in axes else ZERO)
     kept = [i for i in range(len(x.shape)) if i not in axes]
     reduced = axes_of(tuple(x.shape[i] for i in axes), [[x.geometry.strides[i] for i in axes]])
-    outside = axes_of(tuple(x.shape[i] for i in kept), [[x.geometry.strides[i] for i in kept], [to[i] for i in kept]])
+    last = outside_of(s, x, kept, to)[-1:]
+    columns = bool(last and reduced and last[0].strides[0] == ONE and reduced[-1].strides[0] != ONE)
+    s.shared_out(OWN if s.writer.team.own(s.out) else ANY if columns else ALONE)
+    outside = outside_of(s, x, kept, to)
     count = ONE
     for each in reduced:
         count = count * each.extent
     how = Reduced.of(s.node, s.size(count))
-    if outside and reduced and outside[-1].strides[0] == ONE and reduced[-1].strides[0] != ONE:
+    if columns:
         _columns(s, x, outside, reduced, how)
         return
     *around, row = reduced or [Axis(ONE, (ZERO,))]
     if not how.row:
         around, row = reduced, Axis(ONE, (ZERO,))
-    with s.body.braces(""), s.over(outside) as i:
+    with s.by_one(), s.body.braces(""), s.over(outside) as i:
         s.say(f"{how.kind} total = {how.start};")
         with s.over(around, around=len(i)) as j:
             along = [axis.strides[0] for axis in (*outside, *around)]
@@ -187,12 +230,21 @@ def reduction(s: Statement) -> None:
         s.say(f"{s.one(s.out, i, [axis.strides[1] for axis in outside])} = {how.result.format('total')};")
 
 
+def outside_of(s: Statement, x: Access, kept: Sequence[int], to: Sequence[Size]) -> list[Axis]:
+    """The axes of what a reduction makes: how far apart its operand's numbers and its own are."""
+    strides = [[x.geometry.strides[i] for i in kept], [to[i] for i in kept]]
+    return axes_of(tuple(x.shape[i] for i in kept), strides, s.split)
+
+
 def _columns(s: Statement, x: Access, outside: list[Axis], reduced: list[Axis], how: Reduced) -> None:
     """Of several columns at once."""
     *around, last = outside
-    width = s.size(last.extent)
-    with s.over(around) as i, s.body.braces(f"for (num first = 0; first < {width}; first += {LANES})"):
-        s.say(f"const num lanes = least({width} - first, {LANES});")
+    begin, end = last.bounds(s.size)
+    s.is_split |= last.row is not None
+    if s.split is None:
+        begin, end = (f"panels({end}, {part}, parts)" for part in ("part", "part + 1"))
+    with s.over(around) as i, s.body.braces(f"for (num first = {begin}; first < {end}; first += {LANES})"):
+        s.say(f"const num lanes = least({end} - first, {LANES});")
         s.say(f"{how.kind} all[{LANES}];")
         s.say(f"for (num lane = 0; lane < {LANES}; lane++) all[lane] = {how.start};")
         with s.over(reduced, around=len(i)) as j:
@@ -208,8 +260,9 @@ def weighted_mean(s: Statement) -> None:
     """The weighted mean of everything; where all weights are 0, what the node says, or a failure."""
     x, w = s.a
     w = w.repeated(x.shape)
+    s.shared_out(ALONE)
     axes = axes_of(x.shape, [x.geometry.strides, w.geometry.strides])
-    with s.body.braces(""):
+    with s.body.braces("if (part == 0)"):
         s.say("double total = 0, weights = 0;")
         s.say("int any = 0;")
         with s.over(axes) as i:
@@ -233,8 +286,10 @@ def softmax(s: Statement) -> None:
     axis = s.node.attrs["axis"]
     others = [i for i in range(len(x.shape)) if i != axis]
     g, y = x.geometry, s.out.geometry
-    axes = axes_of(tuple(x.shape[i] for i in others), [[g.strides[i] for i in others], [y.strides[i] for i in others]])
-    with s.over(axes) as i:
+    s.shared_out(ALONE if x.shape[axis] == s.writer.team.dim else OWN)
+    strides = [[v.strides[i] for i in others] for v in (g, y)]
+    axes = axes_of(tuple(x.shape[i] for i in others), strides, s.split)
+    with s.by_one(), s.over(axes) as i:
         a, b = (s.at(v, i, [one.strides[k] for one in axes]) for k, v in enumerate((x, s.out)))
         along, to, n = s.size(g.strides[axis]), s.size(y.strides[axis]), s.size(x.shape[axis])
         s.say(f"{s.node.op.name}({a}, {along}, {b}, {to}, {n});")
@@ -247,24 +302,24 @@ def along(s: Statement) -> None:
     others = [i for i in range(len(x.shape)) if i != axis]
     one = running or s.node.attrs["keepdims"]  # the axis is there in the result
     g, to = x.geometry, [s.out.geometry.strides[i if one or i < axis else i - 1] for i in others]
-    axes = axes_of(tuple(x.shape[i] for i in others), [[g.strides[i] for i in others], to])
-    n, step = s.size(x.shape[axis]), [g.strides[axis]]
-    with s.body.braces(""), s.over(axes) as i:
+    s.shared_out(ALONE if x.shape[axis] == s.writer.team.dim else OWN)
+    axes = axes_of(tuple(x.shape[i] for i in others), [[g.strides[i] for i in others], to], s.split)
+    n, step = s.size(x.shape[axis]), g.strides[axis]
+    with s.by_one(), s.body.braces(""), s.over(axes) as i:
         strides, targets = ([each.strides[k] for each in axes] for k in (0, 1))
         if running:
             s.say(f"{'int64_t' if s.node.dtype == 'int' else 'double'} total = 0;")
-            order = f"{n} - 1 - step" if s.node.attrs["reverse"] else "step"
-            with s.body.braces(f"for (num step = 0; step < {n}; step++)"):
-                s.say(f"const num k = {order};")
-                s.say(f"total += {s.one(x, [*i, 'k'], [*strides, *step])};")
-                y = s.one(s.out, [*i, "k"], [*targets, s.out.geometry.strides[axis]])
+            with s.body.loops([("0", n)], around=len(i)) as (index,):
+                place = f"({n} - 1 - {index})" if s.node.attrs["reverse"] else index
+                s.say(f"total += {s.one(x, [*i, place], [*strides, step])};")
+                y = s.one(s.out, [*i, place], [*targets, s.out.geometry.strides[axis]])
                 s.say(f"{y} = {'total' if s.node.dtype == 'int' else 'R(total)'};")
         else:
-            s.say("num best = 0;")
-            k, best = (s.one(x, [*i, index], [*strides, *step]) for index in ("k", "best"))
-            with s.body.braces(f"for (num k = 1; k < {n}; k++)"):  # NaN is larger than all, as in NumPy
-                s.say(f"if ({k} > {best} || ({k} != {k} && {best} == {best})) best = k;")
-            s.say(f"{s.one(s.out, i, targets)} = best;")
+            s.say("num top = 0;")
+            with s.body.loops([("1", n)], around=len(i)) as (index,):  # NaN is larger than all, as in NumPy
+                k, best = (s.one(x, [*i, at], [*strides, step]) for at in (index, "top"))
+                s.say(f"if ({k} > {best} || ({k} != {k} && {best} == {best})) top = {index};")
+            s.say(f"{s.one(s.out, i, targets)} = top;")
 
 
 def cross_entropy(s: Statement) -> None:
@@ -274,8 +329,9 @@ def cross_entropy(s: Statement) -> None:
     by_class = s.node.operands[1].dtype == "int"
     lead = x.shape[:-1]
     aim = target.geometry.strides if by_class else target.geometry.strides[:-1]
-    axes = axes_of(lead, [x.geometry.strides[:-1], aim, s.out.geometry.strides])
-    with s.body.braces(""), s.over(axes) as i:
+    s.shared_out(OWN)
+    axes = axes_of(lead, [x.geometry.strides[:-1], aim, s.out.geometry.strides], s.split)
+    with s.by_one(), s.body.braces(""), s.over(axes) as i:
         a = s.at(x, i, [axis.strides[0] for axis in axes])
         to = s.one(s.out, i, [axis.strides[2] for axis in axes])
         strides = [axis.strides[1] for axis in axes]
@@ -295,7 +351,7 @@ def cross_entropy(s: Statement) -> None:
 @contextmanager
 def _rows(s: Statement, ids: Access, axes: list[Axis], count: str) -> Iterator[list[str]]:
     """Loops over numbers of rows; inside, `row` is one that is known to be there."""
-    with s.body.braces(""), s.over(axes) as i:
+    with s.by_one(), s.body.braces(""), s.over(axes) as i:
         s.say(f"const int64_t id = {s.one(ids, i, [axis.strides[0] for axis in axes])};")
         s.say(f"const int known = id >= 0 && id < {count};")
         s.say("failed |= !known;")
@@ -307,7 +363,8 @@ def gather(s: Statement) -> None:
     """Rows of a table, by number; a row may have any shape."""
     table, ids = s.a
     front = len(ids.shape)
-    axes = axes_of(ids.shape, [ids.geometry.strides, s.out.geometry.strides[:front]])
+    s.shared_out(OWN if s.writer.team.dim in ids.shape else ALONE)
+    axes = axes_of(ids.shape, [ids.geometry.strides, s.out.geometry.strides[:front]], s.split)
     rest = axes_of(table.shape[1:], [table.geometry.strides[1:], s.out.geometry.strides[front:]])
     down = factor(s.size(table.geometry.strides[0]))
     with _rows(s, ids, axes, s.size(table.shape[0])) as i, s.over(rest, each=True, around=len(i)) as j:
@@ -320,6 +377,7 @@ def scatter(s: Statement) -> None:
     g, ids = s.a
     front = len(ids.shape)
     s.writer.fill(s.out, "R(0)")
+    s.shared_out(ALONE)
     axes = axes_of(ids.shape, [ids.geometry.strides, g.geometry.strides[:front]])
     rest = axes_of(s.node.shape[1:], [s.out.geometry.strides[1:], g.geometry.strides[front:]])
     down = factor(s.size(s.out.geometry.strides[0]))
@@ -332,7 +390,8 @@ def one_hot(s: Statement) -> None:
     """1 at the number, 0 elsewhere."""
     (ids,) = s.a
     s.writer.fill(s.out, "R(0)")
-    axes = axes_of(ids.shape, [ids.geometry.strides, s.out.geometry.strides[:-1]])
+    s.shared_out(OWN)
+    axes = axes_of(ids.shape, [ids.geometry.strides, s.out.geometry.strides[:-1]], s.split)
     with _rows(s, ids, axes, s.size(s.node.shape[-1])) as i:
         to = s.at(s.out, i, [axis.strides[1] for axis in axes], f"row * {factor(s.size(s.out.geometry.strides[-1]))}")
         s.say(f"*({to}) = known ? R(1) : R(0);")
@@ -354,7 +413,7 @@ def hold(s: Statement) -> None:
 
     def each_step(source: str, target: str, before: str, how: str) -> None:
         """For each step of each sequence, all its numbers."""
-        with s.body.loops([f"{steps} * {batch}"]):
+        with s.body.loops([("0", f"{steps} * {batch}")]):
             s.say(f"const int admitted = {s.one(mask, more=own.format(ms, mb))} != 0;")
             s.say(before)
             s.say(f"const num from = {source.format(xs, xb)}, to = {target.format(os, ob)};")
@@ -365,7 +424,8 @@ def hold(s: Statement) -> None:
                 )
                 s.say(f"{c} {how.format(a)};")
 
-    with s.body.braces(""):
+    s.shared_out(ALONE)
+    with s.body.braces("if (part == 0)"):
         s.say(f"const int some = held({s.at(mask)}, {ms}, {mb}, {steps}, {batch}, {step}, {row});")
         if backwards:
             each_step(own, own, "const int stays = admitted || !some;", "= stays ? {} : 0")

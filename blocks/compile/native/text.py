@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ..plan.places import ForEach
 from ..plan.sizes import ONE, ZERO, Size
+from .access import Access
 
 INDICES = "ijklmnopqr"  # of nested loops over the axes of a value
 TYPES = {"float": "real", "int": "int64_t", "bool": "flag"}
@@ -23,7 +24,7 @@ class Body:
     heads: list[str] = field(default_factory=list)
     before: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    packed: dict[object, str] = field(default_factory=dict)  # matrices that were packed before the loop
+    packed: dict[object, Access] = field(default_factory=dict)  # matrices that were packed before the loop
     known: dict[object, str] = field(default_factory=dict)  # pointers that are declared on top
 
     def say(self, line: str) -> None:
@@ -40,13 +41,13 @@ class Body:
         self.say("}")
 
     @contextmanager
-    def loops(self, extents: Sequence[str], each: bool = False, around: int = 0) -> Iterator[list[str]]:
-        """Nested loops, the last over numbers that do not depend on each other, if `each`; gives their indices.
-        `around`: so many indices are taken."""
-        names = list(INDICES[around : around + len(extents)])
-        for i, (name, extent) in enumerate(zip(names, extents, strict=True)):
-            word = "EACH" if each and i == len(extents) - 1 else "for"
-            self.say(f"{word} (num {name} = 0; {name} < {extent}; {name}++) {{")
+    def loops(self, bounds: Sequence[tuple[str, str]], each: bool = False, around: int = 0) -> Iterator[list[str]]:
+        """Nested loops, each from one bound to the other, the last over numbers that do not depend on each other, if
+        `each`; gives their indices. `around`: so many indices are taken."""
+        names = list(INDICES[around : around + len(bounds)])
+        for i, (name, (first, last)) in enumerate(zip(names, bounds, strict=True)):
+            word = "EACH" if each and i == len(bounds) - 1 else "for"
+            self.say(f"{word} (num {name} = {first}; {name} < {last}; {name}++) {{")
             self.depth += 1
         yield names
         for _ in names:

@@ -24,33 +24,42 @@ LABEL = 100  # so many letters of names are written out
 
 def fuse(graph: Graph) -> Graph:
     """One sweep: the bodies of loops, then the graph around them."""
-    graph = sweep(graph, _fuse_body)
+    return _fuse(graph, grows=True)
+
+
+def fuse_products(graph: Graph) -> Graph:
+    """The same for products alone: what follows them is not kept together."""
+    return _fuse(graph, grows=False)
+
+
+def _fuse(graph: Graph, grows: bool) -> Graph:
+    graph = sweep(graph, lambda node, operands: _fuse_body(node, operands, grows))
     level: dict[Node, int] = {}  # outside of loops: 0 is what depends on weights alone
     for node in graph.order():
         leaf = 1 if node.op.name == "input" else 0
         level[node] = max([leaf, *(level[o] for o in node.operands)])
-    return _fused(graph, level, in_loop=False)
+    return _fused(graph, level, in_loop=False, grows=grows)
 
 
-def _fuse_body(node: Node, operands: tuple[Node, ...]) -> Node:
+def _fuse_body(node: Node, operands: tuple[Node, ...], grows: bool) -> Node:
     if node.op.name != "loop":
         return same(node, operands)
     loop = Loop.of(node, operands)
-    loop.body = sweep(loop.body, _fuse_body)
-    return loop.node(_fused(loop.body, levels(loop), in_loop=True))
+    loop.body = sweep(loop.body, lambda node, operands: _fuse_body(node, operands, grows))
+    return loop.node(_fused(loop.body, levels(loop), in_loop=True, grows=grows))
 
 
-def _fused(graph: Graph, level: dict[Node, int], in_loop: bool) -> Graph:
+def _fused(graph: Graph, level: dict[Node, int], in_loop: bool, grows: bool) -> Graph:
     """The graph with every group computed as one."""
     groups = Groups(graph, level)
     place = Places(groups)
     for products in groups.shared(lambda n: n.op.name == "matmul" and groups.is_weight(n.operands[1]), place):
         groups.add(_products(products))
-    if in_loop:
+    if in_loop and grows:
         for products in groups.shared(lambda n: groups.scaled(n) is not None, place):
             if groups.scaled(products[0]):  # not where x became a member: a brick on its own output
                 groups.add(_scaled(groups, products))
-    for group in groups.all:  # grows while it is walked
+    for group in groups.all if grows else ():  # grows while it is walked
         grow(groups, group)
     for group in groups.all:
         group.apart = stands_apart(group, in_loop)

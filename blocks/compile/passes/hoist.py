@@ -29,14 +29,24 @@ STEPS = " of all steps"  # the end of the name of a value that was hoisted
 
 def hoist(graph: Graph) -> Graph:
     """One sweep; the inner loops of a body first."""
+    return _hoist(graph, frozenset())
+
+
+def hoist_what_pays(graph: Graph) -> Graph:
+    """The same where a loop costs nothing by itself: products and elementwise operations on what a step is given stay
+    in it, so that their results for all steps need no memory."""
+    return _hoist(graph, frozenset(("elementwise", "product", "view")))
+
+
+def _hoist(graph: Graph, cheap: frozenset[str]) -> Graph:
     outputs: dict[Node, dict[str, Node]] = {}  # a loop → what stands in the place of each output
 
     def rule(node: Node, operands: tuple[Node, ...]) -> Node:
         if node.op.name == "loop":
             loop = Loop.of(node, operands)
-            loop.body = hoist(loop.body)
+            loop.body = _hoist(loop.body, cheap)
             with already_aligned():
-                outputs[node] = _Hoisting(loop).result()
+                outputs[node] = _Hoisting(loop, cheap).result()
             return node  # only its picks matter from here on
         if node.op.name == "pick":
             return outputs[node.operands[0]][node.attrs["output"]]
@@ -48,8 +58,8 @@ def hoist(graph: Graph) -> Graph:
 class _Hoisting:
     """A loop taken apart and put together again."""
 
-    def __init__(self, loop: Loop):
-        self.loop = loop
+    def __init__(self, loop: Loop, cheap: frozenset[str]):
+        self.loop, self.cheap = loop, cheap  # kinds of operations that stay where the loop needs them
         self.body = loop.body
         self.inputs = self.body.fed("input")
         self.level = levels(loop)
@@ -78,7 +88,8 @@ class _Hoisting:
         before: dict[Node, bool] = {}
         for node in self.body.order():
             free = self.level[node] < 2 and all(before[o] for o in node.operands)
-            before[node] = free and (node.op.name == "input" or self.can_leave(node))
+            pays = self.is_constant(node) or node.op.kind not in self.cheap
+            before[node] = free and (node.op.name == "input" or (pays and self.can_leave(node)))
         return before
 
     def must_stay(self) -> set[Node]:
