@@ -3,8 +3,8 @@
     .ci/more exchange [NETWORKS] [--first N] [--processes P]      python -m tests.exchange.run 3000
 
 Each network (tests/wide) is evaluated by PyTorch in float64, its gradients by autograd, and compared with `run`
-of `bk.grad`, with `compile`, with checkpoints, and after a round trip through JSON; one in five also in the
-second derivative. A case that takes longer than the limit is a hang. Every failure is named by its number:
+of `bk.grad`, with `compile`, with checkpoints, as one of two trials, and after a round trip through JSON; one in
+five also in the second derivative. A case that takes longer than the limit is a hang. Every failure is named by its number:
 
     python -m tests.exchange.run --case 17 [--shrink '']     the case alone, and a smaller one that fails alike
 """
@@ -28,6 +28,7 @@ from threadpoolctl import threadpool_limits
 
 import blocks as bk
 from blocks.graph import FED, OPS
+from blocks.ops.elementwise import place_of_trials
 from tests.exchange.reference import ROWS, evaluate, gradients
 from tests.helpers import Hang, limit, poisoned, small_blocks
 from tests.wide import Case, Dice, Replayed, case, network, shrink
@@ -104,6 +105,8 @@ def check(c: Case, second: bool, seconds: float) -> Iterator[tuple[str, str]]:
         tried("JSON", lambda: compare(expected, bk.run(bk.from_json(bk.to_json(gradient)), c.feeds)))
         for label, make in VARIANTS.items():
             tried(label, lambda make=make: compare(expected, after_others(make(gradient), c.feeds)))
+        if c.graph.params:
+            tried("trials", lambda: side_by_side(c, gradient, expected))
         with small_blocks():
             tried("small blocks", lambda: compare(expected, after_others(bk.compile(gradient), c.feeds)))
     twice = tried("second derivative", c.second) if second and gradient is not None else None
@@ -117,6 +120,22 @@ def check(c: Case, second: bool, seconds: float) -> Iterator[tuple[str, str]]:
             tried("second derivative", lambda: compare(expected, bk.run(twice, fed)))
             tried("compiled second derivative", lambda: compare(expected, after_others(bk.compile(twice), fed)))
     yield from failures
+
+
+def side_by_side(c: Case, gradient: bk.Graph, expected: dict[str, np.ndarray]) -> None:
+    """The network and one with other weights as two trials, each against PyTorch alone. Raises Mismatch."""
+    params, draws = c.graph.params, c.graph.draws
+    other = {**c.feeds, **{name: c.feeds[name] * 0.9 + 0.03 for name in params}}
+    fed = {
+        name: np.stack([value, other[name]], axis=place_of_trials({**params, **draws}[name]))
+        if name in params or name in draws
+        else value
+        for name, value in c.feeds.items()
+    }
+    got = bk.compile(bk.trials(gradient))(fed)
+    for r, wanted in enumerate((expected, by_torch(c.graph, other, c.wrt))):
+        places = {name: place_of_trials(node.shape) for name, node in gradient.outputs.items()}
+        compare(wanted, {name: np.take(value, r, axis=places[name]) for name, value in got.items()})
 
 
 def after_others(program: bk.Program, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
