@@ -20,4 +20,4 @@ settings.load_profile("quick")
 if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit it
     kept = tempfile.TemporaryDirectory(prefix="blocks-tests-")
     os.environ["BLOCKS_CACHE"] = kept.name
-    os.environ["BLOCKS_TARGET"] = "numpy"
+    os.environ.setdefault("BLOCKS_TARGET", "numpy")

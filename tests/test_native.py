@@ -202,6 +202,7 @@ wave = bk.elementwise("native_wave", "sin x", np.sin, None, rows={"native": "R(s
 OWN = {op.name: OPS.pop(op.name) for op in (bump, wave)}
 
 
+@needs_compiler
 def test_what_has_no_c_becomes_numpy(monkeypatch) -> None:
     for op in OWN.values():
         monkeypatch.setitem(OPS, op.name, op)

@@ -403,6 +403,8 @@ def one_hot(s: Statement) -> None:
 def hold(s: Statement) -> None:
     """Each masked step with an admitted one's value; or, backwards, masked steps added to those that they hold."""
     x, mask = s.a
+    if len(mask.shape) != 2:
+        raise Unsupported("masked steps of several trials have no C")
     steps, batch = (s.size(d) for d in mask.shape)
     count = Size.of(mask.shape[0]) * mask.shape[1]
     step, row = (s.writer.places.root(Scratch(label, count, "int")) for label in ("held_step", "held_row"))
