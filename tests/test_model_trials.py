@@ -13,13 +13,17 @@ SEED = 3
 RNG = np.random.default_rng(5)
 
 
-def build(trials=None, seed=SEED, masked=False, drop=False, dtype="float64", units=4, **options) -> bk.Model:
-    """A classifier of every step, of a network with a masked cell and dropout, if asked for."""
+def build(
+    trials=None, seed=SEED, masked=False, drop=False, dtype="float64", units=4, summed=True, **options
+) -> bk.Model:
+    """A classifier of every step, of a network with a masked cell and dropout, if asked for; its loss a mean, and a sum
+    that counts also where a mask leaves nothing."""
     x, target = bk.sequence("x", 3), bk.sequence("target", dtype="int")
     mask = bk.sequence("mask") if masked else None
     hs = bk.scan(bk.cells.lstm(3, units), bk.dropout(x, 0.2) if drop else x, mask=mask)
     y = bk.ADD(5, name="out")(hs)
-    loss = bk.losses.cross_entropy(y, target, mask) + 0.01 * bk.sum(hs * hs) / 100.0
+    loss = bk.losses.cross_entropy(y, target, mask)
+    loss = loss + 0.01 * bk.sum(hs * hs) / 100.0 if summed else loss
     return bk.Model(loss=loss, outputs={"y": y}, seed=seed, dtype=dtype, trials=trials, **options)
 
 
@@ -92,7 +96,9 @@ def test_a_batch_that_teaches_some_trials_nothing_is_passed_over_in_these() -> N
     data = whole(6) | {"mask": np.ones((6, 7))}
     data["mask"][[1, 4]] = 0.0
     options = {"epochs": 3, "batch_size": 1, "optimizer": bk.Adam(lambda n: 0.05 / (n + 1))}
-    together_as_alone(4, data, options, masked=True, drop=True)
+    model = together_as_alone(4, data, options, masked=True, drop=True, summed=False)
+    moved = np.isfinite([step["loss"] for step in model.history.steps]).sum(axis=0)
+    assert (moved == 12).all() and len(model.history.steps) > 12  # not the same trials at each update
 
 
 def test_each_trial_stops_where_it_would_alone() -> None:
