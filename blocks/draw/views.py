@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ from .layers.values import Scale, with_scales, with_values
 from .layers.weights import HANG, NUMBERED, Weights, room_for, room_of_both, weights_of, with_shared, with_weights
 from .layout.cell import Room, layout, rooms_of
 from .layout.layered import layered
+from .layout.orders import best_columns
 from .layout.route import Unroutable
 from .scene import Scene
 from .text import clip
@@ -102,7 +104,7 @@ def draw(
     labels: Mapping[str, str] | None = None,
     legend: bool = False,
     equations: bool | str = False,
-    x: Mapping[str, float] | None = None,
+    x: Mapping[str, float] | str | None = None,
     lane: Mapping[str, float] | None = None,
     **unknown: Any,
 ) -> Figure:
@@ -136,7 +138,8 @@ def draw(
         legend: say below the figure what its marks mean.
         equations: write the equations beside the figure, each in one with its part under the pointer; "numbered" with
             numbers. With `highlight`, those of what is emphasised.
-        x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, ….
+        x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, …. Or "search", for
+            the order of the bricks in which the fewest wires cross; many bricks take seconds.
         lane: state → the number of its lane, 1 at the top.
 
     Raises BlocksError for a name that the graph does not have, for an option that there is not, and, before
@@ -150,6 +153,8 @@ def draw(
     }  # fmt: skip
     for name in unknown:
         raise BlocksError(f"there is no option {name!r}{nearest(name, OPTIONS)}; there are {', '.join(OPTIONS)}")
+    if isinstance(x, str) and x != "search":
+        raise BlocksError(f"x is 'search', or name → column, not {x!r}")
     if scale not in (None, "linear", "log"):
         raise BlocksError(f"scale is 'linear' or 'log', not {scale!r}")
     if gradient not in (None, False, True, "beside"):
@@ -259,12 +264,24 @@ class _Drawing:
             change = lambda elements: fold_groups(elements, folding)
         return diagram_of(self.graph, self.asked["counts"], gradient=gradient, change=change, labels=self.labels)
 
+    @cached_property
+    def lanes(self) -> Mapping[str, float]:
+        """The number of the lane of each state that the user has placed."""
+        return _lanes(self.diagram, self.asked["lane"] or {})
+
+    @cached_property
+    def columns(self) -> dict[str, float]:
+        """The column of each element that is not to stand where the layout puts it."""
+        x = self.asked["x"]
+        return best_columns(self.diagram, self.lanes) if x == "search" else _pins(self.diagram, x or {})
+
     def laid_out(self, diagram: Diagram, rooms: Mapping[str, Room]) -> Scene:
         """A diagram with places, before any step."""
         labelled = self.asked["shapes"] or self.asked["values"]
         room = max(LABEL_ROOM if labelled else 0.0, SUM_ROOM if self.asked["gradient"] else 0.0)
-        pins, lanes = _pins(self.diagram, self.asked["x"] or {}), _lanes(self.diagram, self.asked["lane"] or {})
-        placed = layout(diagram, room + self.wider / 2, self.title, pins, lanes, wider=self.wider, rooms=rooms)
+        placed = layout(
+            diagram, room + self.wider / 2, self.title, self.columns, self.lanes, wider=self.wider, rooms=rooms
+        )
         return emphasise(framed(placed, diagram.elements), diagram, self.asked["highlight"])
 
     def drawn(self) -> Scene:

@@ -37,6 +37,18 @@ def place(
     return _Search(diagram, pins or {}, lanes or {}).run()
 
 
+def by_age(diagram: Diagram) -> list[Element]:
+    """The elements in the order in which they were made."""
+    return sorted(diagram.elements.values(), key=lambda e: e.nodes[0].serial if e.kind != "merge" else 0)
+
+
+def weighted(diagram: Diagram) -> list[str]:
+    """What stands in the row of the bricks, in the order in which it was made: bricks, and weights without one; but
+    inside of a brick weights stand where they meet."""
+    kinds = ("brick", "parameter") if any(e.kind == "state" for e in diagram.elements.values()) else ("brick",)
+    return [e.key for e in by_age(diagram) if e.kind in kinds]
+
+
 class _Search:
     def __init__(self, diagram: Diagram, pins: Mapping[str, float], lanes: Mapping[str, float]):
         self.diagram, self.pins = diagram, dict(pins)
@@ -85,10 +97,8 @@ class _Search:
 
     def fixed(self) -> None:
         """Bricks, the ends of states, and the bus that only inputs and states come in on."""
-        a_cell = any(e.kind == "state" for e in self.elements.values())
-        weighted = ("brick", "parameter") if a_cell else ("brick",)  # inside of a brick, weights stand where they meet
-        for column, element in enumerate((e for e in self.by_age() if e.kind in weighted), 1):
-            self.put(element.key, self.free(self.pins.get(element.key, float(column)), BRICKS))
+        for column, key in enumerate(weighted(self.diagram), 1):
+            self.put(key, self.free(self.pins.get(key, float(column)), BRICKS))
         rows: dict[str, float] = {}
         for element in self.by_age():
             if element.kind in ("state", "next"):
@@ -120,7 +130,7 @@ class _Search:
         return buses
 
     def by_age(self) -> list[Element]:
-        return sorted(self.elements.values(), key=lambda e: e.nodes[0].serial if e.kind != "merge" else 0)
+        return by_age(self.diagram)
 
     def inputs(self) -> None:
         """Inputs come from below, each under what takes it first."""
