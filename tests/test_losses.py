@@ -5,6 +5,9 @@ import pytest
 
 import blocks as bk
 
+from .helpers import fed, same
+from .native import HERE
+
 L = bk.losses
 RNG = np.random.default_rng(8)
 Y, Z = RNG.standard_normal((5, 4, 3)), RNG.standard_normal((5, 4, 3))
@@ -155,3 +158,19 @@ def test_trials_have_losses_of_their_own() -> None:
 def test_what_does_not_fit_is_refused(make, said) -> None:
     with pytest.raises(bk.WiringError, match=said):
         make()
+
+
+@pytest.mark.parametrize("vary", [[], ["x"], ["x", "mask"]])
+@pytest.mark.parametrize(
+    "target", ["numpy", pytest.param("native", marks=pytest.mark.skipif(not HERE, reason="no C compiler on the PATH"))]
+)
+def test_masks_of_trials(vary, target) -> None:
+    """Masks that are one for all trials, and masks of each: held steps, last steps, in every target."""
+    xs, admitted = bk.sequence("x", 3), bk.sequence("mask")
+    hs = bk.scan(bk.cells.srn(3, 2, name="below"), xs, mask=admitted)
+    hs = bk.scan(bk.cells.gru(2, 2, name="above"), hs, mask=admitted)
+    graph = bk.trials(bk.grad(bk.Graph({"loss": bk.mean(bk.last(hs, admitted) ** 2.0)})), vary)
+    feeds = fed(graph, {"time": 5, "trials": 2, "batch": 3}, 3)
+    feeds["mask"] = (np.random.default_rng(1).random(feeds["mask"].shape) < 0.5) * 1.0
+    feeds["mask"][..., 1] = 0.0
+    same(bk.run(graph, feeds), bk.compile(graph, target=target)(feeds), 1e-12)

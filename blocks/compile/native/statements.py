@@ -19,7 +19,7 @@ from .expressions import Unsupported, number
 from .nests import Axis, axes_of
 from .pointers import Scratch
 from .team import ALONE, ANY, OWN
-from .text import factor, index_text
+from .text import INDICES, factor, index_text
 
 if TYPE_CHECKING:
     from .emit import Writer
@@ -401,24 +401,34 @@ def one_hot(s: Statement) -> None:
 
 
 def hold(s: Statement) -> None:
-    """Each masked step with an admitted one's value; or, backwards, masked steps added to those that they hold."""
+    """Each masked step with an admitted one's value; or, backwards, masked steps added to those that they hold. Trials
+    stand between steps and batch, each by itself."""
     x, mask = s.a
-    if len(mask.shape) != 2:
-        raise Unsupported("masked steps of several trials have no C")
-    steps, batch = (s.size(d) for d in mask.shape)
-    count = Size.of(mask.shape[0]) * mask.shape[1]
+    last = len(mask.shape) - 1
+    steps, batch, trials = (
+        s.size(mask.shape[0]),
+        s.size(mask.shape[last]),
+        [("0", s.size(d)) for d in mask.shape[1:last]],
+    )
+    count = Size.of(mask.shape[0]) * mask.shape[last]
     step, row = (s.writer.places.root(Scratch(label, count, "int")) for label in ("held_step", "held_row"))
-    (ms, mb), (xs, xb), (os, ob) = ([factor(s.size(z)) for z in v.geometry.strides[:2]] for v in (mask, x, s.out))
     backwards = s.node.op.name == "release"
     own, other = f"(i / {batch}) * {{}} + (i % {batch}) * {{}}", f"(num){step}[i] * {{}} + (num){row}[i] * {{}}"
-    axes = axes_of(x.shape[2:], [x.geometry.strides[2:], s.out.geometry.strides[2:]])
+    axes = axes_of(x.shape[last + 1 :], [x.geometry.strides[last + 1 :], s.out.geometry.strides[last + 1 :]])
 
-    def each_step(source: str, target: str, before: str, how: str) -> None:
+    def strides(v: Access, *numbers: int) -> list[str]:
+        return [factor(s.size(v.geometry.strides[k])) for k in numbers]
+
+    def each_step(source: str, target: str, before: str, how: str, trial: Callable[[Access], str]) -> None:
         """For each step of each sequence, all its numbers."""
         with s.body.loops([("0", f"{steps} * {batch}")]):
-            s.say(f"const int admitted = {s.one(mask, more=own.format(ms, mb))} != 0;")
+            at, start, end = (
+                f"{way.format(*strides(v, 0, last))}{trial(v)}"
+                for way, v in ((own, mask), (source, x), (target, s.out))
+            )
+            s.say(f"const int admitted = {s.one(mask, more=at)} != 0;")
             s.say(before)
-            s.say(f"const num from = {source.format(xs, xb)}, to = {target.format(os, ob)};")
+            s.say(f"const num from = {start}, to = {end};")
             with s.over(axes, each=True, around=1) as j:
                 a, c = (
                     s.one(v, j, [axis.strides[k] for axis in axes], way)
@@ -427,13 +437,18 @@ def hold(s: Statement) -> None:
                 s.say(f"{c} {how.format(a)};")
 
     s.shared_out(ALONE)
-    with s.body.braces("if (part == 0)"):
-        s.say(f"const int some = held({s.at(mask)}, {ms}, {mb}, {steps}, {batch}, {step}, {row});")
+    with s.body.braces("if (part == 0)"), s.body.loops(trials, around=len(INDICES) - len(trials)) as r:
+
+        def trial(v: Access) -> str:
+            return "".join(f" + {n} * {stride}" for n, stride in zip(r, strides(v, *range(1, last)), strict=True))
+
+        place = s.at(mask, more=trial(mask).removeprefix(" + "))
+        s.say(f"const int some = held({place}, {', '.join(strides(mask, 0, last))}, {steps}, {batch}, {step}, {row});")
         if backwards:
-            each_step(own, own, "const int stays = admitted || !some;", "= stays ? {} : 0")
-            each_step(own, other, "if (admitted || !some) continue;", "+= {}")
+            each_step(own, own, "const int stays = admitted || !some;", "= stays ? {} : 0", trial)
+            each_step(own, other, "if (admitted || !some) continue;", "+= {}", trial)
         else:
-            each_step(other, own, "(void)admitted, (void)some;", "= {}")
+            each_step(other, own, "(void)admitted, (void)some;", "= {}", trial)
 
 
 STATEMENTS: dict[str, Callable[[Statement], None]] = {
