@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ...errors import BlocksError
-from ...graph import Graph, Node
-from ...interpret import bind, run
+from ...graph import Graph, Node, subgraphs
+from ...interpret import Run, bind, execute
 
 Arrays = dict[str, np.ndarray]
 Allocate = Callable[[dict[str, int]], Callable[[Arrays], Arrays]]  # sizes → what computes with them
@@ -26,8 +26,10 @@ def disagreement(graph: Graph, dtype: np.dtype, allocate: Allocate) -> str:
     leaves = {**graph.fed("parameter"), **graph.fed("input")}
     feeds = {name: _some(node, dtype, rng) for name, node in leaves.items()}
     try:
-        expected = run(graph, feeds)
-        arrays, context = bind(graph, feeds)
+        arrays, known = bind(graph, feeds)
+        context = Run({**dict.fromkeys(_dimensions(graph), SIZE), **known.dims}, dtype)
+        with np.errstate(all="ignore"):
+            expected = execute(graph, arrays, context)
     except BlocksError:
         return ""
     try:
@@ -42,6 +44,16 @@ def disagreement(graph: Graph, dtype: np.dtype, allocate: Allocate) -> str:
         if not near[known].all():
             return f"{name} differs from what the interpreter computes"
     return ""
+
+
+def _dimensions(graph: Graph) -> set[str]:
+    """The dimensions of a graph and its loops; a loop may go over one that nothing has that is fed."""
+    found, todo = set[str](), [graph]
+    while todo:
+        for node in todo.pop().order():
+            found |= {d for d in (*node.shape, node.attrs.get("time")) if isinstance(d, str)}
+            todo += subgraphs(node).values()
+    return found
 
 
 def _some(node: Node, dtype: np.dtype, rng: np.random.Generator) -> np.ndarray:
