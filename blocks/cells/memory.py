@@ -5,29 +5,12 @@ In the equations k vᵀ is ``(batch, width, units)``: keys stand in rows, values
 
 from ..bricks import ADD, SIGM, TANH
 from ..cell import Cell
-from ..graph import Node
 from ..ops.composed import log_sigm
 from ..ops.elementwise import abs_, exp, maximum, sigm
-from ..ops.linear import matmul
-from ..ops.shape import reshape, sum_
+from ..ops.linear import outer_each
+from ..ops.parts import expand_dims
+from ..ops.shape import sum_
 from ..wires import input, named, parameter, state
-
-
-def _outer(key: Node, value: Node) -> Node:
-    """One product for each example: ``(batch, n)``, ``(batch, m)`` → ``(batch, n, m)``."""
-    column = reshape(key, shape=("batch", key.shape[-1], 1))
-    return column * reshape(value, shape=("batch", 1, value.shape[-1]))
-
-
-def _column(gate: Node) -> Node:
-    """A gate for each row of a matrix: ``(batch, n)`` → ``(batch, n, 1)``."""
-    return reshape(gate, shape=("batch", gate.shape[-1], 1))
-
-
-def _read(matrix: Node, query: Node) -> Node:
-    """``(batch, n, m)``, ``(batch, n)`` → ``(batch, m)``: the sum of the rows, weighted by the query."""
-    n, m = matrix.shape[1:]
-    return reshape(matmul(reshape(query, shape=("batch", 1, n)), matrix), shape=("batch", m))
 
 
 def slstm(inputs: int, units: int, name: str | None = None) -> Cell:
@@ -76,10 +59,10 @@ def mlstm(inputs: int, units: int, name: str | None = None) -> Cell:
     kept = log_sigm(ADD(1, name="forget", init={"b": 3.0})(x)) + m
     m1 = named("m", maximum(kept, i_net))
     i, f = exp(i_net - m1), exp(kept - m1)
-    C1 = _column(f) * C + _column(i) * _outer(k, v)
+    C1 = expand_dims(f, -1) * C + expand_dims(i, -1) * outer_each(k, v)
     n1 = f * n + i * k
     size = maximum(abs_(sum_(n1 * q, axis=-1, keepdims=True)), exp(-m1))
-    h = SIGM(units, name="output")(x) * _read(C1, q) / size
+    h = SIGM(units, name="output")(x) * (q @ C1) / size
     return Cell(states={C: C1, n: n1, m: m1}, outputs=h, name=name)
 
 
@@ -95,9 +78,9 @@ def linear_attention(inputs: int, units: int, name: str | None = None) -> Cell:
     S, n = state("S", units, units), state("n", units)
     q, k, v = (ADD(units, name=which, bias=False)(x) for which in ("query", "key", "value"))
     q, k = (maximum(a, 0) + exp(-maximum(-a, 0)) for a in (q, k))
-    S1 = S + _outer(k, v)
+    S1 = S + outer_each(k, v)
     n1 = n + k
-    h = _read(S1, q) / sum_(n1 * q, axis=-1, keepdims=True)
+    h = q @ S1 / sum_(n1 * q, axis=-1, keepdims=True)
     return Cell(states={S: S1, n: n1}, outputs=h, name=name)
 
 
@@ -113,8 +96,8 @@ def retention(inputs: int, units: int, name: str | None = None, decay: float = 0
     x = input("x", inputs)
     S = state("S", units, units)
     q, k, v = (ADD(units, name=which, bias=False)(x) for which in ("query", "key", "value"))
-    S1 = decay * S + _outer(k * units**-0.5, v)
-    h = _read(S1, q)
+    S1 = decay * S + outer_each(k * units**-0.5, v)
+    h = q @ S1
     return Cell(states={S: S1}, outputs=h, name=name)
 
 
@@ -132,8 +115,8 @@ def gated_linear_attention(inputs: int, units: int, name: str | None = None) -> 
     S = state("S", units, units)
     q, k, v = (ADD(units, name=which, bias=False)(x) for which in ("query", "key", "value"))
     a = exp(log_sigm(ADD(units, name="forget")(x)) / 16)
-    S1 = _column(a) * S + _outer(k * units**-0.5, v)
-    h = _read(S1, q)
+    S1 = expand_dims(a, -1) * S + outer_each(k * units**-0.5, v)
+    h = q @ S1
     return Cell(states={S: S1}, outputs=h, name=name)
 
 
@@ -152,8 +135,8 @@ def delta_net(inputs: int, units: int, name: str | None = None) -> Cell:
     q, k, v = (ADD(units, name=which, bias=False)(x) for which in ("query", "key", "value"))
     q, k = (a / (sum_(a * a, axis=-1, keepdims=True) + 1e-6) ** 0.5 for a in (q, k))
     beta = SIGM(1, name="rate")(x)
-    S1 = S + _outer(k, beta * (v - _read(S, k)))
-    h = _read(S1, q)
+    S1 = S + outer_each(k, beta * (v - k @ S))
+    h = q @ S1
     return Cell(states={S: S1}, outputs=h, name=name)
 
 
