@@ -434,7 +434,8 @@ static void pack_panel(const real *b, num b_row, num b_col, num depth, num width
     const num wide = width > WIDTH ? PANEL : WIDTH;
     for (num k = 0; k < depth; k++) {
         const real *row = b + k * b_row;
-        if (b_col == 1 && width == wide) memcpy(packed + k * wide, row, (size_t)wide * sizeof(real));
+        if (b_col == 1 && width == wide)
+            for (num j = 0; j < wide; j += WIDTH) *(vec *)(packed + k * wide + j) = *(const vec *)(row + j);
         else
             for (num j = 0; j < wide; j++) packed[k * wide + j] = j < width ? row[j * b_col] : R(0);
     }

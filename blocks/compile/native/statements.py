@@ -24,7 +24,7 @@ from .text import INDICES, factor, index_text
 if TYPE_CHECKING:
     from .emit import Writer
 
-LANES = 16  # sums of so many columns at a time
+LANES = 64  # sums of so many columns at a time
 
 
 class Statement:
