@@ -86,6 +86,18 @@ def test_one_group_a_net(kind: str) -> None:
     assert {w.tooltip for w in figure.scene.wires} <= {text or "" for text in said} | {""}
 
 
+def test_faded_wires_lie_behind() -> None:
+    """Values of which all is faded are painted before those of which all is shown, and so within one value."""
+    figure = lstm().draw(highlight="forget")
+    root, _ = parsed(figure)
+    nets = [e for e in root.iter(f"{SVG}g") if e.attrib.get("class") == "net"]
+    wires = [[p.attrib["class"] for p in net.findall(f"{SVG}path") if p.attrib["class"] != "hit"] for net in nets]
+    lit = [["faded" not in each for each in net] for net in wires]
+    assert any(map(all, lit)) and not all(map(any, lit))
+    shares = [sum(net) / len(net) for net in lit]
+    assert shares == sorted(shares) and all(net == sorted(net) for net in lit)
+
+
 def number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
