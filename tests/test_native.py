@@ -101,6 +101,17 @@ def test_a_program_in_c_is_called_as_any_other() -> None:
 
 
 @needs_compiler
+def test_a_number_for_every_step() -> None:
+    """A constant that is repeated along the sequence that a loop reads has no memory, nor have its rows."""
+    s, h = bk.input("s", 3), bk.state("h", 3)
+    cell = bk.Cell(states={h: bk.tanh(h + s)}, outputs=h * s)
+    steps = bk.broadcast(bk.constant(value=0.3), shape=("time", "batch", 3))
+    graph = bk.Graph({"y": bk.scan(cell, steps) + bk.sequence("x", 3)})
+    feeds = feeds_of(graph, time=4, batch=2)
+    np.testing.assert_allclose(bk.compile(graph, target="native")(feeds)["y"], bk.run(graph, feeds)["y"], rtol=1e-12)
+
+
+@needs_compiler
 def test_a_value_that_is_refused_is_named() -> None:
     table, ids = bk.parameter("table", 5, 3), bk.sequence("ids", dtype="int")
     looked_up = bk.Graph({"y": bk.gather(table, ids)})

@@ -101,14 +101,14 @@ class Pointers:
 
     def access(self, place: Place, dtype: str) -> Access:
         """The numbers of a place."""
-        base = _base(place)
-        if isinstance(base, Literal):
-            return Access(number(base.value), place.geometry, dtype, base, literal=True)
-        if isinstance(base, Constant) and base.node.attrs["value"].ndim == 0:
-            value = base.node.attrs["value"].item()
-            return Access(number(value), place.geometry, dtype, base, literal=True)
-        pointer, row, level = self.pointer(base)
-        return Access(pointer, place.geometry, dtype, array_of(place), row, level)
+        array = array_of(place)
+        if isinstance(array, Literal):  # also where it is repeated, and a row of that
+            return Access(number(array.value), place.geometry, dtype, array, literal=True)
+        if isinstance(array, Constant) and array.node.attrs["value"].ndim == 0:
+            value = array.node.attrs["value"].item()
+            return Access(number(value), place.geometry, dtype, array, literal=True)
+        pointer, row, level = self.pointer(_base(place))
+        return Access(pointer, place.geometry, dtype, array, row, level)
 
     def pointer(self, base: Place) -> tuple[str, object, int]:
         """The pointer behind which a place is, which of the rows of an array that is, and how many loops are around."""
