@@ -12,6 +12,7 @@ from blocks.draw.formats.tex import tex
 from blocks.graph import KINDS, OPS, Op
 from blocks.notation import is_silent, write_text
 
+from .mutants import MUTANTS, ROOT
 from .test_ops import LOOPS, TABLE
 
 
@@ -137,3 +138,10 @@ def test_an_operation_without_a_ufunc_is_called(hyperbolic) -> None:
         assert "rt.call('twice'" in bk.compile(graph).source
     finally:
         del OPS["twice"]
+
+
+def test_every_mutant_finds_its_place() -> None:
+    """What `.ci/more mutants` changes stands once in the file that it names, and the tests that it names are there."""
+    for mutant in MUTANTS:
+        assert (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old) == 1, mutant.name
+        assert all((ROOT / test.partition("::")[0]).is_file() for test in mutant.tests), mutant.name
