@@ -75,8 +75,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+LONGEST_FRESH = 190  # of the 200 characters that a name may have
+
+
 def fresh_name(name: str, *taken: Collection[str]) -> str:
-    """A name like `name` that is not taken yet: with primes behind it, as mathematics does."""
-    while any(name in some for some in taken):
-        name += "'"
-    return name
+    """A name like `name` that is not taken yet: with primes behind it, as mathematics does, and from four on with their
+    number. A name so long that nothing can be put behind it is cut."""
+    name = name[:LONGEST_FRESH]
+    fresh, primes = name, 0
+    while any(fresh in some for some in taken):
+        primes += 1
+        fresh = name + "'" * primes if primes < 4 else f"{name}'{primes}"
+    return fresh

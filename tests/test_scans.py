@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import blocks as bk
+from blocks.errors import fresh_name
 
 from .helpers import same
 
@@ -108,3 +109,23 @@ def test_a_flag_goes_through_a_scan_inside_a_cell() -> None:
     feeds["flag"] = np.array([True, False])
     bk.check_grads(graph, feeds, order=2, tolerance=1e-5)
     same(bk.run(bk.grad(graph), feeds), bk.compile(bk.grad(graph))(feeds), 1e-10)
+
+
+def test_names_as_long_as_they_may_be() -> None:
+    """What gradients and passes name after a wire of 200 characters, and after many wires of one name, still has one."""
+    x, h = bk.input("x", 3), bk.state("h", 4)
+    w = bk.named("n" * 200, bk.TANH(4, name="t" * 190)(x, h))
+    for _ in range(210):
+        w = bk.named("n" * 200, bk.sigm(w) * w + h)
+    cell = bk.Cell(states={h: bk.tanh(w)}, outputs=w)
+    gradient = bk.grad(bk.Graph({"loss": bk.mean(bk.scan(cell, bk.sequence("x", 3)) ** 2)}))
+    feeds = {**gradient.init(0, "float64"), "x": np.ones((3, 2, 3))}
+    same(bk.run(gradient, feeds), bk.run(bk.from_json(bk.to_json(gradient)), feeds), 0.0)
+
+
+def test_many_things_of_one_name() -> None:
+    taken: set[str] = set()
+    for _ in range(500):
+        taken.add(fresh_name("kept/pick", taken))
+    assert len(taken) == 500 and max(map(len, taken)) < 20
+    assert {"kept/pick", "kept/pick'", "kept/pick'''", "kept/pick'4"} <= taken
