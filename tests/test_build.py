@@ -67,11 +67,11 @@ def kept(place):
 @needs_compiler
 def test_a_text_is_compiled_once_and_found_again_in_a_new_process(place, monkeypatch) -> None:
     monkeypatch.setenv("CC", fake(place, f'exec {REAL} "$@"'))
-    assert build.library(SOURCE).answer() == 42
-    assert build.library(SOURCE) is build.library(SOURCE) and calls(place) == 1
+    assert build.load(SOURCE).answer() == 42
+    assert build.load(SOURCE) is build.load(SOURCE) and calls(place) == 1
     assert len(kept(place)) == 1
     forget(monkeypatch)
-    assert build.library(SOURCE).answer() == 42 and calls(place) == 1
+    assert build.load(SOURCE).answer() == 42 and calls(place) == 1
 
 
 @needs_compiler
@@ -79,7 +79,7 @@ def test_a_text_is_compiled_once_and_found_again_in_a_new_process(place, monkeyp
 def test_whatever_the_machine_code_depends_on_makes_another_library(place, monkeypatch, what) -> None:
     compile_it = f'exec {REAL} "$@"'
     monkeypatch.setenv("CC", fake(place, compile_it))
-    build.library(SOURCE)
+    build.load(SOURCE)
     forget(monkeypatch)
     source, flags, answer = SOURCE, (), 42
     if what == "source":
@@ -93,14 +93,14 @@ def test_whatever_the_machine_code_depends_on_makes_another_library(place, monke
         fake(place, compile_it, version="1.1")
     else:
         monkeypatch.setenv("CC", fake(place, compile_it, name="other"))
-    assert build.library(source, flags=flags).answer() == answer
+    assert build.load(source, flags=flags).answer() == answer
     assert calls(place) == 2 and len(kept(place)) == 2
 
 
 @needs_compiler
 def test_flags_reach_the_compiler() -> None:
     source = '#include "blocks.h"\nint answer(void) { return ANSWER + EXTRA; }\n'
-    assert build.library(source, flags=("-DEXTRA=8",)).answer() == 50
+    assert build.load(source, flags=("-DEXTRA=8",)).answer() == 50
 
 
 @needs_compiler
@@ -113,31 +113,31 @@ def test_what_is_new_is_checked_before_it_is_kept(place, monkeypatch) -> None:
         seen.append(library.answer())
         return "" if seen[-1] == 42 else f"it answers {seen[-1]}"
 
-    assert build.library(SOURCE, check=check).answer() == 42
+    assert build.load(SOURCE, check=check).answer() == 42
     assert len(kept(place)) == 1
     forget(monkeypatch)
-    build.library(SOURCE, check=check)
+    build.load(SOURCE, check=check)
     assert seen == [42]
     (place / "cache" / "native" / kept(place)[0]).unlink()
     build.HEADER.write_text("#define ANSWER 41\n")
     for _ in range(2):
         with pytest.raises(build.Unavailable, match=r"what cc 1.0 made is wrong: it answers 41"):
-            build.library(SOURCE, check=check)
+            build.load(SOURCE, check=check)
     assert seen == [42, 41] and kept(place) == [] and calls(place) == 2
 
 
 @needs_compiler
 def test_a_check_that_fails_leaves_nothing(place) -> None:
     with pytest.raises(ZeroDivisionError):
-        build.library(SOURCE, check=lambda library: 1 / 0)
-    assert kept(place) == [] and build.library(SOURCE).answer() == 42
+        build.load(SOURCE, check=lambda library: 1 / 0)
+    assert kept(place) == [] and build.load(SOURCE).answer() == 42
 
 
 @needs_compiler
 def test_threads_that_want_one_library_wait_for_one_compilation(place, monkeypatch) -> None:
     monkeypatch.setenv("CC", fake(place, f'sleep 0.1; exec {REAL} "$@"'))
     got = []
-    threads = [threading.Thread(target=lambda: got.append(build.library(SOURCE))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: got.append(build.load(SOURCE))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -150,7 +150,7 @@ def in_a_child():
     child = os.fork()
     if child == 0:
         try:
-            os._exit(build.library(SOURCE).answer())
+            os._exit(build.load(SOURCE).answer())
         finally:
             os._exit(1)
     return lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -167,7 +167,7 @@ def test_two_processes_at_once_build_one_whole_library(place, monkeypatch) -> No
 @needs_compiler
 def test_a_child_of_a_fork_does_not_wait_for_a_lock_of_its_parent(place, monkeypatch) -> None:
     monkeypatch.setenv("CC", fake(place, f'sleep 0.3; exec {REAL} "$@"'))
-    thread = threading.Thread(target=build.library, args=(SOURCE,))
+    thread = threading.Thread(target=build.load, args=(SOURCE,))
     thread.start()
     while calls(place) == 0:
         time.sleep(0.01)
@@ -181,7 +181,7 @@ def test_a_child_of_a_fork_does_not_wait_for_a_lock_of_its_parent(place, monkeyp
 
 def refused(place, source=SOURCE):
     with pytest.raises(build.Unavailable) as raised:
-        build.library(source)
+        build.load(source)
     assert not (place / "cache" / "native").exists() or kept(place) == []
     return str(raised.value)
 
@@ -212,7 +212,7 @@ def test_a_compiler_that_fails_is_asked_once_for_one_text(place, monkeypatch) ->
 def test_a_compiler_that_makes_nothing_of_use(place, monkeypatch, body, reason) -> None:
     monkeypatch.setenv("CC", fake(place, body))
     with pytest.raises(build.Unavailable, match=reason):
-        build.library(SOURCE)
+        build.load(SOURCE)
 
 
 def test_a_compiler_that_hangs_is_ended_with_its_children_and_not_asked_again(place, monkeypatch) -> None:
@@ -284,21 +284,21 @@ def test_without_a_private_folder_a_library_lives_as_long_as_the_process(place, 
     (place / "temporary").mkdir()
     monkeypatch.setenv("CC", fake(place, f'exec {REAL} "$@"'))
     assert build.cache() is None
-    library = build.library(SOURCE)
-    assert library.answer() == 42 and build.library(SOURCE) is library and calls(place) == 1
+    library = build.load(SOURCE)
+    assert library.answer() == 42 and build.load(SOURCE) is library and calls(place) == 1
     assert not list((place / "temporary").iterdir()) and not list(place.glob("*/native/*.so"))
 
 
 @needs_compiler
 def test_a_folder_that_another_user_owns_is_not_used(place, monkeypatch) -> None:
-    assert build.library(SOURCE).answer() == 42 and len(kept(place)) == 1
+    assert build.load(SOURCE).answer() == 42 and len(kept(place)) == 1
     forget(monkeypatch)
     own = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: own + 1)
     monkeypatch.setenv("CC", fake(place, "exit 1"))
     assert build.cache() is None
     with pytest.raises(build.Unavailable, match="failed"):
-        build.library(SOURCE)
+        build.load(SOURCE)
 
 
 @needs_compiler
@@ -308,20 +308,20 @@ def test_a_full_or_read_only_cache_is_no_hindrance(place, monkeypatch, number) -
         raise OSError(getattr(__import__("errno"), number), "no")
 
     monkeypatch.setattr(build, "write_whole", refuse)
-    assert build.library(SOURCE).answer() == 42 and kept(place) == []
+    assert build.load(SOURCE).answer() == 42 and kept(place) == []
 
 
 @needs_compiler
 def test_a_folder_to_read_alone_still_gives_what_it_has(place, monkeypatch) -> None:
     monkeypatch.setenv("CC", fake(place, f'exec {REAL} "$@"'))
-    build.library(SOURCE)
+    build.load(SOURCE)
     forget(monkeypatch)
 
     def refuse(path):
         raise PermissionError(path)
 
     monkeypatch.setattr(os, "utime", refuse)
-    assert build.library(SOURCE).answer() == 42 and calls(place) == 1
+    assert build.load(SOURCE).answer() == 42 and calls(place) == 1
 
 
 def test_a_temporary_folder_that_is_full_says_so(place, monkeypatch) -> None:
@@ -340,18 +340,18 @@ def test_a_temporary_folder_that_is_full_says_so(place, monkeypatch) -> None:
 def test_a_broken_library_in_the_cache_is_built_anew(place, monkeypatch, left) -> None:
     with monkeypatch.context() as unloaded:
         unloaded.setattr(build.ctypes, "CDLL", Path)
-        build.library(SOURCE)
+        build.load(SOURCE)
     (path,) = (place / "cache" / "native").iterdir()
     whole = path.read_bytes()
     path.write_bytes(whole[: int(left * len(whole) if isinstance(left, float) else left)])
     forget(monkeypatch)
-    assert build.library(SOURCE).answer() == 42
+    assert build.load(SOURCE).answer() == 42
     assert [p.stat().st_size for p in path.parent.iterdir()] == [len(whole)]
 
 
 @needs_compiler
 def test_what_is_not_used_for_long_goes_and_the_oldest_beyond_a_size(place, monkeypatch) -> None:
-    build.library(SOURCE)
+    build.load(SOURCE)
     folder = place / "cache" / "native"
     assert folder.stat().st_mode & 0o777 == 0o700
     (first,) = folder.glob("*")
@@ -361,9 +361,9 @@ def test_what_is_not_used_for_long_goes_and_the_oldest_beyond_a_size(place, monk
         os.utime(folder / name, (now - days * 86400,) * 2)
     os.utime(first, (now - 89 * 86400,) * 2)
     forget(monkeypatch)
-    build.library(SOURCE)  # used again: as good as new
+    build.load(SOURCE)  # used again: as good as new
     monkeypatch.setattr(build, "BYTES_KEPT", size * 4 - 1)
-    build.library(SOURCE + "\n")
+    build.load(SOURCE + "\n")
     assert "old" not in kept(place) and {first.name, "young"} <= set(kept(place)) and "younger" not in kept(place)
 
 
@@ -375,9 +375,9 @@ def test_the_cache_is_the_users(place, monkeypatch) -> None:
 
 @needs_compiler
 def test_a_compilation_shows_on_a_terminal_that_it_is_at_work(monkeypatch, capsys) -> None:
-    build.library(SOURCE)
+    build.load(SOURCE)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    build.library(SOURCE + "\n")
+    build.load(SOURCE + "\n")
     said = capsys.readouterr().err
     assert said.startswith("blocks: compiling with ") and said.endswith("\r") and said.split("\r")[1].isspace()

@@ -266,7 +266,7 @@ void products(const real *a, const real *b, real *packed, real *c, real *d, num 
 
 
 def header(dtype, flags=FLAGS):
-    return build.library(SOURCE, flags=(f"-DREAL={np.dtype(dtype).itemsize * 8}", *flags))
+    return build.load(SOURCE, flags=(f"-DREAL={np.dtype(dtype).itemsize * 8}", *flags))
 
 
 def pointer(array):

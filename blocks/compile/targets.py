@@ -87,7 +87,7 @@ def emit_c(graph: Graph) -> Emitted:
     """A graph as C. Raises Unsupported for what has no C; `allocate` and `prepare` raise Unavailable where
     no compiler is."""
     function = emit_native(graph)
-    return Emitted(function.unit, function.allocate, function.library)
+    return Emitted(function.unit, function.allocate, function.loaded)
 
 
 NATIVE = Target("native", (*FIRST, *_passes(fuse_products, hoist_what_pays)), emit_c)

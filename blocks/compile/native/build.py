@@ -62,7 +62,7 @@ class Compiler:
         return f"{Path(self.command[0]).name} {self.version}"
 
 
-def library(source: str, *, flags: tuple[str, ...] = (), check: Check | None = None) -> ctypes.CDLL:
+def load(source: str, *, flags: tuple[str, ...] = (), check: Check | None = None) -> ctypes.CDLL:
     """The library of a C text that says ``#include "blocks.h"``, from the cache if it is there; `flags` are added to
     the compiler's command.
 

@@ -50,7 +50,7 @@ def threads() -> int:
 @functools.cache
 def crew() -> Any:
     """The threads that compute. Raises build.Unavailable."""
-    library: Any = build.library(CREW.read_text())
+    library: Any = build.load(CREW.read_text())
     library.work.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
     library.work.restype = ctypes.c_int
     if hasattr(os, "register_at_fork"):
@@ -68,7 +68,7 @@ class Function:
         self.feeds = places.feeds
         self.split, self.weight = team.dim, team.weight
 
-    def library(self, dtype: np.dtype) -> ctypes.CDLL:
+    def loaded(self, dtype: np.dtype) -> ctypes.CDLL:
         """The function for one type of numbers, compiled and, if it is new, compared with the interpreter. Raises
         Unsupported for another type, and build.Unavailable."""
         if dtype not in (np.float32, np.float64):
@@ -77,11 +77,11 @@ class Function:
         def check(new: ctypes.CDLL) -> str:
             return disagreement(self.graph, dtype, lambda dims: Call(self, sizes(dims, self.every), dtype, new))
 
-        return build.library(self.unit, flags=(f"-DREAL={dtype.itemsize * 8}", *self.flags), check=check)
+        return build.load(self.unit, flags=(f"-DREAL={dtype.itemsize * 8}", *self.flags), check=check)
 
     def allocate(self, dims: dict[str, int], dtype: np.dtype) -> Callable[[Arrays], Arrays]:
         """Memory for some sizes; what computes with it."""
-        return Call(self, sizes(dims, self.every), dtype, self.library(dtype))
+        return Call(self, sizes(dims, self.every), dtype, self.loaded(dtype))
 
 
 def sizes(dims: dict[str, int], every: dict[str, Every]) -> dict[str, int]:
