@@ -101,6 +101,12 @@ def scattered(p: Place, g: Tensor, ids: Tensor) -> Tensor:
     return torch.zeros(p.sizes, dtype=g.dtype).index_add(0, ids.reshape(-1), flat)
 
 
+def outer(p: Place, a: Tensor, b: Tensor) -> Tensor:
+    """The products of all rows, summed over every leading axis that is not kept."""
+    each = p.node.attrs.get("each", ())
+    return (a[..., :, None] * b[..., None, :]).sum([i for i in range(a.ndim - 1) if i not in each])
+
+
 def cross_entropy(p: Place, logits: Tensor, target: Tensor) -> Tensor:
     logp = F.log_softmax(logits, -1)
     if target.dtype == torch.int64:
@@ -226,7 +232,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "pad": padded,
     # products
     "matmul": lambda p, x, w: torch.matmul(x, w),
-    "outer": lambda p, a, b: torch.einsum("bn,bm->nm", a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])),
+    "outer": outer,
     "outer_each": lambda p, a, b: a[..., :, None] * b[..., None, :],
     "cumsum": lambda p, x: torch.cumsum(x.flip(p.axis), p.axis).flip(p.axis) if p.reverse else torch.cumsum(x, p.axis),
     "argmax": lambda p, x: torch.argmax(x, p.axis, keepdim=p.keepdims),
