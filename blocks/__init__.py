@@ -76,7 +76,7 @@ from .show import dump, to_networkx
 from .train import schedules
 from .train.learner import learner
 from .train.model import Model
-from .train.optimizers import SGD, Adam, AdamW, RMSprop
+from .train.optimizers import SGD, Adam, AdamW, RMSprop, clip_by_norm
 from .train.trials import TrialWarning
 from .wires import input, named, parameter, sequence, state
 from .wrappers import bidirectional, layers, residual, zoneout
@@ -127,6 +127,7 @@ __all__ = [
     "cells",
     "check_grads",
     "clip",
+    "clip_by_norm",
     "compile",
     "concat",
     "constant",

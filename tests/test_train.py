@@ -119,6 +119,15 @@ def test_clipping_neither_overflows_nor_vanishes(size) -> None:
     assert norm == pytest.approx(2 * size, rel=1e-5)
     wanted = min(1.0, 2 * size)
     assert np.linalg.norm(clipped["w"].astype("float64")) == pytest.approx(wanted, rel=1e-5)
+    alone, same = bk.clip_by_norm(gradients, 1.0)
+    assert same == pytest.approx(norm) and all(np.array_equal(alone[k], clipped[k]) for k in gradients)
+    assert all(alone[k].shape == gradients[k].shape and alone[k].dtype == "float32" for k in gradients)
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, None, "1", np.nan])
+def test_a_limit_of_the_norm_is_a_positive_number(limit) -> None:
+    with pytest.raises(bk.BlocksError, match="clip"):
+        bk.clip_by_norm({"w": np.ones(3)}, limit)
 
 
 def test_schedules() -> None:

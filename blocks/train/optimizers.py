@@ -17,10 +17,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import BlocksError, made, nearest
-from ..graph import Node, Wire
+from ..graph import Graph, Node, Wire
+from ..interpret import run
 from ..ops.elementwise import expm1, log, maximum, sqrt
+from ..ops.leaves import make_input
 from .data import Arrays
-from .update import TINY, Update
+from .update import TINY, VECTOR, Update, check_clip, norm_of, scale_to
 from .vector import Vector
 
 Schedule = Callable[[Any], Any]
@@ -248,3 +250,21 @@ def plain(setting: Any) -> Any:
     numbers = {k: v for k, v in settings.items() if isinstance(v, int | float | str)}
     name = getattr(setting, "__qualname__", type(setting).__name__)
     return [name, *(f"{k}={v!r}" for k, v in numbers.items()), *(repr(float(setting(step))) for step in (0, 10, 1000))]
+
+
+def clip_by_norm(gradients: Mapping[str, np.ndarray], limit: float) -> tuple[Arrays, float]:
+    """Gradients scaled down together, and the norm that they had: ``{"w": (n, m), …}`` → arrays of the same shapes,
+    whose norm, that of all together, is at most `limit`; for a loop of one's own, `fit` has ``clip=``.
+
+    The squares of what is finite do not overflow. Raises BlocksError for a limit that is no positive number.
+
+    Source: Pascanu, Mikolov and Bengio 2013, algorithm 1.
+    """
+    most = check_clip(limit)
+    if most is None:
+        raise BlocksError("clip_by_norm takes a limit, a positive number, not None")
+    vector = Vector.of(gradients)
+    gradient = make_input("gradient", VECTOR, "float", role="input")
+    norm = norm_of(gradient)
+    found = run(Graph({"clipped": gradient * scale_to(most, norm), "norm": norm}), {"gradient": vector.all})
+    return dict(vector.like(found["clipped"])), float(found["norm"])

@@ -14,6 +14,7 @@ ports without a user.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -172,41 +173,58 @@ def _better_elementwise(node: Node, operands: tuple[Node, ...]) -> Node | None:
     name = node.op.name
     values = [scalar(o) for o in operands]
     if operands and all(v is not None for v in values) and node.dtype == "float":
-        run = Run({}, np.dtype(np.float64))
-        with np.errstate(all="ignore"):
-            folded = float(evaluate(node, [np.float64(v) for v in values], run))
-        return filled(folded, node) if math.isfinite(folded) else None
-    if len(operands) == 2:
-        a, b = operands
-        left, right = values
-        identities: list[tuple[bool, Node]] = [
-            (name in ("add", "subtract") and right == 0.0, a),  # a + 0, a - 0
-            (name == "add" and left == 0.0, b),  # 0 + b
-            (name in ("multiply", "divide", "power") and right == 1.0, a),  # a 1, a / 1, a¹
-            (name == "multiply" and left == 1.0, b),  # 1 b
-        ]
-        for holds, result in identities:
-            if holds and result.shape == node.shape:
-                return result
-        if name == "subtract" and left == 0.0 and b.shape == node.shape:
-            return apply("negative", b)
-        if name == "add" and b.op.name == "negative":  # a + -b
-            return apply("subtract", a, b.operands[0])
-        if name == "add" and a.op.name == "negative":
-            return apply("subtract", b, a.operands[0])
+        return _folded(node, values)
+    better = _identity(node, operands, values) if len(operands) == 2 else None
+    if better is not None:
+        return better
     if name == "where" and operands[0].dtype != "bool":  # a condition that is false or true, once and for all
         false = apply("equal", operands[0], ZERO[operands[0].dtype])
         return apply("where", false, operands[2], operands[1])
+    return _less_repeated(node, operands)
+
+
+def _folded(node: Node, values: Sequence[float | None]) -> Node | None:
+    """What an operation makes of numbers, once and for all, if it is finite."""
+    run = Run({}, np.dtype(np.float64))
+    with np.errstate(all="ignore"):
+        folded = float(evaluate(node, [np.float64(v) for v in values], run))
+    return filled(folded, node) if math.isfinite(folded) else None
+
+
+def _identity(node: Node, operands: tuple[Node, ...], values: Sequence[float | None]) -> Node | None:
+    """What adds nothing and multiplies by one is not done; a sum with what is negated is a difference."""
+    name, (a, b), (left, right) = node.op.name, operands, values
+    identities: list[tuple[bool, Node]] = [
+        (name in ("add", "subtract") and right == 0.0, a),  # a + 0, a - 0
+        (name == "add" and left == 0.0, b),  # 0 + b
+        (name in ("multiply", "divide", "power") and right == 1.0, a),  # a 1, a / 1, a¹
+        (name == "multiply" and left == 1.0, b),  # 1 b
+    ]
+    for holds, result in identities:
+        if holds and result.shape == node.shape:
+            return result
+    if name == "subtract" and left == 0.0 and b.shape == node.shape:
+        return apply("negative", b)
+    if name == "add" and b.op.name == "negative":  # a + -b
+        return apply("subtract", a, b.operands[0])
+    if name == "add" and a.op.name == "negative":
+        return apply("subtract", b, a.operands[0])
+    return None
+
+
+def _less_repeated(node: Node, operands: tuple[Node, ...]) -> Node | None:
+    """The operation on operands before they are repeated, but for one, where that gives the shape."""
     slim = tuple(_unrepeated(o) for o in operands)
-    if slim != operands:
-        again = apply(node.op, *slim, **node.attrs)
+    if slim == operands:
+        return None
+    again = apply(node.op, *slim, **node.attrs)
+    if again.shape == node.shape:
+        return again
+    for i in range(len(operands)):
+        mixed = (*slim[:i], operands[i], *slim[i + 1 :])
+        again = apply(node.op, *mixed, **node.attrs)
         if again.shape == node.shape:
-            return again
-        for i in range(len(operands)):  # some of them must stay repeated, to give the shape
-            mixed = (*slim[:i], operands[i], *slim[i + 1 :])
-            again = apply(node.op, *mixed, **node.attrs)
-            if again.shape == node.shape:
-                return again if mixed != operands else None
+            return again if mixed != operands else None
     return None
 
 
