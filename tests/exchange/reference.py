@@ -104,7 +104,9 @@ def scattered(p: Place, g: Tensor, ids: Tensor) -> Tensor:
 def outer(p: Place, a: Tensor, b: Tensor) -> Tensor:
     """The products of all rows, summed over every leading axis that is not kept."""
     each = p.node.attrs.get("each", ())
-    return (a[..., :, None] * b[..., None, :]).sum([i for i in range(a.ndim - 1) if i not in each])
+    summed = [i for i in range(a.ndim - 1) if i not in each]
+    products = a[..., :, None] * b[..., None, :]
+    return products.sum(summed) if summed else products
 
 
 def cross_entropy(p: Place, logits: Tensor, target: Tensor) -> Tensor:
