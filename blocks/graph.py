@@ -268,7 +268,10 @@ class Node:
         return f"<{self.op.name} {self.describe()}>"
 
     def __bool__(self) -> bool:
-        raise TypeError(f"{self.describe()} is a wire: it has no value, so neither is it true nor false")
+        raise TypeError(
+            f"{self.describe()} is a wire: it has no value, so neither is it true nor false; wires of booleans are "
+            "joined by &, | and ~, and chosen by where"
+        )
 
     def __add__(self, other: Wire) -> Node:
         return apply("add", self, other)
@@ -346,6 +349,21 @@ class Node:
 
     def __le__(self, other: Wire) -> Node:
         return apply("less_equal", self, other)
+
+    def __and__(self, other: Wire) -> Node:
+        return apply("logical_and", self, other)
+
+    def __rand__(self, other: Wire) -> Node:
+        return apply("logical_and", other, self)
+
+    def __or__(self, other: Wire) -> Node:
+        return apply("logical_or", self, other)
+
+    def __ror__(self, other: Wire) -> Node:
+        return apply("logical_or", other, self)
+
+    def __invert__(self) -> Node:
+        return apply("logical_not", self)
 
 
 def as_node(value: Wire) -> Node:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .graph import Graph, Node, Op, Shape
 
-COMPARISON, SUM, DOT, PRODUCT, UNARY, ATOM = range(6)  # how strongly a formula holds together
+OR, AND, COMPARISON, SUM, DOT, PRODUCT, UNARY, ATOM = range(8)  # how strongly a formula holds together
 
 # sign → how strongly it binds, and how strongly what stands on its left and on its right must
 BETWEEN = {
@@ -24,10 +24,12 @@ BETWEEN = {
     "−": (SUM, SUM, DOT),
     "⊙": (PRODUCT, PRODUCT, PRODUCT),
     **dict.fromkeys(("/", "//", "mod"), (PRODUCT, PRODUCT, UNARY)),
+    "∨": (OR, OR, OR),
+    "∧": (AND, AND, AND),
     **dict.fromkeys((">", "≥", "<", "≤", "=", "≠"), (COMPARISON, SUM, SUM)),
 }
 AROUND = {"|": ("|", "|"), "⌊": ("⌊", "⌋")}
-BEFORE = {"−": (SUM, UNARY), "√": (UNARY, ATOM)}  # the same for a sign before its only operand
+BEFORE = {"−": (SUM, UNARY), "√": (UNARY, ATOM), "¬": (UNARY, ATOM)}  # the same for a sign before its only operand
 _RAISED = {"T": "ᵀ"}  # what has a raised character of its own
 _WRITTEN = {"axis", "keepdims", "start", "stop", "shape", "dims", "dtype"}  # attributes that have a form of their own
 

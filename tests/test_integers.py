@@ -224,3 +224,16 @@ def test_a_model_with_a_counting_state_trains_in_windows_and_predicts() -> None:
     np.testing.assert_allclose(
         whole.history.loss, parts.history.loss, rtol=1e-12
     )  # the count goes on from window to window
+
+
+def test_booleans_are_joined() -> None:
+    positive, odd, yes = x > 0.0, bk.equal(n % 2, 1), X > 0.0
+    one = FEEDS["n"] % 2 == 1
+    everywhere(positive & odd, FEEDS, yes & one)
+    everywhere(~positive | odd, FEEDS, ~yes | one)
+    everywhere(True & ~odd, FEEDS, ~one)
+    everywhere(np.array(False) | positive, FEEDS, yes)
+    assert (positive & odd).dtype == "bool" and not (positive & odd).op.vjp
+    for wrong in (lambda: x & positive, lambda: positive | n, lambda: ~n, lambda: positive & 1):
+        with pytest.raises(bk.WiringError, match="takes booleans"):
+            wrong()

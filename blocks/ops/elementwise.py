@@ -152,6 +152,13 @@ def _prepare_comparison(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepa
     return align(alike(nodes)), attrs
 
 
+def _prepare_logical(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
+    for node in nodes:
+        if node.dtype != "bool":
+            raise misfit(f"takes booleans, not {node.dtype}: compare first, as not_equal(x, 0) does")
+    return align(nodes), attrs
+
+
 def _prepare_where(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
     return align((*nodes[:1], *alike(nodes[1:]))), attrs
 
@@ -224,6 +231,12 @@ def elementwise(
 def _comparison(name: str, formula: str, forward: np.ufunc, sign: str, commutative: bool = False) -> Op:
     return elementwise(
         name, formula, forward, None, 2, "bool", sign=sign, commutative=commutative, prepare=_prepare_comparison
+    )
+
+
+def _logical(name: str, formula: str, forward: np.ufunc, sign: str, arity: int = 2) -> Op:
+    return elementwise(
+        name, formula, forward, None, arity, "bool", sign=sign, commutative=arity == 2, prepare=_prepare_logical
     )
 
 
@@ -325,6 +338,9 @@ less: Op     = _comparison("less",     "a < b",   np.less, "<")
 less_equal: Op = _comparison("less_equal", "a ≤ b", np.less_equal, "≤")
 equal: Op    = _comparison("equal",    "a = b",   np.equal, "=", commutative=True)
 not_equal: Op = _comparison("not_equal", "a ≠ b", np.not_equal, "≠", commutative=True)
+logical_and: Op = _logical("logical_and", "whether a and b are true, of booleans: a & b", np.logical_and, "∧")
+logical_or: Op = _logical("logical_or", "whether a or b is true, of booleans: a | b", np.logical_or, "∨")
+logical_not: Op = _logical("logical_not", "whether x is false, of booleans: ~x", np.logical_not, "¬", 1)
 where: Op    = elementwise("where",    "a where the condition holds (is not 0), else b",
                        lambda c, a, b: np.where(np.not_equal(c, 0), a, b),
                        lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), 3, "", prepare=_prepare_where)

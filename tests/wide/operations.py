@@ -183,7 +183,7 @@ def by_whole_numbers(pool: Pool) -> None:
         return
     node = pool.dice.pick(pool.whole)
     kinds = ["where", "cast", "where of constants", "arithmetic", "compared", "as another type"]
-    kinds += ["embed", "one_hot", "equal", "greater", "total"] if node.dtype == "int" else ["not"]
+    kinds += ["embed", "one_hot", "equal", "greater", "total"] if node.dtype == "int" else ["not", "logical"]
     kind = pool.dice.pick(kinds)
     x = pool.any()
     if kind == "where":
@@ -199,6 +199,9 @@ def by_whole_numbers(pool: Pool) -> None:
         pool.add(pool.dice.pick(ORDERS)(node, pool.dice.integer(0, 2)), 0)
     elif kind == "not":
         pool.add(bk.equal(node, False), 0)
+    elif kind == "logical":
+        other = pool.dice.pick([node, *(n for n in pool.whole if n.dtype == "bool"), x > odd(pool)])
+        pool.add(pool.dice.pick([~node, node & other, other | node, node & ~other, True & node]), 0)
     elif kind == "arithmetic":
         pool.add(whole_number(pool, node), FED)
     elif kind == "compared":

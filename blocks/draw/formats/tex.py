@@ -26,6 +26,7 @@ _TEXT = {
 _MATH = {
     "−": "-", "×": r"\times", "÷": r"\div", "·": r"\cdot", "⊗": r"\otimes", "⊕": r"\oplus", "⊙": r"\odot",
     "√": r"\surd", "∂": r"\partial", "∇": r"\nabla", "ℓ": r"\ell", "∞": r"\infty", "∥": r"\parallel", "∼": r"\sim",
+    "∧": r"\wedge", "∨": r"\vee", "¬": r"\neg",
     "⋯": r"\cdots", "≤": r"\le", "≥": r"\ge", "≠": r"\ne", "≈": r"\approx", "∈": r"\in", "±": r"\pm", "→": r"\to",
     "←": r"\gets", "↑": r"\uparrow", "↓": r"\downarrow", "∘": r"\circ", "∑": r"\sum", "∏": r"\prod", "½": r"\frac12",
     "⁻": "^{-}", "₋": "_{-}", "⁺": "^{+}", "₊": "_{+}", "°": r"^\circ", "ħ": r"\hbar",
