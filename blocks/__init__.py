@@ -76,6 +76,7 @@ from .ops.shape import slice_ as slice
 from .ops.shape import sum_ as sum
 from .scan import scan, unroll
 from .show import dump, to_networkx
+from .trace import Trace, trace
 from .train import schedules
 from .train.learner import learner
 from .train.model import Model
@@ -118,6 +119,7 @@ __all__ = [
     "NonFiniteError",
     "Program",
     "RMSprop",
+    "Trace",
     "TrialWarning",
     "WiringError",
     "abs",
@@ -210,6 +212,7 @@ __all__ = [
     "sum",
     "tanh",
     "to_json",
+    "trace",
     "transpose",
     "trials",
     "uniform",

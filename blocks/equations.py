@@ -33,6 +33,15 @@ class Equation(NamedTuple):
     runs: tuple[Run, ...]
 
 
+def value_names(graph: Graph) -> dict[Node, str]:
+    """What the values of a graph are called that have a name: the next value of a state as the state, an output, a
+    brick's result as the brick, and what a user named."""
+    bricks, labels, _ = _names(graph)
+    found = dict(bricks)
+    found |= {graph.outputs[n]: label for n, label in reversed(list(labels.items()))}
+    return found | {graph.outputs[n]: label for n, label in labels.items() if n.startswith(NEXT)}
+
+
 def _named(text: str, kind: str) -> Formula:
     return name(text, before=kind == "before")
 

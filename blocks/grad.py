@@ -54,19 +54,27 @@ def grad(graph: Graph, of: str = "loss", wrt: Iterable[str] | None = None) -> Gr
     return Graph(substitute({**graph.outputs, **filled}, replaced))
 
 
-def backward(seeds: Mapping[Node, Node], wrt: Collection[Node]) -> tuple[dict[Node, Node], dict[Node, Node]]:
+Handed = dict[Node, list[tuple[Node, Node]]]  # a node → its users, each with the part of its cotangent from there
+
+
+def backward(
+    seeds: Mapping[Node, Node], wrt: Collection[Node], handed: Handed | None = None
+) -> tuple[dict[Node, Node], dict[Node, Node]]:
     """The cotangents of `wrt`, given those of some nodes (`seeds`); and the loops that must be replaced,
-    old → new, because they now keep what their gradients need."""
+    old → new, because they now keep what their gradients need. `handed` receives what each cotangent is the sum of,
+    in the order in which it is added."""
     order = topological(seeds)
     needed = dependents(order, wrt)
     cotangents: dict[Node, Node] = {}
     of_loops: dict[Node, dict[str, Node]] = {}  # a loop has several outputs, so several cotangents
     replaced: dict[Node, Node] = {}
 
-    def hand_back(node: Node, g: Node | None) -> None:
+    def hand_back(node: Node, g: Node | None, user: Node | None = None) -> None:
         if g is not None and node in needed:
             g = unbroadcast(g, node.shape)
             cotangents[node] = cotangents[node] + g if node in cotangents else g
+            if handed is not None and user is not None:
+                handed.setdefault(node, []).append((user, g))
 
     for node, seed in seeds.items():
         hand_back(node, seed)
@@ -75,7 +83,7 @@ def backward(seeds: Mapping[Node, Node], wrt: Collection[Node]) -> tuple[dict[No
             if node.op is loop_op and node in of_loops:
                 returned, replaced[node] = _backward_through_loop(node, of_loops[node], needed)
                 for operand, g in zip(node.operands, returned, strict=True):
-                    hand_back(operand, g)
+                    hand_back(operand, g, node)
             elif node not in cotangents or not node.operands:
                 continue
             elif node.op is pick_op:
@@ -85,7 +93,7 @@ def backward(seeds: Mapping[Node, Node], wrt: Collection[Node]) -> tuple[dict[No
                 with already_aligned():
                     returned = list(node.op.vjp(cotangents[node], node, *node.operands))
                 for operand, g in zip(node.operands, returned, strict=True):
-                    hand_back(operand, g)
+                    hand_back(operand, g, node)
     final: dict[Node, Node] = {}
     for old, new in reversed(replaced.items()):  # the earliest loop first: later ones may take its outputs
         final[old] = substitute({"": new}, final)[""]
