@@ -1,0 +1,1 @@
+"""The step-through: one page that shows a cell think and learn, with real numbers, and computes them itself."""
