@@ -17,6 +17,7 @@ from .compile import Program, compile, trials
 from .draw import draw, draw_error, panels
 from .draw.notebook import figure_bundle, model_bundle
 from .errors import BlocksError, FeedError, NonFiniteError, WiringError
+from .exchange import to_torch
 from .files import ModelFileError, from_json, to_json
 from .grad import grad
 from .graph import Graph, Node
@@ -213,6 +214,7 @@ __all__ = [
     "tanh",
     "to_json",
     "trace",
+    "to_torch",
     "transpose",
     "trials",
     "uniform",

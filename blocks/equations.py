@@ -88,7 +88,7 @@ def _names(graph: Graph) -> tuple[dict[Node, str], dict[str, str], set[str]]:
     output."""
     owner: dict[str, Node] = {str(n.name): n for n in graph.order() if n.op.name in FED and n.role != "state"}
     bricks: dict[Node, str] = {}
-    for node in _ends_of_bricks(graph):
+    for node in ends_of_bricks(graph):
         called = f"{node.brick}" if node.step is None else f"{node.brick}({node.step})"
         bricks[node] = called if called not in owner else _unused(f"{called}_", owner, 2)
         owner[bricks[node]] = node
@@ -109,7 +109,7 @@ def _names(graph: Graph) -> tuple[dict[Node, str], dict[str, str], set[str]]:
     return bricks, labels, {*owner, *labels.values(), *states}
 
 
-def _ends_of_bricks(graph: Graph) -> list[Node]:
+def ends_of_bricks(graph: Graph) -> list[Node]:
     """The nodes whose value leaves their brick, in order."""
     made = [n for n in graph.order() if n.brick and n.operands and n.role not in ("gradient", "update")]
     inside = {o for user in made for o in user.operands if (o.brick, o.step) == (user.brick, user.step)}

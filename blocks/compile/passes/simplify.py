@@ -30,16 +30,18 @@ from ..passes.sweep import Loop, same, sweep
 def simplify(graph: Graph) -> Graph:
     """One sweep; see the module."""
     known: dict[Any, Node] = {}
-    picked = _picked(graph)
+    picked = picked_outputs(graph)
 
     def rule(node: Node, operands: tuple[Node, ...]) -> Node:
         if node.op.name == "loop":
-            return _simplify_loop(Loop.of(node, operands), picked.get(node, set()))
+            loop = Loop.of(node, operands)
+            loop.body = simplify(loop.body)
+            return trimmed(loop, picked.get(node, set())).node()
         with already_aligned():
             better = _better(node, operands)
         if better is not None and better.shape == node.shape and better.dtype == node.dtype:
             node, operands = better, better.operands
-        key = _key(node, operands)
+        key = key_of(node, operands)
         if key is None:
             return same(node, operands)
         return known.setdefault(key, same(node, operands))
@@ -47,7 +49,7 @@ def simplify(graph: Graph) -> Graph:
     return sweep(graph, rule)
 
 
-def _key(node: Node, operands: tuple[Node, ...]) -> Any:
+def key_of(node: Node, operands: tuple[Node, ...]) -> Any:
     """What makes two nodes the same value; None for those that are never merged."""
     if node.op.name in FED:
         return node.serial
@@ -242,7 +244,8 @@ def _unrepeated(node: Node) -> Node:
 # --- loops ---------------------------------------------------------------------------------------
 
 
-def _picked(graph: Graph) -> dict[Node, set[str]]:
+def picked_outputs(graph: Graph) -> dict[Node, set[str]]:
+    """Loop → the names of its outputs that are picked."""
     picked: dict[Node, set[str]] = {}
     for node in graph.order():
         if node.op.name == "pick":
@@ -250,8 +253,8 @@ def _picked(graph: Graph) -> dict[Node, set[str]]:
     return picked
 
 
-def _simplify_loop(loop: Loop, picked: set[str]) -> Node:
-    loop.body = simplify(loop.body)
+def trimmed(loop: Loop, picked: set[str]) -> Loop:
+    """The loop without outputs that are not picked, states that nothing depends on, and ports without a user."""
     loop.stacked = tuple(n for n in loop.stacked if n in picked)
     alive = {s for s in loop.states if FINAL + s in picked}
     reached = set[Node]()
@@ -266,4 +269,5 @@ def _simplify_loop(loop: Loop, picked: set[str]) -> Node:
             alive.add(node.name)
             pending.append(loop.body.outputs[NEXT + node.name])
     loop.states = tuple(s for s in loop.states if s in alive)
-    return loop.node(Graph(loop.outputs_of([*loop.stacked, *(NEXT + s for s in loop.states)])))
+    loop.body = Graph(loop.outputs_of([*loop.stacked, *(NEXT + s for s in loop.states)]))
+    return loop
