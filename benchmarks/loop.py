@@ -63,8 +63,9 @@ def by_fit(network: bk.Model, data: dict[str, Any], batch: int, optimizer: str) 
 def by_program(network: bk.Model, data: dict[str, Any], batch: int) -> Turn:
     """The program that `fit` calls, on the same batches."""
     from blocks.train.data import Data
+    from blocks.train.inputs import Inputs
 
-    prepared = Data(network.graph_for("loss"), data, network.dtype, batch_size=batch)
+    prepared = Data(Inputs(network.graph_for("loss"), network.dtype), data, batch)
     program = network.program_for("train")
     fed = [{**network.weights, **feeds} for _, feeds in prepared.batches(batch)]
     return lambda: timed(lambda feeds: program(feeds), fed)

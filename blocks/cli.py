@@ -100,17 +100,22 @@ def train(
     ),
     cell: Annotated[str, typer.Option(help="A gallery cell or FILE.py:FUNCTION.")] = "lstm",
     units: Units = 128,
-    epochs: Annotated[int, typer.Option(min=1)] = 5,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="How often to go through the text.  [default: 5]", show_default=False)
+    ] = None,
     lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 3e-3,
     batch: Annotated[int, typer.Option(min=1, help="Streams of text side by side.")] = 32,
     steps: Annotated[int, typer.Option(min=1, help="Steps of truncated backpropagation.")] = 50,
     clip: Annotated[float, typer.Option(help="Largest norm of the gradient.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     target: TargetName = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the model file, if it exists.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the model file, if it exists: finish its run, or train on.")
+    ] = False,
 ) -> None:
     """Train a character model on a text. Ctrl-C leaves a model that --resume goes on from."""
     from .train.files import check_writable
+    from .train.model import Model
     from .train.optimizers import Adam
 
     try:
@@ -124,12 +129,18 @@ def train(
     model.info = {"task": "text", "characters": letters.characters, "cell": cell}
     data = task.streams(letters.encode(training), batch)
     test = letters.encode(held_out)
+    finish = False
+    if resume and output.exists():
+        saved = Model.load(output, target=target)
+        if saved.graph.params != model.graph.params or saved.info != model.info:
+            raise BlocksError(f"{output}: this is another model ({saved}); its text, cell and units must be the same")
+        model, finish = saved, saved.training is not None and saved.training.interrupted
     typer.echo(f"{len(whole):,} characters, {len(letters)} different ones; {model}")
     typer.echo(model.computed_by())
     try:
         model.fit(
-            data, epochs=epochs, batch_size=batch, tbptt=steps, optimizer=Adam(lr), clip=clip,
-            validation=task.streams(test, min(8, batch)), autosave=output, resume=resume,
+            data, epochs=epochs if finish else epochs or 5, batch_size=batch, tbptt=steps, optimizer=Adam(lr),
+            clip=clip, validation=task.streams(test, min(8, batch)), autosave=output, resume=finish,
         )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo(f"\nstopped; {output} holds the model so far: go on with --resume", err=True)

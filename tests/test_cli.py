@@ -84,10 +84,12 @@ def test_train_resume_and_sample(tmp_path) -> None:
     text.write_text("the cat sat on the mat. " * 300)
     done = blocks("train", text, "--units", 16, "--epochs", 2, "--batch", 8, "-o", model)
     assert done.returncode == 0 and "epoch 2: loss" in done.stdout, done.stderr
-    more = blocks("train", text, "--units", 16, "--epochs", 4, "--batch", 8, "-o", model, "--resume")
+    more = blocks("train", text, "--units", 16, "--epochs", 2, "--batch", 8, "-o", model, "--resume")
     assert "epoch 4: loss" in more.stdout
     bits = [float(b) for b in re.findall(r"held out ([\d.]+) bits", more.stdout)]
     assert len(bits) == 4 and bits[-1] < bits[0]
+    other = blocks("train", text, "--units", 12, "--batch", 8, "-o", model, "--resume")
+    assert other.returncode == 2 and "this is another model" in other.stderr
     wrote = blocks("sample", model, "--length", 50, "--prime", "the ")
     assert wrote.stdout.startswith("the ") and len(wrote.stdout) == 55
     assert wrote.stdout == blocks("sample", model, "--length", 50, "--prime", "the ").stdout

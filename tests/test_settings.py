@@ -94,13 +94,15 @@ def test_a_run_is_resumed_on_its_own_data_alone(tmp_path) -> None:
     other = {**DATA, "t": DATA["t"] + 1e-3}
     for data in (shorter, other):
         with pytest.raises(bk.ModelFileError, match="the data is another"):
-            model().fit(data, epochs=2, autosave=path, resume=True, optimizer=bk.SGD(rate))
+            model().fit(data, autosave=path, resume=True, optimizer=bk.SGD(rate))
     for lr in (0.1, bk.schedules.cosine(0.1, steps=9, warmup=3), bk.schedules.linear(0.1, steps=9, warmup=2)):
         with pytest.raises(bk.ModelFileError, match="lr was"):
-            model().fit(DATA, epochs=2, autosave=path, resume=True, optimizer=bk.SGD(lr))
+            model().fit(DATA, autosave=path, resume=True, optimizer=bk.SGD(lr))
+    with pytest.raises(bk.ModelFileError, match="epochs was 1, now it is 2"):
+        model().fit(DATA, epochs=2, autosave=path, resume=True, optimizer=bk.SGD(rate))
     m = model()
-    m.fit(DATA, epochs=2, autosave=path, resume=True, optimizer=bk.SGD(bk.schedules.cosine(0.1, steps=9, warmup=2)))
-    assert len(m.history.epochs) == 2
+    m.fit(DATA, autosave=path, resume=True, optimizer=bk.SGD(bk.schedules.cosine(0.1, steps=9, warmup=2)))
+    assert len(m.history.epochs) == 1  # it was finished
 
 
 def test_the_best_weights_come_back_however_it_ends() -> None:

@@ -64,7 +64,8 @@ def test_weights_are_views_and_stay_so(trials, tmp_path) -> None:
 def test_copies_have_a_vector_of_their_own() -> None:
     m = build()
     m.fit(data())
-    for again in (copy.deepcopy(m), pickle.loads(pickle.dumps(m))):
+    for copied in (copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))):
+        again = copied(m)
         before, rows = m.weights.all.copy(), data()
         again.fit(rows, epochs=2)
         assert np.array_equal(m.weights.all, before) and not np.array_equal(again.weights.all, before)

@@ -5,6 +5,7 @@ Everything that can be refused is refused before the first update.
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import threading
@@ -12,55 +13,71 @@ import time as clock
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from ..errors import BlocksError, nearest
-from .data import Data, is_whole
 from .files import check_writable, json_value
 from .history import History
+from .inputs import Inputs, is_whole
 from .optimizers import Optimizer, optimizer_named
 from .progress import bar
-from .session import Session, Trainable
+from .session import Session, Settings, Trainable
+from .sources import BATCH_SIZE, datasets, is_listed, source_of
+from .truncated import parse_tbptt
 from .update import check_clip
 
 
 def fit(
     model: Trainable,
-    data: Mapping[str, Any],
+    data: Any,
     *,
-    epochs: int = 1,
-    batch_size: int = 32,
-    optimizer: Optimizer | str = "adam",
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    optimizer: Optimizer | str | None = None,
     clip: float | None = None,
     tbptt: int | tuple[int, int] | None = None,
-    validation: Mapping[str, Any] | None = None,
+    validation: Any = None,
     patience: int | None = None,
-    shuffle: bool = True,
+    shuffle: bool | None = None,
+    batches_per_epoch: int | None = None,
+    carry: bool = False,
+    restart: bool = False,
     autosave: str | os.PathLike[str] | None = None,
     autosave_every: int = 100,
     resume: bool = False,
     progress: bool | None = None,
     callback: Callable[[dict[str, float]], Any] | None = None,
-    **unknown: Any,
+    **unknown: Never,
 ) -> History:
-    """Train a model.
+    """Train a model. A second call goes on where the first one ended: 4 calls of one epoch are one call of 4, to the
+    last bit.
 
     Args:
         data: input name → array ``(samples, time, features)``, or a list of arrays ``(time, features)``
-            for sequences of unequal length.
-        epochs: how often to go through the data.
-        batch_size: samples per update.
-        optimizer: an `Optimizer`, or "sgd", "rmsprop", "adam", "adamw".
+            for sequences of unequal length; what is mapped from a file (`numpy.memmap`) may be larger than the memory.
+            Or a sequence of such dicts, each of them a batch. Or a function ``data(rng, update)`` that makes one, with
+            a generator of its own for each (and for each trial); `update` is the number of the batch, from 0. Or
+            any iterable of them, a DataLoader of PyTorch say.
+        epochs: how often to go through the data, in this call; by default once, or with `resume` as often as that says.
+        batch_size: samples per update, of arrays; 32.
+        optimizer: an `Optimizer`, or "sgd", "rmsprop", "adam", "adamw"; by default that of the last call, else Adam.
         clip: the largest norm of all gradients together; None for no limit.
         tbptt: truncated backpropagation: a number of steps per chunk, or (k1, k2): an update every k1
             steps, errors back k2 steps. States are carried from chunk to chunk of a batch.
-        validation: data to evaluate after each epoch.
+        validation: data to evaluate after each epoch, a dict or a sequence of dicts.
         patience: stop after so many epochs without a better validation loss, and go back to the best
-            weights.
-        shuffle: a new order of the samples in each epoch, drawn from the model's seed.
+            weights; both of this call.
+        shuffle: a new order of the samples, or of a sequence's batches, in each epoch, drawn from the model's seed; so
+            by default.
+        batches_per_epoch: how many batches of a function, or of an iterable without an end, are an epoch.
+        carry: the last states of each batch are the first ones of the next: the batches are pieces of long streams, and
+            not shuffled. An epoch of a sequence begins with fresh states.
+        restart: begin with the first update again: optimizer, history and order of the data, but with the weights as
+            they are.
         autosave: a file to write every `autosave_every` updates, after each epoch, and at Ctrl-C.
-        resume: go on from `autosave`, if it exists, to the same bits as an undisturbed run; with a warning, if that
-            ran on another target (see `compile`), where the last bits may differ.
+        resume: finish the call that `autosave` holds, if it exists, with the same options, to the same bits as an
+            undisturbed run; with a warning, if that ran on another target (see `compile`), where the last bits may
+            differ.
         progress: a progress bar; by default where there is a terminal or a notebook to show it.
         callback: called after each update with its record; if it returns True, training stops.
 
@@ -68,6 +85,10 @@ def fit(
     update; so for each chunk of `tbptt`. Losses over the validation data are without them, with their expectation.
 
     A batch in which the mask leaves nothing teaches nothing, and is passed over.
+
+    Going on: an optimizer of the same kind keeps its slots (momentum, mean squares), whatever its settings; another one
+    begins with fresh ones. A schedule is asked for the number of the update in all calls. Where the last call was
+    interrupted in mid-epoch, this one begins the next epoch, with a warning.
 
     Trials (`Model(trials=)`) are trained at once, each as a model of its own with its own seed: with an order of the
     data (where `shuffle` draws one), a limit of its gradient, patience and best weights of its own. A trial whose loss
@@ -78,66 +99,106 @@ def fit(
 
     Raises FeedError for data that does not fit, NonFiniteError naming the update and the first node if
     the loss or a gradient is not finite, BlocksError for options that make no sense, all before the first
-    update, KeyboardInterrupt
+    update (but for batches that are not known before), KeyboardInterrupt
     (after writing the file of `autosave`) at Ctrl-C. The weights are those after the last whole update.
     """
     _check_names(unknown)
-    for name, count in {"epochs": epochs, "batch_size": batch_size, "autosave_every": autosave_every}.items():
-        if not is_whole(count) or count < 1:
+    counts = {"epochs": epochs, "batch_size": batch_size, "batches_per_epoch": batches_per_epoch}
+    for name, count in {**counts, "autosave_every": autosave_every}.items():
+        if count is not None and (not is_whole(count) or count < 1):
             raise BlocksError(f"{name} must be a whole number from 1, not {count!r}")
-    limit = check_clip(clip)
     if patience is not None and (validation is None or not is_whole(patience) or patience < 1):
         raise BlocksError("patience needs validation data, and is a number of epochs from 1")
-    if resume and autosave is None:
-        raise BlocksError("resume needs the name of the file: autosave='run.safetensors'")
-    if autosave is not None:
-        check_writable(autosave)
-        json_value(model.info, "info")
-    chosen = optimizer_named(optimizer)
-    size, others = int(batch_size), tuple(model.graph.inputs)
-    settings = {"batch_size": size, "clip": limit, "shuffle": bool(shuffle), "tbptt": tbptt}
-    together = max(size, 2) if shuffle and model.trials is not None else size  # each trial has samples of its own
-    prepared = Data(model.graph_for("loss"), data, model.dtype, others, together, model.trials).check_masks()
-    session = Session(model, prepared, validation, chosen, {**settings, "patience": patience})
+    limit, pair, times = check_clip(clip), parse_tbptt(tbptt), None if epochs is None else int(epochs)
+    if carry and (isinstance(data, Mapping) or shuffle):
+        what = "shuffle=True" if shuffle else "the samples of a dict of arrays"
+        raise BlocksError(f"carry=True goes from batch to batch in their order; {what} would lose the states")
+    order = False if carry and shuffle is None and is_listed(data) else shuffle
+    _check_files(model, autosave, resume, restart)
+    chosen = _chosen(model, optimizer, restart)
+    inputs = Inputs(model.graph_for("loss"), model.dtype, tuple(model.graph.inputs), model.trials)
+    first = 0 if model.training is None or restart else model.training.at.batches
+    source = source_of(inputs, model.seed, data, batch_size, order, batches_per_epoch, times or 1, first)
+    if autosave is not None and not source.again:
+        raise BlocksError(
+            f"autosave and resume need batches that can be had again: a sequence of them, or a function; a "
+            f"{type(data).__name__} cannot go on where it was"
+        )
+    size = int(batch_size or BATCH_SIZE) if isinstance(data, Mapping) else None
+    settings = Settings(size, limit, pair, order, bool(carry), patience, autosave is not None)
+    session = Session(model, source, validation, chosen, settings, times)
     if validation is not None:
-        known = Data(model.graph_for("loss"), validation, model.dtype, others, size, model.trials).check_masks()
-        model.terms(session.time or None).pieces_fit(known.samples > size)
+        _check_validation(model, inputs, validation, size or BATCH_SIZE, session.time or None)
     if autosave is not None and resume and Path(autosave).exists():
         session.resume(autosave)
-    if not (resume and session.at.step):
-        model.history = History()
-    chosen.check_rates(session.at.step, epochs * session.updates_per_epoch())
-    session.prepare()
-
-    with _stop_requested() as stop, bar(progress, session.updates_per_epoch() * epochs, session.at.step) as report:
-        done = False
-        while session.at.epoch < epochs and not session.at.ended:
-            for loss in session.run_epoch():
-                done = loss is not None and callback is not None and callback(model.history.steps[-1]) is True
-                interrupted = bool(stop)
-                if autosave is not None and (interrupted or session.at.step % autosave_every == 0):
-                    session.save(autosave)
-                if interrupted:
-                    raise KeyboardInterrupt
-                report(loss)
-                if done:
-                    break
-            else:
-                session.end_epoch()
-            if autosave is not None and not done:
-                session.save(autosave)
-            if done:
-                break
+    else:
+        session.begin(restart)
+    _train(session, autosave, autosave_every, progress, callback)
     if patience is not None:
         session.go_back()
     return model.history
 
 
+def _train(
+    session: Session,
+    autosave: str | os.PathLike[str] | None,
+    every: int,
+    progress: bool | None,
+    callback: Callable[[dict[str, float]], Any] | None,
+) -> None:
+    """The epochs of a call, from where it stands."""
+    model, at = session.model, session.at
+    left, each = session.training.call.last - at.epoch, session.updates_per_epoch()
+    session.optimizer.check_rates(at.step, at.step + left * (each or 100))
+    session.prepare()
+    with _stop_requested() as stop, bar(progress, each and each * left, label="training") as report:
+        while at.epoch < session.training.call.last and not at.ended:
+            for loss in session.run_epoch():
+                done = loss is not None and callback is not None and callback(model.history.steps[-1]) is True
+                if autosave is not None and (stop or at.step % every == 0):
+                    model.save(autosave)
+                if stop:
+                    raise KeyboardInterrupt
+                report(loss)
+                if done:
+                    session.training.leave_epoch(keep=True)
+                    return
+            session.end_epoch()
+            if autosave is not None:
+                model.save(autosave)
+
+
+def _check_files(model: Trainable, autosave: Any, resume: bool, restart: bool) -> None:
+    """Raises BlocksError for what cannot be saved, or gone on with."""
+    if resume and autosave is None:
+        raise BlocksError("resume needs the name of the file: autosave='run.safetensors'")
+    if resume and restart:
+        raise BlocksError("resume=True goes on, restart=True starts over; take one of them")
+    if autosave is not None:
+        check_writable(autosave)
+        json_value(model.info, "info")
+
+
+def _chosen(model: Trainable, optimizer: Optimizer | str | None, restart: bool) -> Optimizer:
+    """The optimizer of a call: that which is asked for, else that of the last call. Raises BlocksError where that came
+    from a file that could not hold it."""
+    last = None if model.training is None or restart else model.training.optimizer
+    if optimizer is None and isinstance(last, dict):
+        raise BlocksError(
+            f"the model was trained with {last['optimizer']}, of which a file cannot hold all: give the optimizer again"
+        )
+    return optimizer_named(optimizer or (last if isinstance(last, Optimizer) else "adam"))
+
+
+def _check_validation(model: Trainable, inputs: Inputs, validation: Any, size: int, time: str | None) -> None:
+    """Raises BlocksError for data that cannot be evaluated."""
+    terms = model.terms(time)
+    for known in datasets(inputs, validation, size):
+        terms.pieces_fit(known.check_masks().samples > size)
+
+
 RENAMED = {"checkpoint": "autosave", "every": "autosave_every"}
-OPTIONS = (
-    "epochs", "batch_size", "optimizer", "clip", "tbptt", "validation", "patience", "shuffle", "autosave",
-    "autosave_every", "resume", "progress", "callback",
-)  # fmt: skip
+OPTIONS = tuple(k for k, p in inspect.signature(fit).parameters.items() if p.kind is p.KEYWORD_ONLY)
 
 
 def _check_names(unknown: Mapping[str, Any]) -> None:

@@ -23,12 +23,16 @@ from ..files import ModelFileError
 from ..graph import Graph, Node, Shape, show_shape
 from ..interpret import run
 from ..ops.random import Draw
-from .data import Arrays, Data, is_whole
+from .data import Data
 from .files import json_value, read_model, write_model
-from .fit import fit
+from .fit import fit as _fit
 from .history import History
+from .inputs import Arrays, Inputs, is_whole
 from .masks import mask_inputs
 from .purposes import LOSS, graph_for, loss_of
+from .session import read_training
+from .sources import datasets
+from .state import Training
 from .terms import Terms, Totals, check_causal, looks_back_only
 from .trials import Number, check_trials, differing, inside, leading, of_one
 from .truncated import carried_states, slice_time, windows
@@ -51,7 +55,8 @@ class Model:
             trials. None: one network, and no such dimension.
 
     Attributes: graph, that of one trial; weights, name → array, all of them views of one vector; history, a
-    `History`; info, a dict of JSON values that is saved along (a vocabulary, say).
+    `History`; training, where its training stands, or None; info, a dict of JSON values that is saved along (a
+    vocabulary, say).
 
     Raises WiringError for a loss that is no single number, a state outside of a cell, or names used twice.
     """
@@ -91,6 +96,7 @@ class Model:
         self.graph, self.seed, self.dtype = graph, int(seed), np.dtype(dtype)
         self.outputs: tuple[str, ...] = tuple(n for n in graph.outputs if n != LOSS)
         self.history = History()
+        self.training: Training | None = None
         self.info: dict[str, Any] = {}
         self.target, self.checkpoint = wanted(target, MODELS), check_checkpoint(checkpoint)
         self.trials = check_trials(trials, graph)
@@ -234,37 +240,40 @@ class Model:
 
     # -- use --------------------------------------------------------------------------------------
 
-    def fit(self, data: Mapping[str, Any], **options: Any) -> History:
-        """Train; see `train.fit.fit` for the options: epochs, batch_size, optimizer, clip, tbptt,
-        validation, patience, shuffle, autosave, autosave_every, resume, progress, callback."""
-        return fit(self, data, **options)
+    fit = _fit
 
-    def evaluate(self, data: Mapping[str, Any], batch_size: int = 256, chunk: int | None = None) -> Any:
+    def evaluate(self, data: Any, batch_size: int = 256, chunk: int | None = None) -> Any:
         """The loss of all the data, as if it were one batch: each of its means is over all that it counts
         (steps that a mask admits, samples, weights), whatever the batch size, the chunk and the padding. A number; with
         trials an array ``(trials,)``, in which NaN and infinity are left.
 
-        `chunk` runs long sequences in pieces of so many steps, states carried over. Raises FeedError for
-        data that does not fit, or of which the mask leaves nothing, and BlocksError naming the node for a
-        loss or a network that needs whole sequences, where they come in chunks.
+        `data` is a dict as that of `fit`, or a sequence of such dicts. `chunk` runs long sequences in pieces of so many
+        steps, states carried over. Raises FeedError for data that does not fit, or of which the mask leaves nothing,
+        and BlocksError naming the node for a loss or a network that needs whole sequences, where they come in chunks.
         """
         terms = self.terms(self._time_of_chunks(LOSS, chunk))
-        prepared = Data(self.graph_for(LOSS), data, self.dtype, tuple(self.graph.inputs), batch_size, self.trials)
-        terms.pieces_fit(prepared.samples > batch_size)
-        totals, parts = Totals(terms.joins), Totals(terms.parts, "part/")
-        for results in self._pieces("evaluate" if chunk is None else "evaluate in chunks", prepared, batch_size, chunk):
-            totals.add(results)
-            parts.add(results)
-            if results["last"] and terms.ends is not None:
-                totals.add(self._run_once(terms.ends, {**results["feeds"], **parts.feeds("part")}))
-                parts = Totals(terms.parts, "part/")
+        totals, parts, fixed = Totals(terms.joins), Totals(terms.parts, "part/"), dict[str, Any]()
+        for prepared in datasets(self._inputs(LOSS), data, batch_size):
+            terms.pieces_fit(prepared.samples > batch_size)
+            fixed |= {k: v for k, v in prepared.values.items() if "batch" not in prepared.nodes[k].shape}
+            purpose = "evaluate" if chunk is None else "evaluate in chunks"
+            for results in self._pieces(purpose, prepared, batch_size, chunk):
+                totals.add(results)
+                parts.add(results)
+                if results["last"] and terms.ends is not None:
+                    totals.add(self._run_once(terms.ends, {**results["feeds"], **parts.feeds("part")}))
+                    parts = Totals(terms.parts, "part/")
         if totals.nothing():
             raise FeedError("the mask masks everything: there is nothing to evaluate")
-        return self.loss_over(terms, totals, prepared)
+        return self.loss_over(terms, totals, fixed)
 
-    def loss_over(self, terms: Terms, totals: Totals, data: Data) -> Any:
-        """The loss, given its terms over all pieces of the data; of each trial, where NaN and infinity are left in."""
-        fixed = {k: v for k, v in data.values.items() if "batch" not in data.nodes[k].shape}
+    def _inputs(self, purpose: str) -> Inputs:
+        """What the graph of a purpose takes."""
+        return Inputs(self.graph_for(purpose), self.dtype, tuple(self.graph.inputs), self.trials)
+
+    def loss_over(self, terms: Terms, totals: Totals, fixed: Mapping[str, Any]) -> Any:
+        """The loss, given its terms over all pieces of the data, and what has no batch; of each trial, where NaN and
+        infinity are left in."""
         loss = self._run_once(terms.rest, {**fixed, **totals.feeds("term")})[LOSS]
         if self.trials is not None:
             return loss
@@ -312,7 +321,7 @@ class Model:
         # what follows a sequence's end is cut off, and a cell that looks back does not see it
         causal = bool(mask_inputs(self.graph)) and not final and looks_back_only(graph)
         size = 1 if causal else batch_size
-        prepared = Data(graph, data, self.dtype, tuple(self.graph.inputs), size, self.trials)
+        prepared = Data(self._inputs("predict"), data, size)
         shapes = graph.inputs
         alone = [k for k in (n[6:] for n in graph.outputs if n.startswith("final/")) if "batch" not in shapes[k]]
         if final and alone and prepared.samples > batch_size:
@@ -364,21 +373,23 @@ class Model:
 
     # -- files ------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one ``.safetensors`` file: weights, graph, `info`. The file is replaced only
-        when its successor is whole."""
-        self.write(path, {}, {})
-
-    def write(self, path: str | os.PathLike[str], arrays: Arrays, meta: Mapping[str, Any]) -> None:
-        """As `save`, with more arrays (under names that begin with ``//``) and JSON values along."""
+    def save(self, path: str | os.PathLike[str], training: bool = True) -> None:
+        """Write the model to one ``.safetensors`` file: weights, graph, `info`; and, with `training`, its history and
+        where its training stands (the optimizer's slots are as large as the weights), so that `fit` goes on after
+        `load`. The file is replaced only when its successor is whole."""
         own: dict[str, Any] = {"seed": self.seed, "dtype": str(self.dtype), "info": json_value(self.info, "info")}
         own |= {} if self.trials is None else {"trials": self.trials}
-        write_model(path, self.graph, {**self.weights, **arrays}, {**own, **meta})
+        arrays: Arrays = {}
+        if training and self.training is not None:
+            arrays = self.training.arrays(self._weights)
+            own["training"] = {**self.training.meta(), "steps": self.history.steps, "epochs": self.history.epochs}
+        write_model(path, self.graph, {**self.weights, **arrays}, own)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], target: str = AUTO, checkpoint: int | str | None = None) -> Model:
-        """The model in a file that `save` or `fit(autosave=)` wrote. Runs no code from the file. `target` and
-        `checkpoint` say how to run it, as in `Model`; they are not in the file.
+        """The model in a file that `save` or `fit(autosave=)` wrote, with its history; `fit` goes on where its training
+        stands. Runs no code from the file. `target` and `checkpoint` say how to run it, as in `Model`; they are not in
+        the file.
 
         Raises ModelFileError naming the file and what is wrong with it.
         """
@@ -394,6 +405,7 @@ class Model:
         info = meta.get("info", {})
         model.info = info if isinstance(info, dict) else {}
         model.weights.take({name: arrays[name] for name in graph.params})
+        model.training, model.history = read_training(os.fspath(path), arrays, meta, model.weights)
         return model
 
     def set_weights(self, weights: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ the model beside the weights, so that a resumed run has the same bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,11 +21,10 @@ from ..graph import Graph, Node, Wire
 from ..interpret import run
 from ..ops.elementwise import expm1, log, maximum, sqrt
 from ..ops.leaves import make_input
-from .data import Arrays
+from .inputs import Arrays
+from .schedules import SCHEDULES, Schedule
 from .update import TINY, VECTOR, Update, check_clip, norm_of, scale_to
 from .vector import Vector
-
-Schedule = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -243,13 +242,43 @@ def optimizer_named(optimizer: Optimizer | str) -> Optimizer:
 
 
 def plain(setting: Any) -> Any:
-    """A setting as a file can hold it: a number as it is, a schedule by its name and settings."""
+    """A setting as a file can hold it: a number as it is, a schedule by its name, its settings and some rates."""
     if not callable(setting):
         return setting
-    settings = getattr(setting, "__dict__", {})
-    numbers = {k: v for k, v in settings.items() if isinstance(v, int | float | str)}
-    name = getattr(setting, "__qualname__", type(setting).__name__)
-    return [name, *(f"{k}={v!r}" for k, v in numbers.items()), *(repr(float(setting(step))) for step in (0, 10, 1000))]
+    own = getattr(setting, "__dict__", {})
+    return {
+        "schedule": getattr(setting, "__qualname__", type(setting).__name__),
+        "settings": {k: plain(v) for k, v in own.items() if isinstance(v, int | float | str) or callable(v)},
+        "rates": [repr(float(setting(step))) for step in (0, 10, 1000)],
+    }
+
+
+def described(optimizer: Optimizer | dict[str, Any] | None) -> dict[str, Any] | None:
+    """An optimizer as a file can hold it."""
+    if not isinstance(optimizer, Optimizer):
+        return optimizer
+    return {"optimizer": type(optimizer).__name__, "settings": {k: plain(v) for k, v in vars(optimizer).items()}}
+
+
+def from_description(description: dict[str, Any] | None) -> Optimizer | dict[str, Any] | None:
+    """The optimizer that was described, if it is one of the package's with one of its schedules; else the description.
+    Raises KeyError, TypeError for what is none."""
+    if description is None:
+        return None
+    kinds = {kind.__name__: kind for kind in OPTIMIZERS.values()}
+    try:
+        settings = {str(k): _setting(v) for k, v in description["settings"].items()}
+        made = kinds[description["optimizer"]](**settings)
+    except (BlocksError, KeyError, TypeError):
+        made = None
+    same = made is not None and described(made) == description
+    return made if same else {"optimizer": str(description["optimizer"]), "settings": dict(description["settings"])}
+
+
+def _setting(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return SCHEDULES[value["schedule"]](**{str(k): _setting(v) for k, v in value["settings"].items()})
 
 
 def clip_by_norm(gradients: Mapping[str, np.ndarray], limit: float) -> tuple[Arrays, float]:

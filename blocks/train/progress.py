@@ -11,9 +11,7 @@ import numpy as np
 
 
 @contextmanager
-def bar(
-    show: bool | None, total: int, done: int = 0, label: str = "training"
-) -> Iterator[Callable[[float | None], None]]:
+def bar(show: bool | None, total: int | None, label: str = "training") -> Iterator[Callable[[float | None], None]]:
     """A function to call after each update with its loss. `show`: None for where there is a terminal or a
     notebook."""
     visible = (sys.stderr.isatty() or "ipykernel" in sys.modules) if show is None else show
@@ -32,7 +30,7 @@ def bar(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(label, total=total, completed=done, loss="-", rate="-")
+        task = progress.add_task(label, total=total, loss="-", rate="-")
 
         def report(loss: float | None) -> None:
             speed = progress.tasks[0].speed

@@ -106,3 +106,8 @@ class cosine(Warmed):
     def shape(self, part: Any) -> Any:
         """The rate when a part of the way down, 0 to 1, is done."""
         return self.final + (self.lr - self.final) * (1 + _of(cos, math.pi * part)) / 2
+
+
+SCHEDULES: dict[str, type[Decay]] = {
+    kind.__name__: kind for kind in (constant, step_decay, exponential, linear, cosine)
+}

@@ -1,8 +1,7 @@
-"""One run of training: updates from windows of batches, and where it stands between two of them.
+"""One call of training: updates from windows of batches, and what is noted of them and of the epochs.
 
-Everything that decides what comes next stands in `Position`, so that a file saved after any update is
-enough to go on from there to the same bits. The order of the data is drawn from the seed and the epoch,
-so no generator has a state to save.
+What it leaves stands in the model's `Training` after every update, so that a file saved then is enough to go on from
+there to the same bits.
 """
 
 from __future__ import annotations
@@ -10,26 +9,26 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import BlocksError, NonFiniteError, warn
+from ..errors import BlocksError, FeedError, NonFiniteError, warn
+from ..files import ModelFileError
 from ..graph import Graph
-from .data import Arrays, Data
-from .files import ModelFileError, read_model
+from .files import read_model
 from .history import History
+from .inputs import Arrays
 from .masks import all_masked
-from .optimizers import Optimizer, plain
+from .optimizers import Optimizer, described
+from .sources import BATCH_SIZE, Batch, Source
+from .state import Call, Training
 from .terms import Terms, Totals, check_causal
-from .trials import Course, Number, TrialWarning, each
-from .truncated import WINDOW, Window, carried_states, parse_tbptt, slice_time, windows
+from .trials import DIVERGED, Number, TrialWarning, each
+from .truncated import WINDOW, Window, carried_states, slice_time, windows
 from .update import Update
 from .vector import Vector
-
-DIVERGED = "diverged"
-SLOT, BEST = "//slot/", "//best/"
 
 
 class Trainable(Protocol):
@@ -41,6 +40,7 @@ class Trainable(Protocol):
     seed: int
     dtype: np.dtype
     trials: int | None
+    training: Training | None
 
     @property
     def weights(self) -> Vector:
@@ -77,86 +77,166 @@ class Trainable(Protocol):
     def terms(self, time: str | None = None) -> Terms:
         """What the loss counts."""
 
-    def loss_over(self, terms: Terms, totals: Totals, data: Data) -> Any:
-        """The loss, given its terms."""
+    def loss_over(self, terms: Terms, totals: Totals, fixed: Mapping[str, Any]) -> Any:
+        """The loss, given its terms, and what has no batch."""
 
-    def evaluate(self, data: Mapping[str, Any], batch_size: int, chunk: int | None) -> Any:
+    def evaluate(self, data: Any, batch_size: int, chunk: int | None) -> Any:
         """The loss of some data."""
 
-    def write(self, path: str | os.PathLike[str], arrays: Arrays, meta: Mapping[str, Any]) -> None:
-        """Write the model to a file, with more arrays and JSON values along."""
+    def save(self, path: str | os.PathLike[str], training: bool = True) -> None:
+        """Write the model to a file, and where its training stands."""
 
 
-@dataclass
-class Position:
-    """Where training stands, between two updates."""
+@dataclass(frozen=True)
+class Settings:
+    """How a call of `fit` trains; what they mean stands there."""
 
-    epoch: int = 0
-    batch: int = 0  # in the epoch
-    window: int = 0  # in the batch
-    step: int = 0  # updates so far
-    courses: list[Course] = field(default_factory=list)  # of each trial; of the only one
+    batch_size: int | None
+    clip: float | None
+    tbptt: tuple[int, int] | None
+    shuffle: bool | None
+    carry: bool
+    patience: int | None
+    saved: bool
 
     @property
-    def ended(self) -> bool:
-        """Whether no trial trains any more."""
-        return all(course.ended for course in self.courses)
+    def chunk(self) -> int | None:
+        """The steps of the pieces in which validation data is run."""
+        return self.tbptt[0] if self.tbptt else None
 
 
 class Session:
-    """One call of `fit`."""
+    """One call of `fit`. Nothing of the model changes before `begin` or `resume`."""
 
     def __init__(
         self,
         model: Trainable,
-        data: Data,
-        validation: Mapping[str, Any] | None,
+        source: Source,
+        validation: Any,
         optimizer: Optimizer,
-        settings: dict[str, Any],
+        settings: Settings,
+        epochs: int | None,
     ):
-        self.model, self.data, self.validation, self.optimizer = model, data, validation, optimizer
-        self.settings = settings
-        self.tbptt = parse_tbptt(settings["tbptt"])
-        self.at = Position(courses=[Course() for _ in range(model.trials or 1)])
-        self.rule = Update(optimizer, model.weights, settings["clip"])
-        self.carried: dict[int, Arrays] = {}  # step in the sequences → the states before it
-        self.best_weights = np.empty(0)  # as one vector; empty, before there are any
-        self.purpose = "train"
-        self.time = ""
-        if self.tbptt:
-            self.time = model.time()
+        self.model, self.source, self.validation, self.optimizer = model, source, validation, optimizer
+        self.settings, self.epochs, self.tbptt = settings, epochs, settings.tbptt
+        self.purpose = "windowed" if self.tbptt and self.tbptt[1] > self.tbptt[0] else "train"
+        self.time = model.time() if self.tbptt or settings.carry else ""
+        if self.time:
             carried_states(model.graph_for("loss"), strict=True)  # an error, if they cannot be
             check_causal(model.graph_for("loss"), self.time)
-            self.purpose = "windowed" if self.tbptt[1] > self.tbptt[0] else "train"
-            if settings["shuffle"] and model.trials is not None and self.tbptt[1] < self.tbptt[0]:
-                self.check_ends()
         self.graph = model.graph_for(self.purpose)
         self.terms = Terms(self.graph.outputs["loss"])
-        self.totals = Totals(self.terms.joins)  # of this epoch's updates
         self.counts = [name for name in self.graph.outputs if name.startswith("count/")]
         self.watched = ["loss", *(name for name in self.graph.outputs if name.startswith("value/"))]
+        self.fixed: Arrays = {}  # what the batches feed that has no batch
+        self.training = Training.new(model.trials)
+        self.rule = Update(optimizer, model.weights, settings.clip, {})
 
-    def check_ends(self) -> None:
+    # -- where it begins --------------------------------------------------------------------------
+
+    def begin(self, restart: bool) -> None:
+        """Go on where the last call ended, or start over. Warns where that was in mid-epoch."""
+        model = self.model
+        if restart or model.training is None:
+            model.training, model.history = Training.new(model.trials), History()
+        self.training = training = model.training
+        if training.within:
+            warn(
+                f"training was interrupted in epoch {training.at.epoch}, after {training.at.batch} batches: this call "
+                "begins the next epoch; to finish the interrupted call: resume=True"
+            )
+        training.leave_epoch(keep=self.settings.carry and self.source.endless)
+        training.begin(self.optimizer, model.weights)
+        training.call = Call(self.epochs or 1, training.at.epoch, self.fingerprint())
+        model.history.ended = {r: c.ended for r, c in enumerate(training.at.courses) if c.ended}
+        self._ready()
+
+    def resume(self, path: str | os.PathLike[str]) -> None:
+        """Take weights, history and where training stands from a file, to finish its call. Warns if another target
+        wrote it: what follows may differ in the last bits from an undisturbed run.
+
+        Raises ModelFileError if the file is no checkpoint of this model and this call.
+        """
+        graph, arrays, meta = read_model(path)
+        name, model = os.fspath(path), self.model
+        same = meta.get("seed") == model.seed and meta.get("trials") == model.trials
+        if graph.params != model.graph.params or not same:
+            raise ModelFileError(f"{name}: this is a checkpoint of another model")
+        if str(meta.get("dtype")) != str(model.dtype):
+            raise ModelFileError(f"{name}: this checkpoint is {meta.get('dtype')}, the model {model.dtype}")
+        training, history = read_training(name, arrays, meta, model.weights)
+        if training is None:
+            raise ModelFileError(f"{name}: this is a model, but no checkpoint: it does not say where training stood")
+        then, now = training.call.settings, self.fingerprint()
+        for key in {**now, **then}:
+            if key == "data" and key not in then:  # it was saved, but not by autosave
+                continue
+            if then.get(key) != now.get(key) and key == "data":
+                raise ModelFileError(f"{name}: the data is another than when this file was written")
+            if then.get(key) != now.get(key):
+                raise ModelFileError(f"{name}: {key} was {then.get(key)!r}, now it is {now.get(key)!r}")
+        if self.epochs not in (None, training.call.epochs):
+            raise ModelFileError(
+                f"{name}: epochs was {training.call.epochs}, now it is {self.epochs}; resume=True finishes that call, "
+                "and then fit without it trains on"
+            )
+        runs = model.runs_on(self.purpose)
+        if training.target not in ("", runs):
+            warn(
+                f"{name} was written by a run on {training.target}, this one is on {runs}: "
+                "numbers may differ in the last bits"
+            )
+        training.optimizer, training.target = self.optimizer, ""
+        model.training, model.history, self.training = training, history, training
+        model.weights.take({k: arrays[k] for k in model.weights})
+        self._ready()
+
+    def _ready(self) -> None:
+        self.at, self.totals = self.training.at, self.training.totals
+        self.totals.joins = self.terms.joins
+        self.rule = Update(self.optimizer, self.model.weights, self.settings.clip, self.training.slots)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What must be the same for a call to be finished later."""
+        settings = self.settings
+        same: dict[str, Any] = {
+            "clip": settings.clip,
+            "shuffle": settings.shuffle is not False,
+            "carry": settings.carry,
+        }
+        same |= {"batch_size": settings.batch_size, "tbptt": list(self.tbptt) if self.tbptt else None}
+        optimizer = described(self.optimizer) or {}
+        data = {"data": self.source.digest()} if self.settings.saved else {}
+        return {**same, "optimizer": optimizer["optimizer"], **optimizer["settings"], **data}
+
+    def prepare(self) -> None:
+        """Have compiled what will run."""
+        self.model.prepare(self.purpose)
+        if self.validation is not None:
+            self.model.prepare("evaluate in chunks" if self.tbptt else "evaluate")
+
+    # -- one update -------------------------------------------------------------------------------
+
+    def windows_of(self, batch: Batch) -> list[Window | None]:
+        """The windows of a batch; None for all of its steps at once."""
+        if not self.tbptt:
+            return [None]
+        self.check_ends(batch)
+        return list(windows(batch.steps(self.time), *self.tbptt))
+
+    def check_ends(self, batch: Batch) -> None:
         """Raises BlocksError for sequences of unequal length, of which each trial has others: the last k2 of k1 steps
         are counted from the end of a batch, which then is not where it is for a trial alone."""
-        lengths = self.data.lengths.get(self.time)
-        if lengths is not None and len(set(lengths.tolist())) > 1:
+        unequal = len(set(batch.data.lengths.get(self.time, np.empty(0)).tolist())) > 1
+        if unequal and batch.index.ndim > 1 and self.tbptt and self.tbptt[1] < self.tbptt[0]:
             raise BlocksError(
                 f"tbptt={self.tbptt} counts from the ends of sequences, which differ among the trials' batches: "
                 "take k2 from k1 on, or shuffle=False"
             )
 
-    # -- one update -------------------------------------------------------------------------------
-
-    def windows_of(self, index: np.ndarray) -> list[Window | None]:
-        """What the updates of a batch see; None: everything."""
-        if not self.tbptt:
-            return [None]
-        return list(windows(self.data.steps_of(index, self.time), *self.tbptt))
-
     def update(self, feeds: Arrays, window: Window | None) -> Any:
-        """One update; returns the loss, or None where the mask leaves nothing to learn from. A trial whose loss or
-        gradient is not finite ends before it. Raises NonFiniteError, if that is so of all trials."""
+        """One update; its loss, or None if the mask leaves nothing to learn from. With trials an array, with NaN for
+        those that are not updated."""
         idle = np.zeros((), bool)
         if window:
             counted = slice_time(self.graph, feeds, self.time, window.counts, window.stop)
@@ -168,14 +248,17 @@ class Session:
             if self.purpose == "windowed":
                 counts = np.arange(window.start, window.stop) >= window.counts
                 feeds[WINDOW] = counts.astype(self.model.dtype)
+        elif self.settings.carry:
+            feeds = {**feeds, **self.states_before(0, feeds)}
         numbers = self.numbers()
         results = self.model.results(self.purpose, feeds, numbers)
         lr = self.rates(numbers)
-        norm = self.rule.propose(results, numbers, lr)
+        norm = self.rule.propose(results, self.ages(), lr)
         moving = self.moving(results, norm, feeds, numbers, ~idle)
-        if window:
-            self.carried = {t: s for t, s in self.carried.items() if t >= window.start}
-            self.carried[window.stop] = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
+        if window or self.settings.carry:
+            finals = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
+            start, stop = (window.start, window.stop) if window else (1, 0)
+            self.training.carried = {t: s for t, s in self.training.carried.items() if t >= start} | {stop: finals}
         if not moving.any():
             return None
         self.totals.add(results, moving)
@@ -186,9 +269,16 @@ class Session:
         record = {"step": self.at.step, "epoch": self.at.epoch, "loss": loss, "norm": norms, "lr": lr}
         self.model.history.steps.append(record)
         self.at.step += 1
+        self.training.target = self.training.target or self.model.runs_on(self.purpose)
         for course, moves in zip(self.at.courses, np.atleast_1d(moving).tolist(), strict=True):
             course.updates += moves
         return loss
+
+    def ages(self) -> Any:
+        """How many updates the optimizer has made before the next one, as `numbers`."""
+        if self.model.trials is None:
+            return self.at.courses[0].updates - self.at.courses[0].since
+        return np.array([c.updates - c.since for c in self.at.courses])
 
     def numbers(self) -> Number:
         """The number of the next update; of each trial, where they differ because the mask left nothing to some."""
@@ -236,50 +326,65 @@ class Session:
 
     def states_before(self, start: int, feeds: Arrays) -> Arrays:
         """The states before step `start`: as carried over, or run up to there from the last ones known."""
+        carried = self.training.carried
         if start == 0:
-            return {}
-        if start not in self.carried:
-            known = max((t for t in self.carried if t <= start), default=0)
+            return carried.get(0, {})
+        if start not in carried:
+            known = max((t for t in carried if t <= start), default=0)
             graph = self.model.graph_for("advance")
             part = slice_time(graph, feeds, self.time, known, start)
-            states = self.carried.get(known, {})
+            states = carried.get(known, {})
             if not all_masked(graph, part).all():
                 results = self.model.execute("advance", {**part, **states}, self.numbers())
                 states = {k[6:]: v for k, v in results.items()}
-            self.carried[start] = states
-        return self.carried[start]
+            carried[start] = states
+        return carried[start]
 
     # -- epochs -----------------------------------------------------------------------------------
 
-    def order(self) -> np.ndarray:
-        """The order of the samples in this epoch; of each trial, ``(trials, samples)``, where it is drawn."""
-        if not self.settings["shuffle"]:
-            return np.arange(self.data.samples)
-        seeds = [self.model.seed + r for r in range(self.model.trials or 1)]
-        orders = [np.random.default_rng([seed, self.at.epoch]).permutation(self.data.samples) for seed in seeds]
-        return orders[0] if self.model.trials is None else np.stack(orders)
-
-    def updates_per_epoch(self) -> int:
-        """How many updates an epoch has (exactly, where sequences have one length)."""
-        size = self.settings["batch_size"]
-        order = self.order()
-        groups = [order[..., i : i + size] for i in range(0, self.data.samples, size)]
-        return sum(len(self.windows_of(g)) for g in groups)
+    def updates_per_epoch(self) -> int | None:
+        """How many updates an epoch has (exactly, where sequences have one length), if that is known before."""
+        if not self.tbptt:
+            return self.source.count
+        steps = self.source.steps(self.at, self.time)
+        return None if steps is None else sum(len(list(windows(n, *self.tbptt))) for n in steps)
 
     def run_epoch(self) -> Iterator[Any]:
         """The rest of the epoch, from where training stands; yields after each update."""
-        size, order = self.settings["batch_size"], self.order()
-        while self.at.batch * size < self.data.samples and not self.at.ended:
-            index = order[..., self.at.batch * size : (self.at.batch + 1) * size]
-            feeds, todo = self.data.batch(index), self.windows_of(index)
+        for batch in self.source.batches(self.at):
+            if self.at.ended:
+                return
+            self.check_carried(batch)
+            self.fixed |= {k: v for k, v in batch.feeds.items() if "batch" not in self.source.inputs.nodes[k].shape}
+            todo = self.windows_of(batch)
             while self.at.window < len(todo):
-                loss = self.update(feeds, todo[self.at.window])
+                loss = self.update(batch.feeds, todo[self.at.window])
                 self.at.window += 1
                 if self.at.window == len(todo):
-                    self.at.batch, self.at.window, self.carried = self.at.batch + 1, 0, {}
+                    self.end_batch(batch)
                     yield loss
                     break
                 yield loss
+
+    def check_carried(self, batch: Batch) -> None:
+        """Raises FeedError for a batch that has not as many sequences as the states that are carried to it."""
+        for name, state in self.training.carried.get(0, {}).items():
+            shape = self.model.graph.inputs.get(name, ())
+            many = state.shape[shape.index("batch") + (self.model.trials is not None)] if "batch" in shape else 0
+            if many and many != batch.index.shape[-1]:
+                raise FeedError(
+                    f"carry=True: the batch {self.at.batches} has {batch.index.shape[-1]} sequences, that before it "
+                    f"{many}; states are carried from sequence to sequence"
+                )
+
+    def end_batch(self, batch: Batch) -> None:
+        """Note that a batch is done."""
+        carried: dict[int, Arrays] = {}
+        if self.settings.carry:
+            end = batch.steps(self.time) if self.tbptt else 0
+            carried = {0: self.states_before(end, batch.feeds)}
+        self.training.carried = carried
+        self.at.batch, self.at.window, self.at.batches = self.at.batch + 1, 0, self.at.batches + 1
 
     def end_epoch(self) -> None:
         """Note the epoch's losses; decide on early stopping."""
@@ -288,15 +393,17 @@ class Session:
         record: dict[str, Any] = {"epoch": self.at.epoch}
         if losses:
             cut = None not in self.terms.joins
-            mean = self.model.loss_over(self.terms, self.totals, self.data) if cut else _mean(losses)
+            mean = self.model.loss_over(self.terms, self.totals, self.fixed) if cut else _mean(losses)
             record["loss"] = mean if self.model.trials is None else each(_any(losses), mean, np.nan)
-        self.totals = Totals(self.terms.joins)
+        self.totals = self.training.totals = Totals(self.terms.joins)
         if self.validation is not None:
-            chunk = self.tbptt[0] if self.tbptt else None
-            record["validation"] = self.model.evaluate(self.validation, self.settings["batch_size"], chunk)
+            size = self.settings.batch_size or BATCH_SIZE
+            record["validation"] = self.model.evaluate(self.validation, size, self.settings.chunk)
             self.compare(np.atleast_1d(record["validation"]))
         history.epochs.append(record)
-        self.at.epoch, self.at.batch, self.at.window = self.at.epoch + 1, 0, 0
+        self.at.next_epoch()
+        if not self.source.endless:
+            self.training.carried = {}
 
     def compare(self, losses: np.ndarray) -> None:
         """Keep the weights of each trial whose validation loss is the best so far; early stopping of each."""
@@ -310,16 +417,16 @@ class Session:
                 course.best, course.waited, better[r] = loss, 0, True
             else:
                 course.waited += 1
-                if self.settings["patience"] is not None and course.waited >= self.settings["patience"]:
+                if self.settings.patience is not None and course.waited >= self.settings.patience:
                     self.end(r, f"stopped after epoch {self.at.epoch}: no better validation loss for {course.waited}")
         if better.any():
-            self.best_weights = self.chosen(better, self.best_weights)
+            self.training.best = self.chosen(better, self.training.best)
 
     def go_back(self) -> None:
         """Take the weights with the best validation loss; those as they are, where there is none."""
-        if self.best_weights.size:
+        if self.training.best.size:
             known = np.array([c.best is not None for c in self.at.courses])
-            np.copyto(self.model.weights.all, self.chosen(~known, self.best_weights))
+            np.copyto(self.model.weights.all, self.chosen(~known, self.training.best))
 
     def chosen(self, now: np.ndarray, best: np.ndarray) -> np.ndarray:
         """The weights as they are, as one vector, for some trials; else those that were the best."""
@@ -328,85 +435,22 @@ class Session:
             return weights.copy()
         return np.where(now if self.model.trials is None else now[:, None], weights, best)
 
-    def prepare(self) -> None:
-        """Have compiled what will run."""
-        self.model.prepare(self.purpose)
-        if self.validation is not None:
-            self.model.prepare("evaluate in chunks" if self.tbptt else "evaluate")
 
-    # -- checkpoints ------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights, slots, carried states and position to one file, whole or not at all."""
-        arrays = {f"{SLOT}{slot}/{k}": v for slot, vector in self.rule.slots.items() for k, v in vector.items()}
-        if self.best_weights.size:
-            arrays |= {f"{BEST}{k}": v for k, v in self.model.weights.like(self.best_weights).items()}
-        arrays |= {f"//state/{t}/{k}": v for t, states in self.carried.items() for k, v in states.items()}
-        arrays |= self.totals.arrays("//epoch/")
-        history = self.model.history
-        training = {"position": asdict(self.at), "settings": self.fingerprint(), "carried": list(self.carried)}
-        training["target"] = self.model.runs_on(self.purpose)
-        self.model.write(path, arrays, {"training": {**training, "steps": history.steps, "epochs": history.epochs}})
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What must be the same for a run to be resumed."""
-        settings = {k: plain(v) for k, v in self.optimizer.__dict__.items()}
-        tbptt = list(self.tbptt) if self.tbptt else None
-        same = {k: self.settings[k] for k in ("batch_size", "clip", "shuffle")}
-        same["optimizer"] = type(self.optimizer).__name__
-        return {**same, "tbptt": tbptt, "samples": self.data.samples, **settings, "data": self.data.digest()}
-
-    def resume(self, path: str | os.PathLike[str]) -> None:
-        """Take weights, slots and position from a checkpoint. Warns if another target wrote it: what follows may
-        differ in the last bits from an undisturbed run.
-
-        Raises ModelFileError if the file is no checkpoint of this model and these settings.
-        """
-        graph, arrays, meta = read_model(path)
-        name, training = os.fspath(path), meta.get("training")
-        if not isinstance(training, dict):
-            raise ModelFileError(f"{name}: this is a model, but no checkpoint: it does not say where training stood")
-        same = meta.get("seed") == self.model.seed and meta.get("trials") == self.model.trials
-        if graph.params != self.model.graph.params or not same:
-            raise ModelFileError(f"{name}: this is a checkpoint of another model")
-        if str(meta.get("dtype")) != str(self.model.dtype):
-            raise ModelFileError(f"{name}: this checkpoint is {meta.get('dtype')}, the model {self.model.dtype}")
-        try:
-            then, now = dict(training["settings"]), self.fingerprint()
-            for key in {**now, **then}:
-                if then.get(key) != now.get(key) and key == "data":
-                    raise ModelFileError(f"{name}: the data is another than when this file was written")
-                if then.get(key) != now.get(key):
-                    raise ModelFileError(f"{name}: {key} was {then.get(key)!r}, now it is {now.get(key)!r}")
-            at = Position(**{f.name: training["position"][f.name] for f in fields(Position)})
-            at.courses = [Course(**course) for course in training["position"]["courses"]]
-            slots = {slot: vector.like() for slot, vector in self.rule.slots.items()}
-            for slot, vector in slots.items():
-                vector.take({name: arrays[f"{SLOT}{slot}/{name}"] for name in vector})
-            best = self.model.weights.like()
-            best.take(arrays, BEST)
-            carried = {
-                int(t): {k[len(f"//state/{t}/") :]: v for k, v in arrays.items() if k.startswith(f"//state/{t}/")}
-                for t in training["carried"]
-            }
-            totals = Totals(self.terms.joins)
-            totals.restore(arrays, "//epoch/")
-            history = History(ended={r: c.ended for r, c in enumerate(at.courses) if c.ended})
-            history.read(training["steps"], training["epochs"])
-        except ModelFileError:
-            raise
-        except (BlocksError, KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(f"{name}: this checkpoint is broken ({error})") from None
-        wrote, runs = training.get("target"), self.model.runs_on(self.purpose)
-        if wrote not in (None, runs):
-            warn(f"{name} was written by a run on {wrote}, this one is on {runs}: numbers may differ in the last bits")
-        self.at, self.carried, self.totals = at, carried, totals
-        if any(name.startswith(BEST) for name in arrays):
-            self.best_weights = best.all
-        for slot, vector in slots.items():
-            self.rule.slots[slot].take(vector)
-        self.model.weights.take({k: arrays[k] for k in self.model.weights})
-        self.model.history = history
+def read_training(
+    name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], weights: Vector
+) -> tuple[Training | None, History]:
+    """Where the training of a model in a file stands, and its history; None, where the file does not say. Raises
+    ModelFileError, naming the file, for what is broken."""
+    training = meta.get("training")
+    if not isinstance(training, dict) or "call" not in training:
+        return None, History()
+    try:
+        stands = Training.read(arrays, training, weights)
+        history = History(ended={r: c.ended for r, c in enumerate(stands.at.courses) if c.ended})
+        history.read(training["steps"], training["epochs"])
+    except (BlocksError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{name}: this checkpoint is broken ({error})") from None
+    return stands, history
 
 
 def _any(losses: list[Any]) -> np.ndarray:

@@ -15,9 +15,10 @@ import numpy as np
 from ..errors import BlocksError
 from ..graph import Graph, Shape
 from ..ops.elementwise import TRIALS, place_of_trials
-from .data import Arrays, is_whole
+from .inputs import Arrays, is_whole
 
 Number = int | tuple[int, ...]  # of an update; of each trial its own
+DIVERGED = "diverged"  # how the reason begins for which a trial ended that will not go on
 
 
 class TrialWarning(UserWarning):
@@ -29,9 +30,16 @@ class Course:
     """How the training of one trial goes."""
 
     updates: int = 0
+    since: int = 0  # the update before which the optimizer's slots were fresh
     best: float | None = None  # the best validation loss so far
     waited: int = 0  # epochs since then
     ended: str = ""  # why it trains no more
+
+    def begin(self) -> None:
+        """Begin another call of `fit`: what had stopped goes on, what had diverged does not."""
+        self.best, self.waited = None, 0
+        if not self.ended.startswith(DIVERGED):
+            self.ended = ""
 
 
 def check_trials(trials: Any, graph: Graph) -> int | None:

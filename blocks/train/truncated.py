@@ -21,7 +21,7 @@ from ..ops.leaves import make_input
 from ..ops.loop import FINAL, loop_op, pick
 from ..ops.masks import weighted_mean, weighted_sum
 from ..ops.shape import mean, sum_
-from .data import Arrays, is_whole
+from .inputs import Arrays, is_whole
 
 WINDOW = "steps that count"  # the input that weighs the losses of a window's steps
 

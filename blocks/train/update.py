@@ -19,7 +19,7 @@ from ..graph import Graph, Node, Wire
 from ..ops.elementwise import TRIALS, abs_, maximum, sqrt, stop_gradient
 from ..ops.leaves import make_input
 from ..ops.shape import max_, sum_
-from .data import Arrays, is_number
+from .inputs import Arrays, is_number
 from .vector import Vector
 
 VECTOR = ("weights",)  # the shape of all weights together
@@ -88,15 +88,18 @@ class Update:
     Attributes: weights; gradient, of the last update; slots, slot → as the weights; program, the `Program`, whose
     `source` is what runs. Of several trials each has a norm, and may have a rate and a number of the update of its own.
 
-    Raises BlocksError for an optimizer that has a wire for a setting, which a learner takes.
+    `slots` that are given are gone on with. Raises BlocksError for an optimizer that has a wire for a setting, which a
+    learner takes.
     """
 
-    def __init__(self, optimizer: Rule, weights: Vector, clip: float | None = None):
+    def __init__(
+        self, optimizer: Rule, weights: Vector, clip: float | None = None, slots: Mapping[str, Vector] | None = None
+    ):
         wires = [name for name, value in vars(optimizer).items() if isinstance(value, Node)]
         if wires:
             raise BlocksError(f"{type(optimizer).__name__}: {wires[0]} is a wire, for a learner; here it is a number")
         self.weights, self.gradient = weights, weights.like()
-        self.slots = {slot: weights.like() for slot in optimizer.slot_names}
+        self.slots = {slot: weights.like() for slot in optimizer.slot_names} if slots is None else slots
         decaying = weights.like()
         for name, view in decaying.items():
             view[...] = decays(name)
