@@ -8,6 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Callable
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -268,6 +269,47 @@ def describe(
         total += count
         typer.echo(f"  {name:<24} {show_shape(shape):<12} {count:>10,}")
     typer.echo(f"  {'total':<24} {'':<12} {total:>10,}")
+
+
+@app.command(epilog="Example: blocks reproduce hs-adding --trials 5 -o results")
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An experiment, as --list names them, or all.")] = "all",
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The folder for results, plots and a page of both.")
+    ] = Path("blocks-experiments"),
+    list_: Annotated[
+        bool, typer.Option("--list", help="List the experiments, their rows and the papers' numbers.")
+    ] = False,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials of each row; as many as the paper ran.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="A small version, in about a minute.")] = False,
+    row: Annotated[list[str] | None, typer.Option(help="Only rows with this in their name; repeatable.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Run a published experiment again, ours beside the paper's. Run once more, it goes on where it was stopped."""
+    from .experiments.reproduce import listing, table
+    from .experiments.reproduce import reproduce as run
+
+    if list_:
+        typer.echo("\n".join(listing()))
+        return
+
+    def say(line: str) -> None:
+        typer.echo(line, err=json)
+
+    try:
+        found = run(name, output, trials, seed, quick, tuple(row or ()), say=say)
+    except KeyboardInterrupt:
+        typer.echo(f"\nstopped; what there is so far stands in {output}: the same command goes on", err=True)
+        raise typer.Exit(130) from None
+    if json:
+        typer.echo(dumps(found if name == "all" else found[0], ensure_ascii=False))
+        return
+    for results in found:
+        typer.echo("")
+        for line in table(results):
+            typer.echo(line)
+    typer.echo(f"\nwritten to {output}/")
 
 
 @app.command(epilog="Example: blocks doctor")

@@ -34,7 +34,7 @@ def best_squared(keys, targets) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_xor(seed) -> None:
-    data = elman.xor(6000, rng(seed))
+    data = elman.xor(rng(seed), 6000)
     follows(data)
     a, b, c = data["x"][0, :, 0].astype(int).reshape(-1, 3).T
     assert (c == a ^ b).all() and set(Counter(zip(a.tolist(), b.tolist(), strict=True))) == {
@@ -49,7 +49,7 @@ def test_xor(seed) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_letters(seed) -> None:
-    data = elman.letters(1500, rng(seed))
+    data = elman.letters(rng(seed), 1500)
     follows(data)
     assert re.fullmatch("(ba|dii|guuu)+", data["text"]) and len(re.findall("[bdg]", data["text"])) == 1500
     np.testing.assert_array_equal(data["x"][0], [elman.CODES[c] for c in data["text"]])
@@ -60,7 +60,7 @@ def test_letters(seed) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_words(seed) -> None:
-    data = elman.words(200, rng(seed))
+    data = elman.words(rng(seed), 200)
     follows(data)
     cut = np.flatnonzero(data["onset"]).tolist()
     words = [data["text"][a:b] for a, b in zip(cut, [*cut[1:], None], strict=True)]
@@ -73,7 +73,7 @@ def test_words(seed) -> None:
 
 def test_classes() -> None:
     assert len(elman.WORDS) == 29 and len(elman.TEMPLATES) == 16
-    data = elman.classes(10_000, rng())
+    data = elman.classes(rng(), 10_000)
     follows(data)
     assert abs(len(data["words"]) - 27_534) < 200 and (data["x"].sum(axis=-1) == 1).all()
     assert set(data["words"].tolist()) == set(range(29)) and not data["x"][0, :, 29:].any()
@@ -136,7 +136,7 @@ def test_reber_as_data() -> None:
 
 
 def test_training_and_test_strings_are_apart() -> None:
-    train, test = reber.training_and_test(256, rng())
+    train, test = reber.training_and_test(rng(), 256)
     assert len(train) == len(test) == 256 and not set(train) & set(test) and len(set(train)) < 256
 
 
@@ -160,7 +160,7 @@ def lengths(data) -> np.ndarray:
 
 @pytest.mark.parametrize(("p", "noise"), [(100, False), (7, True), (2, True)])
 def test_two_sequences(p, noise) -> None:
-    data = long_lags.two_sequences(400, rng(), p, noise)
+    data = long_lags.two_sequences(rng(), 400, p, noise)
     ids = np.concatenate([data["x"].argmax(axis=-1), data["target"].argmax(axis=-1)[:, -1:]], axis=1)
     assert data["x"].shape == data["target"].shape == (400, p, p + 1)
     np.testing.assert_array_equal(data["x"][:, 1:], data["target"][:, :-1])
@@ -171,7 +171,7 @@ def test_two_sequences(p, noise) -> None:
 
 
 def test_distractors() -> None:
-    data = long_lags.distractors(3000, rng(), p=5, q=8)
+    data = long_lags.distractors(rng(), 3000, p=5, q=8)
     n, ids = lengths(data), data["x"].argmax(axis=-1)
     last = ids[np.arange(3000), n - 1]
     assert (ids[:, 0] == 6).all() and (last == 5).all()  # b and e
@@ -184,7 +184,7 @@ def test_distractors() -> None:
 
 @pytest.mark.parametrize("informative", [1, 3])
 def test_noisy(informative) -> None:
-    data = long_lags.noisy(2000, rng(), 50, informative)
+    data = long_lags.noisy(rng(), 2000, 50, informative)
     n = lengths(data)
     assert (n.min(), n.max()) == (50, 55)
     np.testing.assert_array_equal(data["x"][:, :informative, 0], np.repeat(2 * data["target"] - 1, informative, axis=1))
@@ -196,7 +196,7 @@ def test_noisy(informative) -> None:
 @pytest.mark.parametrize("steps", [100, 20, 11])
 @pytest.mark.parametrize("task", ["adding", "multiplication"])
 def test_pairs(task, steps) -> None:
-    data = getattr(long_lags, task)(4000, rng(), steps)
+    data = getattr(long_lags, task)(rng(), 4000, steps)
     n, rows = lengths(data), np.arange(4000)
     assert (n.min(), n.max()) == (steps, steps + steps // 10)
     numbers, markers = np.moveaxis(data["x"], -1, 0)
@@ -218,7 +218,7 @@ def test_pairs(task, steps) -> None:
 
 @pytest.mark.parametrize(("steps", "relevant"), [(100, 2), (100, 3), (20, 2)])
 def test_temporal_order(steps, relevant) -> None:
-    data = long_lags.temporal_order(2000, rng(), steps, relevant)
+    data = long_lags.temporal_order(rng(), 2000, steps, relevant)
     n, ids = lengths(data), data["x"].argmax(axis=-1)
     assert (n.min(), n.max()) == (steps, steps + steps // 10)
     seen = Counter()
@@ -238,11 +238,11 @@ def test_temporal_order(steps, relevant) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: long_lags.temporal_order(1, rng(), relevant=4),
-        lambda: long_lags.temporal_order(1, rng(), steps=5),
-        lambda: long_lags.adding(1, rng(), steps=3),
-        lambda: long_lags.two_sequences(1, rng(), p=1),
-        lambda: long_lags.distractors(1, rng(), p=0),
+        lambda: long_lags.temporal_order(rng(), 1, relevant=4),
+        lambda: long_lags.temporal_order(rng(), 1, steps=5),
+        lambda: long_lags.adding(rng(), 1, steps=3),
+        lambda: long_lags.two_sequences(rng(), 1, p=1),
+        lambda: long_lags.distractors(rng(), 1, p=0),
     ],
 )
 def test_what_cannot_be_is_refused(wrong) -> None:

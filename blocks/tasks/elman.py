@@ -1,6 +1,6 @@
 """The four tasks of Elman (1990), *Finding structure in time*, Cognitive Science 14, 179 to 211.
 
-    data = letters(1000, rng)
+    data = letters(rng, 1000)
     model.fit({"x": data["x"], "target": data["target"]}, ...)
 
 Each function gives a stream as `Model.fit` takes it: "x" and "target", ``(1, time, features)``, where the target is the
@@ -67,7 +67,7 @@ WORDS = tuple(dict.fromkeys(word for members in CLASSES.values() for word in mem
 BITS = 31  # of a word's vector: one for each of the 29 words, two that are never set
 
 
-def xor(bits: int, rng: np.random.Generator) -> dict[str, Any]:
+def xor(rng: np.random.Generator, bits: int) -> dict[str, Any]:
     """Temporal exclusive or: two random bits and their exclusive or, again and again; "x" and "target"
     ``(1, bits, 1)``. The paper has 3,000 bits. `bits` is a multiple of three."""
     pairs = rng.integers(0, 2, (bits // 3, 2))
@@ -79,7 +79,7 @@ def xor_best() -> np.ndarray:
     return np.array([0.25, 0.25, 0.0])
 
 
-def letters(consonants: int, rng: np.random.Generator) -> dict[str, Any]:
+def letters(rng: np.random.Generator, consonants: int) -> dict[str, Any]:
     """Random consonants, of which each settles its vowels: b is followed by a, d by ii, g by uuu. "x" and "target"
     ``(1, time, 6)``, and "text", the letters. The paper has 1,000 consonants."""
     text = "".join(SYLLABLES[c] for c in rng.choice(list(SYLLABLES), consonants))
@@ -92,7 +92,7 @@ def letters_best() -> dict[str, np.ndarray]:
     return {"consonant": codes.var(axis=0), "vowel": np.zeros(6)}
 
 
-def words(sentences: int, rng: np.random.Generator) -> dict[str, Any]:
+def words(rng: np.random.Generator, sentences: int) -> dict[str, Any]:
     """Words without spaces: "x" and "target" ``(1, time, 5)``, "text", and "onset", ``(time,)``, true where a word
     begins. The paper has 200 sentences of four to nine words, 1,270 words and 4,963 letters in all.
 
@@ -108,7 +108,7 @@ def words(sentences: int, rng: np.random.Generator) -> dict[str, Any]:
     return {**_stream(np.array(codes)), "text": text, "onset": onset}
 
 
-def classes(sentences: int, rng: np.random.Generator) -> dict[str, Any]:
+def classes(rng: np.random.Generator, sentences: int) -> dict[str, Any]:
     """Sentences of two and three words, run together: "x" and "target" ``(1, time, 31)``, one-hot, and "words", their
     numbers in `WORDS`. The paper has 10,000 sentences, of which 27,534 words come."""
     chosen = [

@@ -1,7 +1,7 @@
 """The tasks with long time lags of Hochreiter and Schmidhuber (1997), *Long short-term memory*, Neural Computation 9,
 1735 to 1780, experiments 2 to 6.
 
-    data = adding(1000, rng, steps=100)
+    data = adding(rng, 1000, steps=100)
     model.fit(data, ...)
 
 Each function gives so many sequences as arrays with the sequences first: "x", ``(count, time, features)``; "target";
@@ -20,7 +20,7 @@ from ..errors import BlocksError
 ORDER = "abcdEBXY"
 
 
-def two_sequences(count: int, rng: np.random.Generator, p: int = 100, noise: bool = False) -> dict[str, Any]:
+def two_sequences(rng: np.random.Generator, count: int, p: int = 100, noise: bool = False) -> dict[str, Any]:
     """Tasks 2a and, with `noise`, 2b: the symbols (y, a₁ … a₍p₋₁₎, y) or (x, a₁ … a₍p₋₁₎, x), half of the time each;
     in 2b those between are random. "x" and "target", the next symbol, ``(count, p, p + 1)``: the last x or y is known
     from the first.
@@ -35,7 +35,7 @@ def two_sequences(count: int, rng: np.random.Generator, p: int = 100, noise: boo
     return {"x": symbols[:, :-1], "target": symbols[:, 1:]}
 
 
-def distractors(count: int, rng: np.random.Generator, p: int = 50, q: int = 50) -> dict[str, Any]:
+def distractors(rng: np.random.Generator, count: int, p: int = 50, q: int = 50) -> dict[str, Any]:
     """Task 2c: (b, y, q and more of a₁ … aₚ, e, y) or the same with x; after q of them each further symbol is the
     trigger e with probability 1/10. "x" ``(count, time, p + 4)``, all but the last symbol; "target" ``(count, 2)``, at
     the end: 1 for x, 1 for y; "mask".
@@ -54,18 +54,18 @@ def distractors(count: int, rng: np.random.Generator, p: int = 50, q: int = 50) 
     return {"x": np.eye(p + 4)[ids] * mask[..., None], "target": np.eye(2)[which], "mask": mask}
 
 
-def noisy(count: int, rng: np.random.Generator, steps: int = 100, informative: int = 3) -> dict[str, Any]:
+def noisy(rng: np.random.Generator, count: int, steps: int = 100, informative: int = 3) -> dict[str, Any]:
     """Task 3a (Bengio et al. 1994): the first `informative` numbers are all 1 or all -1, the others normal, of variance
     0.2. "x" ``(count, time, 1)``, of length `steps` to a tenth more; "target" ``(count, 1)``, at the end, 1 or 0; and
     "mask"."""
-    mask = _mask(_lengths(count, rng, steps))
+    mask = _mask(_lengths(rng, count, steps))
     which = rng.integers(0, 2, count)
     x = rng.normal(0.0, np.sqrt(0.2), mask.shape)
     x[:, :informative] = (2.0 * which - 1.0)[:, None]
     return {"x": (x * mask)[..., None], "target": which[:, None].astype(np.float64), "mask": mask}
 
 
-def adding(count: int, rng: np.random.Generator, steps: int = 100) -> dict[str, Any]:
+def adding(rng: np.random.Generator, count: int, steps: int = 100) -> dict[str, Any]:
     """Task 4: the sum of the two numbers that are marked. "x" ``(count, time, 2)``, a number in [-1, 1] and a marker,
     of length `steps` to a tenth more; "target" ``(count, 1)``, at the end: 0.5 + (X₁ + X₂) / 4; "mask".
 
@@ -73,18 +73,18 @@ def adding(count: int, rng: np.random.Generator, steps: int = 100) -> dict[str, 
     steps / 2 - 1 that is still unmarked. Either may be the first pair, whose number is then 0. A predictor that ignores
     the numbers has a mean squared error of 0.039 (100 steps).
     """
-    x, mask, first, second = _pairs(count, rng, steps, -1.0, of_first=0.0)
+    x, mask, first, second = _pairs(rng, count, steps, -1.0, of_first=0.0)
     return {"x": x, "target": 0.5 + (first + second)[:, None] / 4.0, "mask": mask}
 
 
-def multiplication(count: int, rng: np.random.Generator, steps: int = 100) -> dict[str, Any]:
+def multiplication(rng: np.random.Generator, count: int, steps: int = 100) -> dict[str, Any]:
     """Task 5: as `adding`, but the product X₁ X₂ of numbers in [0, 1]; that of the first pair is 1 if it is marked. A
     predictor that ignores the numbers has a mean squared error of 0.059 (100 steps)."""
-    x, mask, first, second = _pairs(count, rng, steps, 0.0, of_first=1.0)
+    x, mask, first, second = _pairs(rng, count, steps, 0.0, of_first=1.0)
     return {"x": x, "target": (first * second)[:, None], "mask": mask}
 
 
-def temporal_order(count: int, rng: np.random.Generator, steps: int = 100, relevant: int = 2) -> dict[str, Any]:
+def temporal_order(rng: np.random.Generator, count: int, steps: int = 100, relevant: int = 2) -> dict[str, Any]:
     """Tasks 6a and, with three `relevant` symbols, 6b: E, symbols of a, b, c, d, and B, and among them X or Y two or
     three times; in which order is the class. "x" ``(count, time, 8)``, of length `steps` to a tenth more; "target"
     ``(count, 4 or 8)``, at the end, one-hot; "mask".
@@ -95,7 +95,7 @@ def temporal_order(count: int, rng: np.random.Generator, steps: int = 100, relev
     if relevant not in (2, 3):
         raise BlocksError(f"temporal_order has 2 or 3 relevant symbols, not {relevant!r}")
     _at_least("steps", steps, 10)
-    lengths = _lengths(count, rng, steps)
+    lengths = _lengths(rng, count, steps)
     ids = rng.integers(0, 4, (count, int(lengths.max())))
     rows = np.arange(count)
     ids[:, 0], ids[rows, lengths - 1] = ORDER.index("E"), ORDER.index("B")
@@ -110,11 +110,11 @@ def temporal_order(count: int, rng: np.random.Generator, steps: int = 100, relev
 
 
 def _pairs(
-    count: int, rng: np.random.Generator, steps: int, low: float, of_first: float
+    rng: np.random.Generator, count: int, steps: int, low: float, of_first: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Numbers in [low, 1] and their markers, the mask, and the two numbers that are marked."""
     _at_least("steps", steps, 10)
-    lengths = _lengths(count, rng, steps)
+    lengths = _lengths(rng, count, steps)
     mask, rows = _mask(lengths), np.arange(count)
     numbers, markers = rng.uniform(low, 1.0, mask.shape), np.zeros(mask.shape)
     first = rng.integers(0, min(10, steps // 2), count)
@@ -127,7 +127,7 @@ def _pairs(
     return x, mask, numbers[rows, first], numbers[rows, second]
 
 
-def _lengths(count: int, rng: np.random.Generator, steps: int) -> np.ndarray:
+def _lengths(rng: np.random.Generator, count: int, steps: int) -> np.ndarray:
     """Lengths from `steps` to a tenth more."""
     return rng.integers(steps, steps + steps // 10 + 1, count)
 

@@ -7,7 +7,7 @@ Schmidhuber 1997, figures 3 and 4).
           └P─▶ 2 ─┬─V──▶▼4 ──V──▶ end          └──▶ Reber ──▶ E ─ P ─┘
               └─T─┘  (X leads from 3 to 2)
 
-    data = as_data(draw(embedded=True, count=256, rng=rng))
+    data = as_data([embedded_reber(rng) for _ in range(256)])
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _legal_inside(text: str) -> list[str]:
     return [*found, "E"]
 
 
-def training_and_test(count: int, rng: np.random.Generator) -> tuple[list[str], list[str]]:
+def training_and_test(rng: np.random.Generator, count: int) -> tuple[list[str], list[str]]:
     """So many embedded strings to train on, repeats and all, and as many to test on that are none of these."""
     train = [embedded_reber(rng) for _ in range(count)]
     known, test = set(train), list[str]()

@@ -1,0 +1,1 @@
+"""Published experiments, to be run again: ``blocks reproduce NAME``."""

@@ -1,0 +1,56 @@
+"""A page of all results in a folder: a table and a plot for each experiment, and what was found out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..files import write_whole
+from . import results as files
+from .job import duration
+from .rows import EXPERIMENTS
+from .table import Experiment
+
+HEAD = """# The published experiments, run again
+
+`blocks reproduce NAME -o {folder}` makes each part of this page, and the page: results as JSON, a trial a line, and the
+plots. In brackets stands what the paper prints. After "±" stands half the interval of 95 % of a mean, by Student's t;
+after the number of trials that succeeded, Wilson's interval for their share. Means of sequences, and what is tested
+after them, are over the trials that succeeded. Rows that were not run say so.
+"""
+
+
+def write_page(folder: Path) -> Path:
+    """Write README.md into a folder of results; Markdown."""
+    parts = [HEAD.format(folder=folder.name)]
+    for e in EXPERIMENTS.values():
+        for quick in (False, True):
+            path = files.path_of(folder, e.name)
+            results = files.load(folder, e, files.seed_in(path), quick) if path.is_file() else files.empty(e, 0, False)
+            if results["rows"]:
+                parts.append(_part(e, results))
+                break
+        else:
+            parts.append(f"## {e.name}: {e.title}\n\n{e.source}. Not run.\n")
+    path = folder / "README.md"
+    write_whole(path, "\n".join(parts).encode())
+    return path
+
+
+def _part(e: Experiment, results: files.Results) -> str:
+    head, *lines = files.lines(e, results)
+    rows = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
+    rows += [f"| {' | '.join(line)} |" for line in lines]
+    total = duration(sum(row["seconds"] for row in results["rows"].values()))
+    quick = " **A quick run, smaller than the paper's.**" if results["quick"] else ""
+    text = [f"## {e.name}: {e.title}", f"{e.source}. Seed {results['seed']}; {total} in all.{quick}", "\n".join(rows)]
+    text += [f"- {row.name}: {row.note}" for row in e.rows if row.note and row.name in results["rows"]]
+    text += [line for line in [_outside(e, results), e.findings] if line]
+    text.append(f"![{e.title}]({e.name}.svg)")
+    return "\n\n".join(text) + "\n"
+
+
+def _outside(e: Experiment, results: files.Results) -> str:
+    """Which rows' means are more than a factor of two from the paper's."""
+    found = {row.name: files.ratio(row, results["rows"][row.name]) for row in e.rows if row.name in results["rows"]}
+    far = [f"{name} ({r:.2f})" for name, r in found.items() if r is not None and not 0.5 <= r <= 2.0]
+    return f"Means outside a factor of two of the paper's: {', '.join(far)}." if far and not results["quick"] else ""

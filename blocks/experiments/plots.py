@@ -1,0 +1,106 @@
+"""The plots of the experiments, of results as `results` writes them: those of the papers, where these have one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .results import scipy_part
+
+Results = Mapping[str, Any]
+OURS, PAPER, FAINT = "#3b6fb6", "#c8553d", "#9db6d8"
+
+
+def _axes(height: float = 3.2, width: float = 8.0) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _curves(results: Results) -> list[dict[str, Any]]:
+    """The curves of the first row that has some."""
+    return next((t for t in ([t["curves"] for t in row["trials"]] for row in results["rows"].values()) if t), [])
+
+
+def xor(results: Results) -> Any:
+    """The error over twelve steps, which drops at every third (figure 3 of the paper)."""
+    figure, axes = _axes()
+    errors = np.array([c["error"] for c in _curves(results)])
+    steps = np.arange(1, errors.shape[1] + 1)
+    axes.plot(steps, errors.T, color=FAINT, lw=0.8)
+    axes.plot(steps, errors.mean(axis=0), color=OURS, marker="o", label="mean of the trials")
+    axes.axhline(0.5, color="0.6", lw=0.8, ls="--")
+    axes.annotate(
+        "best possible at the first two bits", (12, 0.5), (12, 0.485), ha="right", va="top", color="0.35", fontsize=8
+    )
+    axes.set(xticks=steps, xlabel="step", ylabel="RMS error", ylim=(0, None))
+    axes.legend(frameon=False)
+    return figure
+
+
+def letters(results: Results) -> Any:
+    """The error at each letter, high at consonants, and that of the first bit, which is none (figures 4 and 5)."""
+    curves = _curves(results)[0]
+    figure, axes = _axes()
+    steps = np.arange(len(curves["text"]))
+    axes.plot(steps, curves["error"], color=OURS, marker="o", ms=3, label="all six bits")
+    axes.plot(steps, curves["first_bit"], color=PAPER, lw=1, label="the first bit: a consonant comes")
+    axes.set_xticks(steps, list(curves["text"]))
+    axes.set(ylabel="RMS error", ylim=(0, None))
+    axes.legend(frameon=False, loc="upper right")
+    return figure
+
+
+def words(results: Results) -> Any:
+    """The error at each letter; it rises where a word begins (figure 6)."""
+    curves = _curves(results)[0]
+    figure, axes = _axes()
+    steps, error, onset = np.arange(len(curves["text"])), np.array(curves["error"]), np.array(curves["onset"])
+    axes.plot(steps, error, color=OURS, lw=1.2)
+    axes.plot(steps[onset], error[onset], "o", color=PAPER, ms=5, label="a word begins")
+    axes.set_xticks(steps, list(curves["text"]))
+    axes.set(ylabel="RMS error", ylim=(0, None))
+    axes.legend(frameon=False, loc="upper right")
+    return figure
+
+
+def classes(results: Results) -> Any:
+    """The tree of the words' mean hidden vectors (figure 7)."""
+    dendrogram = scipy_part("cluster.hierarchy").dendrogram
+    curves = _curves(results)[0]
+    figure, axes = _axes(6.0, 6.5)
+    dendrogram(np.array(curves["tree"]), labels=curves["labels"], orientation="left", ax=axes, color_threshold=0.0,
+               above_threshold_color=OURS, leaf_font_size=9)  # fmt: skip
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("distance")
+    return figure
+
+
+def until(results: Results) -> Any:
+    """The sequences that each trial took, and the mean that the paper prints."""
+    from .rows import EXPERIMENTS
+
+    rows = [r for r in EXPERIMENTS[results["experiment"]].rows if r.name in results["rows"]]
+    figure, axes = _axes(0.9 + 0.42 * len(rows))
+    label = {"ours": "a trial", "mean": "their mean", "paper": "the paper's mean"}
+    for y, row in enumerate(rows):
+        trials = results["rows"][row.name]["trials"]
+        solved = [t["sequences"] for t in trials if t["solved"]]
+        axes.plot(solved, [y] * len(solved), "o", color=FAINT, ms=5, label=label.pop("ours", None) if solved else None)
+        if solved:
+            axes.plot(np.mean(solved), y, "o", color=OURS, ms=8, label=label.pop("mean", None))
+        if "sequences" in row.paper:
+            axes.plot(
+                row.paper["sequences"], y, "D", color=PAPER, ms=6, mfc="none", mew=1.5, label=label.pop("paper", None)
+            )
+        text = f"{len(solved)} of {len(trials)}"
+        axes.annotate(text, (1.0, y), xycoords=("axes fraction", "data"), va="center", fontsize=8, color="0.3")
+    axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=8)
+    axes.set(xscale="log", xlabel="sequences", ylim=(len(rows) - 0.5, -0.5))
+    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    return figure

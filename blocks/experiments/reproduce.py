@@ -1,0 +1,149 @@
+"""``blocks reproduce``: run published experiments, and put ours beside the paper's."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import BlocksError, nearest
+from . import results as files
+from .job import Job, duration
+from .page import write_page
+from .rows import EXPERIMENTS, experiment
+from .table import Experiment, Row
+
+QUICK = "a quick run, smaller than the paper's: its numbers are not to be held against those in brackets"
+QUICK_TRIALS = 3
+
+
+def reproduce(
+    name: str,
+    folder: Path,
+    trials: int | None = None,
+    seed: int = 0,
+    quick: bool = False,
+    rows: tuple[str, ...] = (),
+    show: bool | None = None,
+    say: Callable[[str], None] = print,
+) -> list[dict[str, Any]]:
+    """Run an experiment, or all; the results of each, as they stand in its file.
+
+    Args:
+        name: of an experiment, or "all".
+        folder: where results, plots and a page of both are written, row by row; what is there is not run again, and a
+            row that was interrupted goes on.
+        trials: as many as the paper ran unless told; of a quick run, 3.
+        seed: trial r of all that is random is settled by it and r.
+        quick: a small version of every row, and only that of the first where rows differ in size alone.
+        rows: those to run, by name, or a part of it; all but the long ones unless told.
+        show, say: as for `Job`.
+
+    Raises BlocksError for an unknown experiment or row, and for a file that holds no results.
+    """
+    chosen = [experiment(name)] if name != "all" else list(EXPERIMENTS.values())
+    if rows and name == "all":
+        raise BlocksError("rows are those of one experiment; name it")
+    files.scipy_part("stats")
+    picked = {e.name: _picked(e, rows, quick) for e in chosen}
+    folder.mkdir(parents=True, exist_ok=True)
+    with one_thread():
+        return [_run(e, picked[e.name], folder, trials, seed, quick, show, say) for e in chosen]
+
+
+def _picked(e: Experiment, rows: tuple[str, ...], quick: bool) -> list[Row]:
+    """The rows to run. Raises BlocksError for a name that none has."""
+    for part in rows:
+        if not any(part in row.name for row in e.rows):
+            names = [row.name for row in e.rows]
+            raise BlocksError(f"{e.name} has no row {part!r}{nearest(part, names)}; it has {'; '.join(names)}")
+    if rows:
+        return [row for row in e.rows if any(part in row.name for part in rows)]
+    return [row for row in e.rows if not row.long and (not quick or _differs(e, row))]
+
+
+def _differs(e: Experiment, row: Row) -> bool:
+    """Whether a quick run of a row is not that of an earlier one."""
+    runs = [{**r.settings, **r.quick} for r in e.rows[: e.rows.index(row) + 1]]
+    return runs[-1] not in runs[:-1]
+
+
+def _run(
+    e: Experiment, rows: list[Row], folder: Path, trials: int | None, seed: int, quick: bool, show: bool | None,
+    say: Callable[[str], None],
+) -> dict[str, Any]:  # fmt: skip
+    """One experiment: the rows that are not there yet, and of each the trials that are missing."""
+    results = files.load(folder, e, seed, quick)
+    count = trials or (min(QUICK_TRIALS, e.trials) if quick else e.trials)
+    say(f"{e.name}: {e.title}. {e.source}" + (f"\n({QUICK})" if quick else ""))
+    for row in rows:
+        settings = {**row.settings, **(row.quick if quick else {})}
+        known = results["rows"].get(row.name, {"settings": settings, "trials": [], "seconds": 0.0})
+        if known["settings"] != json.loads(json.dumps(settings)):
+            known = {"settings": settings, "trials": [], "seconds": 0.0}
+        done = {t["trial"] for t in known["trials"]}
+        missing = [t for t in range(count) if t not in done]
+        if not missing:
+            continue
+        expected = row.paper.get("sequences")
+        job = Job(
+            seed,
+            missing,
+            row.name,
+            expected=int(2 * expected) if expected and not quick else None,
+            snapshot=folder / f".{e.name}.part",
+            key=json.dumps([e.name, row.name, settings], sort_keys=True),
+            show=show,
+            say=say,
+        )
+        start = time.monotonic()
+        found = e.run(job, **settings)
+        known = {
+            "settings": settings,
+            "seconds": round(known["seconds"] + time.monotonic() - start, 1),
+            "trials": sorted([*known["trials"], *found], key=lambda t: t["trial"]),
+        }
+        names = [r.name for r in e.rows]
+        every = {**results["rows"], row.name: known}
+        results["rows"] = {n: every[n] for n in sorted(every, key=lambda n: names.index(n) if n in names else -1)}
+        files.save(folder, results)
+        job.done()
+        solved = files.success(known["trials"])[0]
+        say(f"  {row.name}: {solved} of {len(known['trials'])}, {duration(known['seconds'])}")
+    if results["rows"]:
+        e.plot(results).savefig(folder / f"{e.name}.svg", metadata={"Date": None})
+        write_page(folder)
+    return results
+
+
+def table(results: dict[str, Any]) -> Iterator[str]:
+    """The results as lines of text, ours and in brackets the paper's."""
+    grid = files.lines(EXPERIMENTS[results["experiment"]], results)
+    widths = [max(len(line[k]) for line in grid) for k in range(len(grid[0]))]
+    for line in grid:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def listing() -> Iterator[str]:
+    """The experiments and their rows."""
+    for e in EXPERIMENTS.values():
+        yield f"{e.name}: {e.title}; {e.trials} trials"
+        for row in e.rows:
+            printed = ", ".join(f"{k} {v:,g}" for k, v in row.paper.items())
+            yield f"    {row.name}{' (long)' if row.long else ''}" + (f"    paper: {printed}" if printed else "")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread, unless the environment says otherwise: small networks' would wait for each other at every step."""
+    given = os.environ.get("OMP_NUM_THREADS")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ["OMP_NUM_THREADS"]
