@@ -18,6 +18,7 @@ only when all its users have handed theirs in.)
 from __future__ import annotations
 
 import builtins
+import functools
 import inspect
 import itertools
 import re
@@ -223,8 +224,9 @@ class Node:
         origin: Node | None = None,
         next: Node | None = None,
         first: Node | None = None,
+        type: tuple[Shape, str] | None = None,
     ):
-        shape, dtype = op.infer(*operands, **attrs)
+        shape, dtype = op.infer(*operands, **attrs) if type is None else type
         twice = [d for i, d in enumerate(shape) if isinstance(d, str) and d in shape[:i]]
         if twice:
             raise misfit(
@@ -233,7 +235,7 @@ class Node:
         for slot, value in (
             ("op", op),
             ("operands", operands),
-            ("attrs", MappingProxyType(dict(attrs))),
+            ("attrs", attrs if isinstance(attrs, MappingProxyType) else MappingProxyType(dict(attrs))),
             ("shape", shape),
             ("dtype", dtype),
             ("stamp", stamp),
@@ -412,7 +414,12 @@ def rebuild(node: Node, operands: tuple[Node, ...] | None = None, first: Node | 
     """The same operation on other operands, or under other labels; a state that begins with another wire."""
     stamp = Stamp(**{**node.stamp.__dict__, **labels}) if labels else node.stamp
     operands = node.operands if operands is None else operands
-    return Node(node.op, operands, node.attrs, stamp, node.origin, node.next, node.first if first is None else first)
+    first = node.first if first is None else first
+    alike = all(
+        a.shape == b.shape and a.dtype == b.dtype != "loop" for a, b in zip(operands, node.operands, strict=True)
+    )
+    type = (node.shape, node.dtype) if alike else None  # an operation infers it from the types of its operands alone
+    return Node(node.op, operands, node.attrs, stamp, node.origin, node.next, first, type)
 
 
 # --- walking and rewriting -----------------------------------------------------------------------
@@ -468,7 +475,6 @@ class Graph:
 
     outputs: Mapping[str, Node]
     _order: tuple[Node, ...] = field(init=False, repr=False)
-    _names: Mapping[Node, str] = field(init=False, repr=False)
     _fed: Mapping[str, MappingProxyType[str, Node]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -485,18 +491,19 @@ class Graph:
             order = tuple(topological(outputs.values()))
         object.__setattr__(self, "outputs", MappingProxyType(outputs))
         object.__setattr__(self, "_order", order)
-        object.__setattr__(self, "_names", MappingProxyType(_unique_names(self._order)))
-        leaves: dict[str, dict[str, Node]] = {op: {} for op in FED}
-        for node in order:
-            if node.op.name in FED:
-                leaves[node.op.name][node.name] = node
-        object.__setattr__(self, "_fed", {op: MappingProxyType(named) for op, named in leaves.items()})
+        leaves = _leaves(order)
+        of = {op: {name: node for name, node in leaves.items() if node.op.name == op} for op in FED}
+        object.__setattr__(self, "_fed", {op: MappingProxyType(named) for op, named in of.items()})
 
     def __copy__(self) -> Graph:
         return self
 
     def __deepcopy__(self, memo: Any) -> Graph:
         return self
+
+    @functools.cached_property
+    def _names(self) -> Mapping[Node, str]:
+        return MappingProxyType(_unique_names(self._order))
 
     def order(self) -> tuple[Node, ...]:
         """Every node once, operands before their users."""
@@ -618,7 +625,8 @@ def _numbered(order: tuple[Node, ...]) -> dict[Node, Node]:
     return changed
 
 
-def _unique_names(order: tuple[Node, ...]) -> dict[Node, str]:
+def _leaves(order: tuple[Node, ...]) -> dict[str, Node]:
+    """What is fed, by its name. Raises WiringError for a name that two have."""
     leaves: dict[str, Node] = {}
     for node in order:
         if node.op.name in FED:
@@ -631,8 +639,12 @@ def _unique_names(order: tuple[Node, ...]) -> dict[Node, str]:
                     node.op.name,
                     (other, node),
                 )
-    names = {node: name for name, node in leaves.items()}
-    taken = set(leaves)
+    return leaves
+
+
+def _unique_names(order: tuple[Node, ...]) -> dict[Node, str]:
+    names = {node: name for name, node in _leaves(order).items()}
+    taken = set(names.values())
     counts: dict[str, int] = {}
     for node in order:
         if node in names:
