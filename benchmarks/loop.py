@@ -54,7 +54,7 @@ def by_fit(network: bk.Model, data: dict[str, Any], batch: int, optimizer: str) 
     def run() -> list[float]:
         at: list[float] = []
         options = {"batch_size": batch, "clip": CLIP, "optimizer": OPTIMIZERS[optimizer], "progress": False}
-        network.fit(data, callback=lambda record: at.append(time.perf_counter()), **options)
+        network.fit(data, callbacks=lambda m, record: at.append(time.perf_counter()), **options)
         return [b - a for a, b in itertools.pairwise(at)]
 
     return run

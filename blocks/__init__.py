@@ -8,7 +8,7 @@ time with `scan`, and trains a `Model`. Everything is one explicit `Graph`; `gra
 the same bricks.
 """
 
-from . import cells, losses
+from . import cells, losses, metrics
 from . import pickles as _pickles  # noqa: F401 (it tells pickle how)
 from .bricks import ADD, EMBED, MULTIPLY, RELU, SIGM, SOFTMAX, TANH
 from .cell import Cell
@@ -79,6 +79,8 @@ from .scan import scan, unroll
 from .show import dump, to_networkx
 from .trace import Trace, trace
 from .train import schedules
+from .train.callbacks import Callback
+from .train.history import History
 from .train.learner import learner
 from .train.model import Model
 from .train.optimizers import SGD, Adam, AdamW, RMSprop, clip_by_norm
@@ -110,10 +112,12 @@ __all__ = [
     "Adam",
     "AdamW",
     "BlocksError",
+    "Callback",
     "Cell",
     "FeedError",
     "GradientError",
     "Graph",
+    "History",
     "Model",
     "ModelFileError",
     "Node",
@@ -173,6 +177,7 @@ __all__ = [
     "max",
     "maximum",
     "mean",
+    "metrics",
     "moveaxis",
     "minimum",
     "mod",

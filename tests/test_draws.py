@@ -213,7 +213,7 @@ def test_two_processes_with_other_hashes_and_another_past_train_to_the_same_bits
 def test_a_resumed_run_has_the_same_bits(tbptt, tmp_path) -> None:
     whole, cut = noisy_model(dtype="float32"), noisy_model(dtype="float32")
     options = {"batch_size": 2, "epochs": 2, "tbptt": tbptt, "autosave": str(tmp_path / "run.safetensors")}
-    cut.fit(noisy_data(), **options, callback=lambda record: record["step"] == 3)
+    cut.fit(noisy_data(), **options, callbacks=lambda m, record: record["step"] == 3)
     again = noisy_model(dtype="float32")
     again.fit(noisy_data(), **options, resume=True)
     whole.fit(noisy_data(), **{**options, "autosave": None})

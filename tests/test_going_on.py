@@ -108,7 +108,7 @@ def test_any_form_goes_on_and_is_resumed_to_the_same_bits(form, trials, tmp_path
     for stop in (0, 3, 6):
         cut = fresh()
         cut.fit(
-            d, epochs=3, autosave=path, autosave_every=1, callback=lambda r, stop=stop: r["step"] == stop, **options
+            d, epochs=3, autosave=path, autosave_every=1, callbacks=lambda m, r, stop=stop: r["step"] == stop, **options
         )
         again = fresh()
         again.fit(d, epochs=3, autosave=path, resume=True, **options)
@@ -163,14 +163,14 @@ def test_restart_begins_with_the_first_update_but_the_weights() -> None:
 
 def test_after_an_interruption_the_next_epoch_begins_and_says_so(tmp_path) -> None:
     path, d = tmp_path / "run.safetensors", data()
-    model().fit(d, epochs=3, batch_size=4, autosave=path, autosave_every=1, callback=lambda r: r["step"] == 4)
+    model().fit(d, epochs=3, batch_size=4, autosave=path, autosave_every=1, callbacks=lambda m, r: r["step"] == 4)
     loaded = bk.Model.load(path)
     assert len(loaded.history.steps) == 5 and loaded.training.interrupted
     with pytest.warns(UserWarning, match="interrupted in epoch 1, after 2 batches: this call begins the next epoch"):
         loaded.fit(d, batch_size=4)
     assert [s["epoch"] for s in loaded.history.steps] == [0, 0, 0, 1, 1, 2, 2, 2]
     stopped = model()
-    stopped.fit(d, epochs=3, batch_size=4, callback=lambda r: r["step"] == 4)
+    stopped.fit(d, epochs=3, batch_size=4, callbacks=lambda m, r: r["step"] == 4)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         stopped.fit(d, batch_size=4)  # who stops it himself is told nothing
@@ -347,7 +347,7 @@ def test_carried_states_are_resumed(tmp_path) -> None:
     options = {"epochs": 2, "carry": True, "batches_per_epoch": 4}
     whole, cut, again = (model(trials=2) for _ in range(3))
     whole.fit(lambda rng, k: pieces[k % 4], **options)
-    cut.fit(made_of(pieces), autosave=path, autosave_every=1, callback=lambda r: r["step"] == 5, **options)
+    cut.fit(made_of(pieces), autosave=path, autosave_every=1, callbacks=lambda m, r: r["step"] == 5, **options)
     again.fit(made_of(pieces), autosave=path, resume=True, **options)
     same(whole, again)
 

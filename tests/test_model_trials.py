@@ -142,10 +142,10 @@ def test_saved_loaded_and_resumed(tmp_path) -> None:
     through = build(3, masked=True, drop=True)
     through.fit(data, epochs=8, **options)
 
-    def stop(record: dict) -> bool:
+    def stop(_, record: dict) -> bool:
         return record["step"] == 17
 
-    build(3, masked=True, drop=True).fit(data, epochs=8, autosave=path, autosave_every=3, callback=stop, **options)
+    build(3, masked=True, drop=True).fit(data, epochs=8, autosave=path, autosave_every=3, callbacks=stop, **options)
     resumed = build(3, masked=True, drop=True)
     resumed.fit(data, epochs=8, autosave=path, resume=True, **options)
     assert resumed.history.ended == through.history.ended

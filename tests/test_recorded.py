@@ -148,12 +148,12 @@ def test_fit_moves_weights_as_recorded(case: str) -> None:
     model.set_weights(weights)
     after: dict[str, list[np.ndarray]] = {name: [] for name in weights}
 
-    def note(record) -> None:
+    def note(_, record) -> None:
         for name in after:
             after[name].append(model.weights[name].copy())
 
     clip = 0.05 if "clipped" in case else None
-    options = {"epochs": len(outputs["loss"]), "batch_size": len(data["x"]), "clip": clip, "callback": note}
+    options = {"epochs": len(outputs["loss"]), "batch_size": len(data["x"]), "clip": clip, "callbacks": note}
     history = model.fit(data, optimizer=OPTIMIZERS[case.split()[0]], shuffle=False, **options)
     np.testing.assert_allclose(history.loss, outputs["loss"], rtol=1e-12)
     for name in weights:

@@ -108,7 +108,7 @@ def test_a_run_is_resumed_on_its_own_data_alone(tmp_path) -> None:
 def test_the_best_weights_come_back_however_it_ends() -> None:
     x, t = bk.input("x", 1), bk.input("t", 1)
     X = np.ones((4, 1))
-    for options in ({"patience": 3}, {"patience": 500}, {"patience": 500, "callback": lambda r: r["step"] == 30}):
+    for options in ({"patience": 3}, {"patience": 500}, {"patience": 500, "callbacks": lambda m, r: r["step"] == 30}):
         m = bk.Model(loss=bk.losses.squared_error(bk.ADD(1, name="a", init=0.0)(x), t), dtype="float64")
         history = m.fit({"x": X, "t": 2 * X}, validation={"x": X, "t": X}, optimizer=bk.SGD(0.05), epochs=60, **options)
         assert m.evaluate({"x": X, "t": X}) == pytest.approx(min(history.validation), rel=1e-12)

@@ -299,7 +299,7 @@ def test_weights_can_be_set_by_name() -> None:
 
 def test_a_callback_can_stop() -> None:
     m = model()
-    assert len(m.fit(data(), epochs=9, batch_size=4, callback=lambda record: record["step"] == 4).steps) == 5
+    assert len(m.fit(data(), epochs=9, batch_size=4, callbacks=lambda m, record: record["step"] == 4).steps) == 5
 
 
 OPTIONS = {"epochs": 3, "batch_size": 4, "tbptt": (2, 4), "clip": 0.5, "optimizer": bk.Adam(0.01)}
@@ -319,7 +319,7 @@ def test_a_resumed_run_has_the_same_bits(tmp_path, stop_at) -> None:
         **OPTIONS,
         autosave=path,
         autosave_every=1,
-        callback=lambda r: r["step"] == stop_at,
+        callbacks=lambda m, r: r["step"] == stop_at,
     )
     again = model(dtype="float32")
     again.fit(d, validation=v, patience=50, **OPTIONS, autosave=path, resume=True)
@@ -400,7 +400,9 @@ def test_killed_twenty_times(tmp_path) -> None:
 def test_ctrl_c_leaves_a_usable_checkpoint(tmp_path) -> None:
     path = tmp_path / "run.safetensors"
     code = SCRIPT.replace("epochs=12", "epochs=100000").replace("autosave_every=1,", "autosave_every=1000000,")
-    code = code.replace("resume=True)", "resume=True, callback=lambda r: r['step'] == 3 and print('go', flush=True))")
+    code = code.replace(
+        "resume=True)", "resume=True, callbacks=lambda m, r: r['step'] == 3 and print('go', flush=True))"
+    )
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline() == b"go\n"
     process.send_signal(signal.SIGINT)

@@ -45,7 +45,7 @@ def train_one(
     per_epoch = math.ceil(data["char"].shape[1] / 50)
     times = [time.perf_counter()]
 
-    def clock(record: dict[str, float]) -> bool:
+    def clock(model: Model, record: dict[str, float]) -> bool:
         times.append(time.perf_counter())
         return record["step"] + 1 >= updates
 
@@ -57,7 +57,7 @@ def train_one(
         tbptt=50,
         clip=1.0,
         optimizer=Adam(rate),
-        callback=clock,
+        callbacks=clock,
     )
     gaps = [b - a for a, b in itertools.pairwise(times)]
     bits = task.bits_per_character(model, letters.encode(held_out))

@@ -10,17 +10,20 @@ import os
 import signal
 import threading
 import time as clock
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Never
 
 from ..errors import BlocksError, nearest
+from ..graph import Node
+from .callbacks import Callback, Callbacks, Function
 from .files import check_writable, json_value
 from .history import History
-from .inputs import Inputs, is_whole
+from .inputs import is_whole
 from .optimizers import Optimizer, optimizer_named
 from .progress import bar
+from .purposes import Purpose
 from .session import Session, Settings, Trainable
 from .sources import BATCH_SIZE, datasets, is_listed, source_of
 from .truncated import parse_tbptt
@@ -46,7 +49,9 @@ def fit(
     autosave_every: int = 100,
     resume: bool = False,
     progress: bool | None = None,
-    callback: Callable[[dict[str, float]], Any] | None = None,
+    metrics: Mapping[str, Node] | None = None,
+    watch: str | Sequence[str] | Mapping[str, Node] = (),
+    callbacks: Callback | Function | Sequence[Any] | None = None,
     **unknown: Never,
 ) -> History:
     """Train a model. A second call goes on where the first one ended: 4 calls of one epoch are one call of 4, to the
@@ -79,7 +84,11 @@ def fit(
             undisturbed run; with a warning, if that ran on another target (see `compile`), where the last bits may
             differ.
         progress: a progress bar; by default where there is a terminal or a notebook to show it.
-        callback: called after each update with its record; if it returns True, training stops.
+        metrics: name → wire of one number, as those of `metrics` are: measured in each update and, over all that they
+            count, in each epoch and in the validation data; see `History`.
+        watch: what a callback sees of each update: the names of the model's outputs and inputs, or name → wire.
+        callbacks: a function (model, record), called after each update; an object with `on_update`, `on_epoch` or
+            `on_end`, see `Callback`; or several of them. What returns True stops training.
 
     Random numbers (`bernoulli`, `dropout`) are drawn anew for each update, from the model's seed and the number of the
     update; so for each chunk of `tbptt`. Losses over the validation data are without them, with their expectation.
@@ -115,8 +124,9 @@ def fit(
         raise BlocksError(f"carry=True goes from batch to batch in their order; {what} would lose the states")
     order = False if carry and shuffle is None and is_listed(data) else shuffle
     _check_files(model, autosave, resume, restart)
+    called, purpose = Callbacks(callbacks), _purpose(model, metrics, watch)
     chosen = _chosen(model, optimizer, restart)
-    inputs = Inputs(model.graph_for("loss"), model.dtype, tuple(model.graph.inputs), model.trials)
+    inputs = model.inputs_of(purpose.called("data"))
     first = 0 if model.training is None or restart else model.training.at.batches
     source = source_of(inputs, model.seed, data, batch_size, order, batches_per_epoch, times or 1, first)
     if autosave is not None and not source.again:
@@ -126,16 +136,20 @@ def fit(
         )
     size = int(batch_size or BATCH_SIZE) if isinstance(data, Mapping) else None
     settings = Settings(size, limit, pair, order, bool(carry), patience, autosave is not None)
-    session = Session(model, source, validation, chosen, settings, times)
+    session = Session(model, source, validation, chosen, settings, times, purpose)
     if validation is not None:
-        _check_validation(model, inputs, validation, size or BATCH_SIZE, session.time or None)
+        _check_validation(session, size or BATCH_SIZE)
+    called("on_begin", model, model.history)
     if autosave is not None and resume and Path(autosave).exists():
         session.resume(autosave)
     else:
         session.begin(restart)
-    _train(session, autosave, autosave_every, progress, callback)
-    if patience is not None:
-        session.go_back()
+    try:
+        _train(session, autosave, autosave_every, progress, called)
+        if patience is not None:
+            session.go_back()
+    finally:
+        called("on_end", model, model.history)
     return model.history
 
 
@@ -144,7 +158,7 @@ def _train(
     autosave: str | os.PathLike[str] | None,
     every: int,
     progress: bool | None,
-    callback: Callable[[dict[str, float]], Any] | None,
+    called: Callbacks,
 ) -> None:
     """The epochs of a call, from where it stands."""
     model, at = session.model, session.at
@@ -154,7 +168,7 @@ def _train(
     with _stop_requested() as stop, bar(progress, each and each * left, label="training") as report:
         while at.epoch < session.training.call.last and not at.ended:
             for loss in session.run_epoch():
-                done = loss is not None and callback is not None and callback(model.history.steps[-1]) is True
+                done = loss is not None and session.stopped(*called("on_update", model, session.record()))
                 if autosave is not None and (stop or at.step % every == 0):
                     model.save(autosave)
                 if stop:
@@ -164,8 +178,11 @@ def _train(
                     session.training.leave_epoch(keep=True)
                     return
             session.end_epoch()
+            done = session.stopped(*called("on_epoch", model, model.history.epochs[-1]))
             if autosave is not None:
                 model.save(autosave)
+            if done:
+                return
 
 
 def _check_files(model: Trainable, autosave: Any, resume: bool, restart: bool) -> None:
@@ -190,13 +207,33 @@ def _chosen(model: Trainable, optimizer: Optimizer | str | None, restart: bool) 
     return optimizer_named(optimizer or (last if isinstance(last, Optimizer) else "adam"))
 
 
-def _check_validation(model: Trainable, inputs: Inputs, validation: Any, size: int, time: str | None) -> None:
+def _check_validation(session: Session, size: int) -> None:
     """Raises BlocksError for data that cannot be evaluated."""
-    terms = model.terms(time)
-    for known in datasets(inputs, validation, size):
-        terms.pieces_fit(known.check_masks().samples > size)
+    purpose, several = session.purpose.called("loss"), is_listed(session.validation)
+    for known in datasets(session.model.inputs_of(purpose), session.validation, size):
+        for terms in session.model.terms(session.time or None, purpose):
+            terms.pieces_fit(several or known.check_masks().samples > size)
 
 
+def _purpose(model: Trainable, metrics: Mapping[str, Node] | None, watch: Any) -> Purpose:
+    """What is measured and watched in training. Raises BlocksError for what cannot be."""
+    if metrics is not None and not isinstance(metrics, Mapping):
+        raise BlocksError(f"metrics are a dict, name → wire of one number, not a {type(metrics).__name__}")
+    for name in metrics or {}:
+        if not isinstance(name, str) or not name or name in TAKEN or name.startswith("validation_"):
+            raise BlocksError(f"a metric cannot be called {name!r}; records have {', '.join(TAKEN)} of their own")
+    wires = watch if isinstance(watch, Mapping) else dict.fromkeys([watch] if isinstance(watch, str) else watch)
+    known = {**model.graph.fed("input"), **model.graph.outputs}
+    for name, wire in wires.items():
+        if wire is None and name not in known:
+            raise BlocksError(f"the model has no output or input {name!r}{nearest(str(name), known)} to watch")
+        if wire is not None and not isinstance(wire, Node):
+            raise BlocksError(f"watch: {name!r} is no wire, but a {type(wire).__name__}")
+    watched = tuple((name, known[name] if wire is None else wire) for name, wire in wires.items())
+    return Purpose("train", tuple((metrics or {}).items()), watched)
+
+
+TAKEN = ("step", "epoch", "loss", "norm", "lr", "outputs", "validation")  # of the names in records
 RENAMED = {"checkpoint": "autosave", "every": "autosave_every"}
 OPTIONS = tuple(k for k, p in inspect.signature(fit).parameters.items() if p.kind is p.KEYWORD_ONLY)
 
@@ -204,6 +241,8 @@ OPTIONS = tuple(k for k, p in inspect.signature(fit).parameters.items() if p.kin
 def _check_names(unknown: Mapping[str, Any]) -> None:
     """Raises BlocksError for options that `fit` does not have, or has under another name now."""
     for name, value in unknown.items():
+        if name == "callback":
+            raise BlocksError("fit(callback=) is callbacks= now, of functions (model, record)")
         if name in RENAMED:
             hint = "" if name == "every" else "; to keep few states in memory: Model(..., checkpoint='sqrt')"
             raise BlocksError(f"fit({name}={value!r}) is {RENAMED[name]}= now, the name of a file{hint}")

@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import BlocksError, nearest
+
 
 @dataclass
 class History:
     """A record of training.
 
-    steps: for each update {"step", "epoch", "loss", "norm" (of the gradient, before clipping), "lr"}.
+    steps: for each update {"step", "epoch", "loss", "norm" (of the gradient, before clipping), "lr"}, and each metric
+        by its name.
     epochs: for each epoch {"epoch", "loss", "validation" if there was any}; the loss is over all that the
-        updates counted, as `Model.evaluate` counts.
+        updates counted, as `Model.evaluate` counts. So is each metric, ``"accuracy"``; that of the validation data is
+        ``"validation_accuracy"``.
     ended: trial → why it trained no more, before the last epoch; 0 is the only one of a model without trials.
 
     With trials, losses and norms are arrays ``(trials,)``, NaN where a trial had no update.
@@ -35,6 +39,14 @@ class History:
     def validation(self) -> Any:
         """The validation loss of each epoch that has one, as `loss`."""
         return _by_trial([e["validation"] for e in self.epochs if "validation" in e])
+
+    def __getitem__(self, name: str) -> Any:
+        """What the epochs have under a name, "validation_accuracy" say, as `loss`. Raises BlocksError where none has
+        it."""
+        known = {key: None for epoch in self.epochs for key in epoch}
+        if name not in known:
+            raise BlocksError(f"no epoch has {name!r}{nearest(name, known)}; they have {', '.join(known) or 'nothing'}")
+        return _by_trial([e[name] for e in self.epochs if name in e])
 
     def plot(self, path: str | os.PathLike[str] | None = None, label: str = "training", axes: Any = None) -> Any:
         """Draw the loss over updates, smoothed, with the validation losses; save it if `path` is given.

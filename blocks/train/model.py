@@ -29,11 +29,11 @@ from .fit import fit as _fit
 from .history import History
 from .inputs import Arrays, Inputs, is_whole
 from .masks import mask_inputs
-from .purposes import LOSS, graph_for, loss_of
+from .purposes import LOSS, Purpose, graph_for, measured
 from .session import read_training
-from .sources import datasets
+from .sources import datasets, is_listed
 from .state import Training
-from .terms import Terms, Totals, check_causal, looks_back_only
+from .terms import Tally, Terms, check_causal, looks_back_only
 from .trials import Number, check_trials, differing, inside, leading, of_one
 from .truncated import carried_states, slice_time, windows
 from .vector import Vector
@@ -101,9 +101,9 @@ class Model:
         self.target, self.checkpoint = wanted(target, MODELS), check_checkpoint(checkpoint)
         self.trials = check_trials(trials, graph)
         self._weights = Vector(_sizes(graph), self.dtype, self.trials)
-        self._graphs: dict[str, Graph] = {}
+        self._graphs: dict[Purpose, Graph] = {}
         self._programs: dict[Any, Program] = {}
-        self._fed: dict[str, Arrays] = {}
+        self._fed: dict[Purpose, Arrays] = {}
 
     @property
     def weights(self) -> Vector:
@@ -121,34 +121,48 @@ class Model:
 
     # -- the graphs that are run ------------------------------------------------------------------
 
-    def graph_for(self, purpose: str) -> Graph:
+    def graph_for(self, purpose: Purpose | str) -> Graph:
         """The graph of one purpose; `purposes` names them."""
+        purpose = _as_purpose(purpose)
         if purpose not in self._graphs:
-            time = self.time() if purpose in ("windowed", "evaluate in chunks") else None
-            self._graphs[purpose] = graph_for(self.graph, purpose, time)
+            time = self.time() if purpose.name in ("windowed", "evaluate in chunks") else None
+            made = graph_for(self.graph, purpose, time)
+            self._forget(purpose.name)
+            self._graphs[purpose] = made
         return self._graphs[purpose]
 
-    def terms(self, time: str | None = None, purpose: str = "loss") -> Terms:
-        """What the loss counts; with `time`, for sequences that come in chunks of steps."""
-        return Terms(loss_of(self.graph_for(purpose)), time)
+    def _forget(self, name: str) -> None:
+        """Forget what was measured and watched along with a purpose before: a call of `fit` may bring wires of its own,
+        and a thousand calls as many."""
+        plain = Purpose(name)
+        for kept in (self._graphs, self._fed):
+            for key in [k for k in kept if k.name == name and k != plain]:
+                del kept[key]
+        for key in [k for k in self._programs if k[0].name == name and k[0] != plain]:
+            del self._programs[key]
 
-    def program_for(self, purpose: str, vary: tuple[str, ...] = ()) -> Program:
+    def terms(self, time: str | None = None, purpose: Purpose | str = "loss") -> tuple[Terms, Terms]:
+        """What the loss counts, and what the metrics of a purpose do; with `time`, for sequences that come in chunks of
+        steps."""
+        return measured(self.graph_for(purpose), time)
+
+    def program_for(self, purpose: Purpose | str, vary: tuple[str, ...] = ()) -> Program:
         """The compiled graph of one purpose; its `source` is what runs. `vary`: the inputs that differ among trials."""
-        key = purpose, vary
+        key = _as_purpose(purpose), vary
         if key not in self._programs:
             graph, target = self.graph_for(purpose), AUTO if self.target == INTERPRETER else self.target
             sides = graph if self.trials is None else side_by_side(graph, vary)
             self._programs[key] = compile(sides, target=target, checkpoint=self.checkpoint)
         return self._programs[key]
 
-    def runs_on(self, purpose: str) -> str:
+    def runs_on(self, purpose: Purpose | str) -> str:
         """What computes the graph of one purpose: "native", "numpy" or "interpreter"."""
         if self.target == INTERPRETER:
             return INTERPRETER
-        made = [program for (of, _), program in self._programs.items() if of == purpose]
+        made = [program for (of, _), program in self._programs.items() if of == _as_purpose(purpose)]
         return (made or [self.program_for(purpose)])[0].target
 
-    def prepare(self, purpose: str) -> None:
+    def prepare(self, purpose: Purpose | str) -> None:
         """Compile now what would be at a first call. With trials it depends on what that call is fed."""
         if self.target != INTERPRETER and self.trials is None:
             self.program_for(purpose).prepare(self.dtype)
@@ -167,7 +181,7 @@ class Model:
             raise BlocksError(f"chunks need one time dimension; this model has {', '.join(sorted(times)) or 'none'}")
         return times.pop()
 
-    def execute(self, purpose: str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
+    def execute(self, purpose: Purpose | str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
         """Run one of the model's graphs on feeds with time first, or trials. With `step`, the number of an update,
         random numbers are drawn from the model's seed and that; without, they are their expectation. Each trial may
         have a number of its own.
@@ -180,7 +194,7 @@ class Model:
             raise NonFiniteError(self.why_not_finite(purpose, feeds, results, step))
         return results
 
-    def results(self, purpose: str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
+    def results(self, purpose: Purpose | str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
         """As `execute`, but whatever comes out."""
         graph = self.graph_for(purpose)
         known = graph.fed("input")
@@ -197,8 +211,9 @@ class Model:
             return leading(run(sides, fed, draw=draw), sides)
         return run(graph, fed, draw=draw) if interpreted else self.program_for(purpose)(fed, draw)
 
-    def _weights_of(self, purpose: str) -> Arrays:
+    def _weights_of(self, purpose: Purpose | str) -> Arrays:
         """Those weights that the graph of a purpose has."""
+        purpose = _as_purpose(purpose)
         if purpose not in self._fed:
             self._fed[purpose] = {n: self._weights[n] for n in self.graph_for(purpose).fed("parameter")}
         return self._fed[purpose]
@@ -218,7 +233,7 @@ class Model:
 
     def why_not_finite(
         self,
-        purpose: str,
+        purpose: Purpose | str,
         feeds: Mapping[str, Any],
         results: Arrays,
         step: Number | None = None,
@@ -242,46 +257,59 @@ class Model:
 
     fit = _fit
 
-    def evaluate(self, data: Any, batch_size: int = 256, chunk: int | None = None) -> Any:
+    def evaluate(
+        self,
+        data: Any,
+        batch_size: int = 256,
+        chunk: int | None = None,
+        metrics: Mapping[str, Node] | None = None,
+    ) -> Any:
         """The loss of all the data, as if it were one batch: each of its means is over all that it counts
         (steps that a mask admits, samples, weights), whatever the batch size, the chunk and the padding. A number; with
-        trials an array ``(trials,)``, in which NaN and infinity are left.
+        trials an array ``(trials,)``, in which NaN and infinity are left. With `metrics`, name → wire of one number, a
+        dict: "loss" and each of them, counted likewise.
 
         `data` is a dict as that of `fit`, or a sequence of such dicts. `chunk` runs long sequences in pieces of so many
         steps, states carried over. Raises FeedError for data that does not fit, or of which the mask leaves nothing,
         and BlocksError naming the node for a loss or a network that needs whole sequences, where they come in chunks.
         """
-        terms = self.terms(self._time_of_chunks(LOSS, chunk))
-        totals, parts, fixed = Totals(terms.joins), Totals(terms.parts, "part/"), dict[str, Any]()
-        for prepared in datasets(self._inputs(LOSS), data, batch_size):
-            terms.pieces_fit(prepared.samples > batch_size)
-            fixed |= {k: v for k, v in prepared.values.items() if "batch" not in prepared.nodes[k].shape}
-            purpose = "evaluate" if chunk is None else "evaluate in chunks"
-            for results in self._pieces(purpose, prepared, batch_size, chunk):
-                totals.add(results)
-                parts.add(results)
-                if results["last"] and terms.ends is not None:
-                    totals.add(self._run_once(terms.ends, {**results["feeds"], **parts.feeds("part")}))
-                    parts = Totals(terms.parts, "part/")
-        if totals.nothing():
-            raise FeedError("the mask masks everything: there is nothing to evaluate")
-        return self.loss_over(terms, totals, fixed)
+        purpose = Purpose("loss", tuple((metrics or {}).items()))
+        numbers = self.evaluated(data, batch_size, chunk, purpose)
+        return numbers if metrics else numbers[LOSS]
 
-    def _inputs(self, purpose: str) -> Inputs:
+    def evaluated(self, data: Any, batch_size: int, chunk: int | None, purpose: Purpose) -> dict[str, Any]:
+        """The loss and the metrics of a purpose over some data; see `evaluate`."""
+        known = self.terms(self._time_of_chunks(LOSS, chunk), purpose.called("loss"))
+        tallies, fixed = [Tally(terms, self.run_once) for terms in known], dict[str, Any]()
+        running = purpose.called("evaluate" if chunk is None else "evaluate in chunks")
+        several = is_listed(data) and len(data) > 1
+        for prepared in datasets(self.inputs_of(purpose.called("loss")), data, batch_size):
+            fixed |= {k: v for k, v in prepared.values.items() if "batch" not in prepared.nodes[k].shape}
+            for terms in known:
+                terms.pieces_fit(several or prepared.samples > batch_size)
+            for results in self._pieces(running, prepared, batch_size, chunk):
+                for tally in tallies:
+                    tally.add(results, results["feeds"], results["last"])
+        if tallies[0].totals.nothing():
+            raise FeedError("the mask masks everything: there is nothing to evaluate")
+        return self.numbers_over(tallies[0], tallies[1], fixed)
+
+    def numbers_over(self, loss: Tally, metrics: Tally, fixed: Mapping[str, Any]) -> dict[str, Any]:
+        """The loss and the metrics of all pieces of the data, given what has no batch; of each trial, where NaN and
+        infinity are left in. A metric that has nothing to count is NaN."""
+        numbers = loss.numbers(fixed)
+        if self.trials is None and not math.isfinite(numbers[LOSS]):
+            raise NonFiniteError(f"the loss over all data is not finite: it is {float(numbers[LOSS])}")
+        measured = metrics.numbers(fixed)
+        if metrics.totals.nothing():
+            measured = {name: np.full_like(value, np.nan) for name, value in measured.items()}
+        return {k: float(v) if self.trials is None else v for k, v in {**numbers, **measured}.items()}
+
+    def inputs_of(self, purpose: Purpose | str) -> Inputs:
         """What the graph of a purpose takes."""
         return Inputs(self.graph_for(purpose), self.dtype, tuple(self.graph.inputs), self.trials)
 
-    def loss_over(self, terms: Terms, totals: Totals, fixed: Mapping[str, Any]) -> Any:
-        """The loss, given its terms over all pieces of the data, and what has no batch; of each trial, where NaN and
-        infinity are left in."""
-        loss = self._run_once(terms.rest, {**fixed, **totals.feeds("term")})[LOSS]
-        if self.trials is not None:
-            return loss
-        if not math.isfinite(loss):
-            raise NonFiniteError(f"the loss over all data is not finite: it is {float(loss)}")
-        return float(loss)
-
-    def _run_once(self, graph: Graph, feeds: Mapping[str, Any]) -> Arrays:
+    def run_once(self, graph: Graph, feeds: Mapping[str, Any]) -> Arrays:
         """Some outputs in double precision; for what is run once a call."""
         known = graph.fed("input") | graph.fed("parameter")
         fed = {k: np.asarray(v) for k, v in {**self.weights, **feeds}.items() if k in known}
@@ -321,7 +349,7 @@ class Model:
         # what follows a sequence's end is cut off, and a cell that looks back does not see it
         causal = bool(mask_inputs(self.graph)) and not final and looks_back_only(graph)
         size = 1 if causal else batch_size
-        prepared = Data(self._inputs("predict"), data, size)
+        prepared = Data(self.inputs_of("predict"), data, size)
         shapes = graph.inputs
         alone = [k for k in (n[6:] for n in graph.outputs if n.startswith("final/")) if "batch" not in shapes[k]]
         if final and alone and prepared.samples > batch_size:
@@ -353,7 +381,7 @@ class Model:
         rows = [_user_first(of_one, shape, time, data) for of_one in trials]
         return rows if isinstance(rows[0], list) else np.stack(rows)
 
-    def _pieces(self, purpose: str, data: Data, batch_size: int, chunk: int | None) -> Any:
+    def _pieces(self, purpose: Purpose | str, data: Data, batch_size: int, chunk: int | None) -> Any:
         """The results of each batch, in pieces of `chunk` steps; "first" and "last" say whether a batch begins
         and ends, "feeds" what it was fed."""
         if not is_whole(batch_size) or batch_size < 1:
@@ -439,6 +467,10 @@ def _check_renamed(unknown: Mapping[str, Any]) -> None:
             raise BlocksError(f"Model(compiled={value!r}) is target={AUTO if value else INTERPRETER!r} now")
         options = ("loss", "outputs", "seed", "dtype", "target", "checkpoint", "trials")
         raise BlocksError(f"Model has no option {name!r}{nearest(name, options)}; it has {', '.join(options)}")
+
+
+def _as_purpose(purpose: Purpose | str) -> Purpose:
+    return Purpose(purpose) if isinstance(purpose, str) else purpose
 
 
 def _joined(arrays: list[np.ndarray], axis: int) -> np.ndarray:

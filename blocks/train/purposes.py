@@ -1,51 +1,106 @@
 """The graphs that a model runs: one for each purpose, all made from the graph of its loss and outputs.
 
     predict             the outputs
-    loss                the loss as it is: what data must fit
+    loss                the loss as it is, with what is measured: what data to evaluate must fit
+    data                and with what is watched: what data to train with must fit
     train               the loss, its terms, and the gradient by every weight
     windowed            the same, with one more input, weights for the steps
     evaluate            the terms of the loss (see `terms`)
     evaluate in chunks  the same, for sequences that come in chunks of steps
     advance             final states alone
 
-Those that can be carried over give final states too, as ``final/<state>``.
+Those that can be carried over give final states too, as ``final/<state>``; metrics are ``metric/<name>``, and their
+terms begin with ``metrics/``; wires that are watched are ``watch/<name>``.
 """
 
 from __future__ import annotations
 
-from ..errors import BlocksError
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import BlocksError, WiringError, made
 from ..grad import grad
-from ..graph import Graph, Node, apply
+from ..graph import Graph, Node, apply, substitute, topological
 from ..ops.masks import weighted_mean
 from .terms import Terms
-from .truncated import carried_states, counted
+from .truncated import WINDOW, carried_states, counted
 
-LOSS, FINAL = "loss", "final/"
+LOSS, FINAL, METRIC, METRICS, WATCH = "loss", "final/", "metric/", "metrics/", "watch/"
+Wires = tuple[tuple[str, Node], ...]
 
 
-def graph_for(model: Graph, purpose: str, time: str | None = None) -> Graph:
+@dataclass(frozen=True)
+class Purpose:
+    """What a graph is for: its name, as above; what is measured along and what is watched, each a name and a wire; the
+    weights that stay as they are, by which no gradient is taken."""
+
+    name: str
+    metrics: Wires = ()
+    watch: Wires = ()
+    frozen: tuple[str, ...] = ()
+
+    def called(self, name: str) -> Purpose:
+        """The same for another purpose: nothing but training watches or freezes."""
+        watch = self.watch if name in ("train", "windowed", "data") else ()
+        return Purpose(name, self.metrics, watch, self.frozen if name in ("train", "windowed") else ())
+
+
+def graph_for(model: Graph, purpose: Purpose, time: str | None = None) -> Graph:
     """The graph of one purpose; `time` is the dimension of steps, where the purpose needs one.
 
     Raises BlocksError for a model that has no loss, or no outputs, and for a loss that cannot be cut.
     """
-    if purpose == "predict":
+    if purpose.name == "predict":
         outputs = {name: node for name, node in model.outputs.items() if name != LOSS}
         if not outputs:
             raise BlocksError("this model has no outputs to predict; name some: Model(loss=..., outputs={'y': y})")
         return with_finals(Graph(outputs))
-    loss = lenient(loss_of(model))
-    whole = Graph({LOSS: loss})
-    if purpose == "loss":
+    if purpose.name == "advance":
+        alone = with_finals(Graph({LOSS: lenient({LOSS: loss_of(model)})[LOSS]}))
+        return Graph({k: v for k, v in alone.outputs.items() if k != LOSS})
+    whole = Graph(lenient({LOSS: loss_of(model), **along(model, purpose)}))
+    if purpose.name in ("loss", "data"):
         return whole
-    if purpose == "advance":
-        return Graph({k: v for k, v in with_finals(whole).outputs.items() if k != LOSS})
-    if purpose == "windowed":
-        whole = counted(whole, str(time))
-    if purpose in ("train", "windowed"):
-        return _gradients(with_finals(Graph({**whole.outputs, **Terms(whole.outputs[LOSS]).pieces})))
-    pieces = Terms(loss, time if purpose == "evaluate in chunks" else None).pieces
-    finals = {k: v for k, v in with_finals(whole).outputs.items() if k != LOSS}
+    if purpose.name == "windowed":
+        whole = _windowed(whole, str(time))
+    terms = measured(whole, time if purpose.name == "evaluate in chunks" else None)
+    pieces = {name: node for of in terms for name, node in of.pieces.items()}
+    if purpose.name in ("train", "windowed"):
+        return _gradients(with_finals(Graph({**whole.outputs, **pieces})), purpose.frozen)
+    finals = {k: v for k, v in with_finals(whole).outputs.items() if k.startswith(FINAL)}
     return Graph({**pieces, **finals} or whole.outputs)
+
+
+def measured(graph: Graph, time: str | None = None) -> tuple[Terms, Terms]:
+    """The terms of the loss, and those of the metrics, of a graph that has them."""
+    metrics = {k.removeprefix(METRIC): node for k, node in graph.outputs.items() if k.startswith(METRIC)}
+    return Terms({LOSS: graph.outputs[LOSS]}, time), Terms(metrics, time, METRICS)
+
+
+def along(model: Graph, purpose: Purpose) -> dict[str, Node]:
+    """What is measured and watched, over the inputs and weights of a model: those of the same name, shape and type are
+    the same, also where the wire was made of others (before the model was saved, say).
+
+    Raises WiringError for a metric that is no single number, and for weights that the model does not have.
+    """
+    for name, node in purpose.metrics:
+        if not isinstance(node, Node) or node.shape != () or node.dtype != "float":
+            got = made(node) if isinstance(node, Node) else type(node).__name__
+            raise WiringError(f"the metric {name!r} is one number, not {got}; take the mean", "metrics")
+    wires = {METRIC + name: node for name, node in purpose.metrics} | {
+        WATCH + name: node for name, node in purpose.watch
+    }
+    known = {node.name: node for op in ("input", "parameter") for node in model.fed(op).values()}
+    same: dict[Node, Node] = {}
+    for node in topological(wires.values()):
+        mine = known.get(node.name) if node.op.name in ("input", "parameter") else None
+        if mine is not None and (mine.op, mine.shape, mine.dtype) == (node.op, node.shape, node.dtype):
+            same[node] = mine
+        elif node.op.name == "parameter":
+            raise WiringError(
+                f"{made(node)} is no weight of the model: what is measured has none of its own", "metrics"
+            )
+    return substitute(wires, same)
 
 
 def loss_of(model: Graph) -> Node:
@@ -55,12 +110,14 @@ def loss_of(model: Graph) -> Node:
     return model.outputs[LOSS]
 
 
-def lenient(loss: Node) -> Node:
-    """The loss, with means over nothing that are 0, where a batch's mask admits nothing, instead of an error."""
-    means = [n for n in Graph({LOSS: loss}).order() if n.op is weighted_mean and n.attrs.get("empty") is None]
-    for node in reversed(means):  # the last first: one may stand in the operands of another
-        loss = Graph({LOSS: loss}).substitute({node: apply(weighted_mean, *node.operands, empty=0.0)}).outputs[LOSS]
-    return loss
+def lenient(outputs: Mapping[str, Node]) -> dict[str, Node]:
+    """Numbers, with means over nothing that are 0, where a batch's mask admits nothing, instead of an error."""
+    means = [n for n in topological(outputs.values()) if n.op is weighted_mean and n.attrs.get("empty") is None]
+    changed: dict[Node, Node] = {}
+    for node in means:  # operands before their users
+        operands = substitute({str(i): o for i, o in enumerate(node.operands)}, changed)
+        changed[node] = apply(weighted_mean, *operands.values(), empty=0.0)
+    return substitute(outputs, changed)
 
 
 def with_finals(graph: Graph) -> Graph:
@@ -72,6 +129,19 @@ def with_finals(graph: Graph) -> Graph:
     return Graph({**graph.outputs, **{FINAL + k: v for k, v in finals.items()}})
 
 
-def _gradients(graph: Graph) -> Graph:
-    """The gradient of the loss by every weight that it depends on."""
-    return grad(graph, of=LOSS, wrt=list(Graph({LOSS: graph.outputs[LOSS]}).params))
+def _windowed(graph: Graph, time: str) -> Graph:
+    """The graph with weights for its steps. Raises BlocksError for a metric that does not heed them."""
+    new = counted(graph, time)
+    for name, node in new.outputs.items():
+        of_it = Graph({name: node})
+        if name.startswith(METRIC) and WINDOW not in of_it.fed("input") and any(time in n.shape for n in of_it.order()):
+            raise BlocksError(
+                f"with k2 > k1 only the last k1 steps count, so {name.replace('/', ' ')} must come from "
+                "blocks.metrics or blocks.losses, over time"
+            )
+    return new
+
+
+def _gradients(graph: Graph, frozen: tuple[str, ...]) -> Graph:
+    """The gradient of the loss by every weight that it depends on, but the frozen ones."""
+    return grad(graph, of=LOSS, wrt=[n for n in Graph({LOSS: graph.outputs[LOSS]}).params if n not in frozen])

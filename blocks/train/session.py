@@ -16,18 +16,19 @@ import numpy as np
 
 from ..errors import BlocksError, FeedError, NonFiniteError, warn
 from ..files import ModelFileError
-from ..graph import Graph
+from ..graph import Graph, Shape
 from .files import read_model
 from .history import History
-from .inputs import Arrays
+from .inputs import Arrays, Inputs
 from .masks import all_masked
 from .optimizers import Optimizer, described
+from .purposes import LOSS, METRIC, WATCH, Purpose, measured
 from .sources import BATCH_SIZE, Batch, Source
-from .state import Call, Training
-from .terms import Terms, Totals, check_causal
+from .state import Call, Position, Training
+from .terms import Tally, Terms, Totals, check_causal
 from .trials import DIVERGED, Number, TrialWarning, each
 from .truncated import WINDOW, Window, carried_states, slice_time, windows
-from .update import Update
+from .update import Update, check_plain
 from .vector import Vector
 
 
@@ -46,18 +47,18 @@ class Trainable(Protocol):
     def weights(self) -> Vector:
         """Name → array."""
 
-    def graph_for(self, purpose: str) -> Graph:
+    def graph_for(self, purpose: Purpose | str) -> Graph:
         """The graph of one purpose, "train" say."""
 
-    def execute(self, purpose: str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
+    def execute(self, purpose: Purpose | str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
         """Run it, and see that all is finite."""
 
-    def results(self, purpose: str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
+    def results(self, purpose: Purpose | str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
         """Run it."""
 
     def why_not_finite(
         self,
-        purpose: str,
+        purpose: Purpose | str,
         feeds: Mapping[str, Any],
         results: Arrays,
         step: Number | None = None,
@@ -65,23 +66,29 @@ class Trainable(Protocol):
     ) -> str:
         """What is not, and where."""
 
-    def runs_on(self, purpose: str) -> str:
+    def runs_on(self, purpose: Purpose | str) -> str:
         """The target of that graph."""
 
-    def prepare(self, purpose: str) -> None:
+    def prepare(self, purpose: Purpose | str) -> None:
         """Compile what runs it."""
 
     def time(self) -> str:
         """The name of the time dimension."""
 
-    def terms(self, time: str | None = None) -> Terms:
-        """What the loss counts."""
+    def inputs_of(self, purpose: Purpose | str) -> Inputs:
+        """What that graph takes."""
 
-    def loss_over(self, terms: Terms, totals: Totals, fixed: Mapping[str, Any]) -> Any:
-        """The loss, given its terms, and what has no batch."""
+    def terms(self, time: str | None = None, purpose: Purpose | str = "loss") -> tuple[Terms, Terms]:
+        """What the loss counts, and what the metrics do."""
 
-    def evaluate(self, data: Any, batch_size: int, chunk: int | None) -> Any:
-        """The loss of some data."""
+    def run_once(self, graph: Graph, feeds: Mapping[str, Any]) -> Arrays:
+        """Run any graph of its weights."""
+
+    def numbers_over(self, loss: Tally, metrics: Tally, fixed: Mapping[str, Any]) -> dict[str, Any]:
+        """The loss and the metrics, given what has no batch."""
+
+    def evaluated(self, data: Any, batch_size: int, chunk: int | None, purpose: Purpose) -> dict[str, Any]:
+        """The loss and the metrics of some data."""
 
     def save(self, path: str | os.PathLike[str], training: bool = True) -> None:
         """Write the model to a file, and where its training stands."""
@@ -108,6 +115,9 @@ class Settings:
 class Session:
     """One call of `fit`. Nothing of the model changes before `begin` or `resume`."""
 
+    rule: Update
+    at: Position
+
     def __init__(
         self,
         model: Trainable,
@@ -116,21 +126,25 @@ class Session:
         optimizer: Optimizer,
         settings: Settings,
         epochs: int | None,
+        purpose: Purpose,
     ):
         self.model, self.source, self.validation, self.optimizer = model, source, validation, optimizer
         self.settings, self.epochs, self.tbptt = settings, epochs, settings.tbptt
-        self.purpose = "windowed" if self.tbptt and self.tbptt[1] > self.tbptt[0] else "train"
+        self.purpose = purpose.called("windowed" if self.tbptt and self.tbptt[1] > self.tbptt[0] else "train")
         self.time = model.time() if self.tbptt or settings.carry else ""
         if self.time:
             carried_states(model.graph_for("loss"), strict=True)  # an error, if they cannot be
             check_causal(model.graph_for("loss"), self.time)
         self.graph = model.graph_for(self.purpose)
-        self.terms = Terms(self.graph.outputs["loss"])
+        loss, metrics = measured(self.graph)
+        metrics.pieces_fit(source.count != 1)
+        self.tallies = Tally(loss, model.run_once), Tally(metrics, model.run_once)
+        self.seen: Arrays = {}  # what is watched, in the last update
         self.counts = [name for name in self.graph.outputs if name.startswith("count/")]
         self.watched = ["loss", *(name for name in self.graph.outputs if name.startswith("value/"))]
         self.fixed: Arrays = {}  # what the batches feed that has no batch
         self.training = Training.new(model.trials)
-        self.rule = Update(optimizer, model.weights, settings.clip, {})
+        check_plain(optimizer)
 
     # -- where it begins --------------------------------------------------------------------------
 
@@ -192,9 +206,14 @@ class Session:
         self._ready()
 
     def _ready(self) -> None:
-        self.at, self.totals = self.training.at, self.training.totals
-        self.totals.joins = self.terms.joins
+        self.at = self.training.at
+        self._ready_totals()
         self.rule = Update(self.optimizer, self.model.weights, self.settings.clip, self.training.slots)
+
+    def _ready_totals(self) -> None:
+        for tally, totals in zip(self.tallies, (self.training.totals, self.training.measured), strict=True):
+            totals.joins, totals.prefix = tally.terms.joins, tally.terms.prefix
+            tally.totals = totals
 
     def fingerprint(self) -> dict[str, Any]:
         """What must be the same for a call to be finished later."""
@@ -204,7 +223,11 @@ class Session:
             "shuffle": settings.shuffle is not False,
             "carry": settings.carry,
         }
-        same |= {"batch_size": settings.batch_size, "tbptt": list(self.tbptt) if self.tbptt else None}
+        same |= {
+            "metrics": [name for name, _ in self.purpose.metrics],
+            "batch_size": settings.batch_size,
+            "tbptt": list(self.tbptt) if self.tbptt else None,
+        }
         optimizer = described(self.optimizer) or {}
         data = {"data": self.source.digest()} if self.settings.saved else {}
         return {**same, "optimizer": optimizer["optimizer"], **optimizer["settings"], **data}
@@ -213,7 +236,7 @@ class Session:
         """Have compiled what will run."""
         self.model.prepare(self.purpose)
         if self.validation is not None:
-            self.model.prepare("evaluate in chunks" if self.tbptt else "evaluate")
+            self.model.prepare(self.purpose.called("evaluate in chunks" if self.tbptt else "evaluate"))
 
     # -- one update -------------------------------------------------------------------------------
 
@@ -245,7 +268,7 @@ class Session:
                 return None
             states = self.states_before(window.start, feeds)
             feeds = {**slice_time(self.graph, feeds, self.time, window.start, window.stop), **states}
-            if self.purpose == "windowed":
+            if self.purpose.name == "windowed":
                 counts = np.arange(window.start, window.stop) >= window.counts
                 feeds[WINDOW] = counts.astype(self.model.dtype)
         elif self.settings.carry:
@@ -261,18 +284,45 @@ class Session:
             self.training.carried = {t: s for t, s in self.training.carried.items() if t >= start} | {stop: finals}
         if not moving.any():
             return None
-        self.totals.add(results, moving)
+        for tally in self.tallies:
+            tally.totals.add(results, moving)
         self.rule.accept(moving)
-        one = self.model.trials is None
-        loss: Any = float(results["loss"]) if one else each(moving, results["loss"], np.nan)
-        norms = float(norm) if one else each(moving, norm, np.nan)
-        record = {"step": self.at.step, "epoch": self.at.epoch, "loss": loss, "norm": norms, "lr": lr}
+        numbers_now = {LOSS: results[LOSS], "norm": norm, **_within(results, METRIC)}
+        now: dict[str, Any]
+        if self.model.trials is None:
+            now = {name: float(value) for name, value in numbers_now.items()}
+        else:
+            now = {name: each(moving, value, np.nan) for name, value in numbers_now.items()}
+        loss, norms = now.pop(LOSS), now.pop("norm")
+        record = {"step": self.at.step, "epoch": self.at.epoch, "loss": loss, "norm": norms, "lr": lr, **now}
         self.model.history.steps.append(record)
+        self.seen = _within(results, WATCH)
         self.at.step += 1
         self.training.target = self.training.target or self.model.runs_on(self.purpose)
         for course, moves in zip(self.at.courses, np.atleast_1d(moving).tolist(), strict=True):
             course.updates += moves
         return loss
+
+    def record(self) -> dict[str, Any]:
+        """The record of the last update, with what is watched: ``(batch, time, ...)``, behind trials."""
+        record = self.model.history.steps[-1]
+        if not self.purpose.watch:
+            return record
+        shapes = {name: self.graph.outputs[WATCH + name].shape for name in self.seen}
+        return {**record, "outputs": {name: self._batch_first(v, shapes[name]) for name, v in self.seen.items()}}
+
+    def _batch_first(self, array: np.ndarray, shape: Shape) -> np.ndarray:
+        if "batch" not in shape:
+            return array
+        front = array.ndim - len(shape)
+        return np.moveaxis(array, front + shape.index("batch"), front)
+
+    def stopped(self, stop: bool, ended: np.ndarray) -> bool:
+        """Whether training stops, as callbacks say; those trials end that they say."""
+        for r in np.flatnonzero(ended):
+            if not self.at.courses[r].ended:
+                self.end(int(r), f"stopped by a callback after update {self.at.courses[r].updates - 1}")
+        return stop
 
     def ages(self) -> Any:
         """How many updates the optimizer has made before the next one, as `numbers`."""
@@ -392,13 +442,18 @@ class Session:
         losses = [s["loss"] for s in history.steps if s["epoch"] == self.at.epoch]
         record: dict[str, Any] = {"epoch": self.at.epoch}
         if losses:
-            cut = None not in self.terms.joins
-            mean = self.model.loss_over(self.terms, self.totals, self.fixed) if cut else _mean(losses)
-            record["loss"] = mean if self.model.trials is None else each(_any(losses), mean, np.nan)
-        self.totals = self.training.totals = Totals(self.terms.joins)
+            numbers = self.model.numbers_over(*self.tallies, self.fixed)
+            if None in self.tallies[0].terms.joins:
+                numbers[LOSS] = _mean(losses)
+            one = self.model.trials is None
+            record |= {name: n if one else each(_any(losses), n, np.nan) for name, n in numbers.items()}
+        self.training.totals, self.training.measured = Totals([]), Totals([])
+        self._ready_totals()
         if self.validation is not None:
             size = self.settings.batch_size or BATCH_SIZE
-            record["validation"] = self.model.evaluate(self.validation, size, self.settings.chunk)
+            found = self.model.evaluated(self.validation, size, self.settings.chunk, self.purpose)
+            record["validation"] = found.pop(LOSS)
+            record |= {f"validation_{name}": value for name, value in found.items()}
             self.compare(np.atleast_1d(record["validation"]))
         history.epochs.append(record)
         self.at.next_epoch()
@@ -451,6 +506,11 @@ def read_training(
     except (BlocksError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{name}: this checkpoint is broken ({error})") from None
     return stands, history
+
+
+def _within(results: Mapping[str, np.ndarray], prefix: str) -> Arrays:
+    """The results behind a prefix."""
+    return {name.removeprefix(prefix): value for name, value in results.items() if name.startswith(prefix)}
 
 
 def _any(losses: list[Any]) -> np.ndarray:

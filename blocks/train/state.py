@@ -19,7 +19,7 @@ from .terms import Totals
 from .trials import Course
 from .vector import Vector
 
-SLOT, BEST, EPOCH, STATE = "//slot/", "//best/", "//epoch/", "//state/"
+SLOT, BEST, EPOCH, METRICS, STATE = "//slot/", "//best/", "//epoch/", "//metrics/", "//state/"
 
 
 @dataclass
@@ -62,9 +62,9 @@ class Training:
     """Where the training of a model stands.
 
     optimizer: the last one, or its description, where it came from a file and cannot be made of that; slots, slot → a
-    value for each weight; carried: the step in the sequences → the states before it; totals: of this epoch's updates;
-    best: the weights with the best validation loss of this call, as one vector, empty before there are any; target:
-    what computed the last update.
+    value for each weight; carried: the step in the sequences → the states before it; totals, measured: of this epoch's
+    updates, the loss and the metrics; best: the weights with the best validation loss of this call, as one vector,
+    empty before there are any; target: what computed the last update.
     """
 
     at: Position
@@ -72,6 +72,7 @@ class Training:
     slots: dict[str, Vector] = field(default_factory=dict)
     carried: dict[int, Arrays] = field(default_factory=dict)
     totals: Totals = field(default_factory=lambda: Totals([]))
+    measured: Totals = field(default_factory=lambda: Totals([]))
     best: np.ndarray = field(default_factory=lambda: np.empty(0))
     call: Call = field(default_factory=lambda: Call(0, 0, {}))
     target: str = ""
@@ -98,7 +99,7 @@ class Training:
         if self.within:
             self.at.batches += self.at.window > 0
             self.at.next_epoch()
-        self.totals = Totals([])
+        self.totals, self.measured = Totals([]), Totals([])
 
     def begin(self, optimizer: Optimizer, weights: Vector) -> None:
         """Begin a call: slots of the optimizer, fresh ones where it is of another kind than the last; a new search for
@@ -120,7 +121,7 @@ class Training:
         if self.best.size:
             arrays |= {f"{BEST}{k}": v for k, v in weights.like(self.best).items()}
         arrays |= {f"{STATE}{t}/{k}": v for t, states in self.carried.items() for k, v in states.items()}
-        return arrays | self.totals.arrays(EPOCH)
+        return arrays | self.totals.arrays(EPOCH) | self.measured.arrays(METRICS)
 
     def meta(self) -> dict[str, Any]:
         """What goes into a file as JSON."""
@@ -152,13 +153,15 @@ class Training:
             int(t): {k[len(f"{STATE}{t}/") :]: v for k, v in arrays.items() if k.startswith(f"{STATE}{t}/")}
             for t in meta["carried"]
         }
-        totals = Totals([])
+        totals, measured = Totals([]), Totals([])
         totals.restore(arrays, EPOCH)
+        measured.restore(arrays, METRICS)
         found = any(name.startswith(BEST) for name in arrays)
         call, optimizer = Call(**meta["call"]), from_description(meta["optimizer"])
         if not isinstance(call.epochs, int) or not isinstance(call.first, int) or not isinstance(call.settings, dict):
             raise ValueError("its call is none")
-        return cls(at, optimizer, slots, carried, totals, best.all if found else np.empty(0), call, meta["target"])
+        chosen = best.all if found else np.empty(0)
+        return cls(at, optimizer, slots, carried, totals, measured, chosen, call, meta["target"])
 
 
 def kind_of(optimizer: Optimizer | dict[str, Any] | None) -> str:

@@ -155,42 +155,72 @@ def looks_back_only(graph: Graph) -> bool:
 
 
 class Terms:
-    """The terms of a loss, and the graphs that give them.
+    """The terms of some numbers, a loss say, and the graphs that give them.
 
     `pieces` is run on every piece of data: ``value/<i>`` and ``count/<i>`` of each term, and the parts of
-    those that need a sequence's end. `ends`, where there are such terms, is run at the end of the chunks of
-    a batch. `rest` is the loss over the terms ``term/<i>``. `time` is the dimension that is cut into
+    those that need a sequence's end, all behind a `prefix`. `ends`, where there are such terms, is run at the end of
+    the chunks of a batch. `rest` is the numbers over the terms ``term/<i>``. `time` is the dimension that is cut into
     chunks, or None.
 
-    Raises BlocksError, naming the node, for a loss that cannot be cut.
+    Raises BlocksError, naming the node, for what cannot be cut.
     """
 
-    def __init__(self, loss: Node, time: str | None = None):
-        terms = terms_of({"": loss}, BATCH)
+    def __init__(self, numbers: Mapping[str, Node], time: str | None = None, prefix: str = ""):
+        terms = terms_of(numbers, BATCH)
+        self.prefix = prefix
         self.joins = [_join(term, BATCH) for term in terms]
         at_end = [t for t in terms if time is not None and not any(time in o.shape for o in t.operands)]
-        pieces = {f"{k}/{i}": n for i, t in enumerate(terms) if t not in at_end for k, n in _given(t)}
+        pieces = {f"{prefix}{k}/{i}": n for i, t in enumerate(terms) if t not in at_end for k, n in _given(t)}
         self.parts: list[str | None] = []
         self.ends: Graph | None = None
         if at_end and time is not None:
-            outputs = {f"{k}/{i}": n for i, t in enumerate(terms) if t in at_end for k, n in _given(t)}
+            outputs = {f"{prefix}{k}/{i}": n for i, t in enumerate(terms) if t in at_end for k, n in _given(t)}
             parts = terms_of(outputs, time)
             self.parts = [_join(part, time) for part in parts]
-            pieces |= {f"part/{k}/{i}": n for i, t in enumerate(parts) for k, n in _given(t)}
+            pieces |= {f"{prefix}part/{k}/{i}": n for i, t in enumerate(parts) for k, n in _given(t)}
             fed = {t: make_input(f"part/{i}", t.shape, t.dtype, role="input") for i, t in enumerate(parts)}
             self.ends = Graph(outputs).substitute(fed)
         self.pieces = pieces
         fed = {t: make_input(f"term/{i}", t.shape, t.dtype, role="input") for i, t in enumerate(terms)}
-        self.rest = Graph({"loss": loss}).substitute(fed)
+        self.rest = Graph(numbers).substitute(fed) if numbers else None
         self.nodes = terms
-        if time is not None and any(time in n.shape for n in self.rest.order()):
-            raise BlocksError(f"this loss needs whole sequences over {time!r}; it cannot be taken in chunks of steps")
+        if time is not None and self.rest and any(time in n.shape for n in self.rest.order()):
+            named = ", ".join(numbers)
+            raise BlocksError(f"the {named} needs whole sequences over {time!r}; it cannot be taken in chunks of steps")
 
     def pieces_fit(self, several: bool) -> None:
         """Raises BlocksError, naming the node, if a term cannot be put together from several batches."""
         for node, join in zip(self.nodes, self.joins, strict=True):
             if several and join is None:
                 raise BlocksError(f"{made(node)} takes the batch away in one piece: evaluate with one batch")
+
+
+class Tally:
+    """The numbers of some terms over all pieces of data that are added to it. `run` computes a graph once."""
+
+    def __init__(self, terms: Terms, run: Callable[[Graph, Mapping[str, Any]], Arrays]):
+        self.terms, self.run = terms, run
+        self.totals = Totals(terms.joins, terms.prefix)
+        self.parts = Totals(terms.parts, f"{terms.prefix}part/")
+
+    def add(self, results: Mapping[str, Any], feeds: Mapping[str, Any], last: bool) -> None:
+        """The results of one piece more, of what it was fed; `last`: whether it is the last one of its sequences."""
+        self.totals.add(results)
+        self.parts.add(results)
+        if last and self.terms.ends is not None:
+            self.totals.add(self.run(self.terms.ends, {**feeds, **self.parts.feeds("part")}))
+            self.parts = Totals(self.terms.parts, f"{self.terms.prefix}part/")
+
+    def numbers(self, fixed: Mapping[str, Any]) -> Arrays:
+        """The numbers, given what is fed that has no batch."""
+        return numbers_of(self.terms, self.totals, fixed, self.run)
+
+
+def numbers_of(
+    terms: Terms, totals: Totals, fixed: Mapping[str, Any], run: Callable[[Graph, Mapping[str, Any]], Arrays]
+) -> Arrays:
+    """The numbers of some terms, given their totals; `run` computes a graph once."""
+    return {} if terms.rest is None else run(terms.rest, {**fixed, **totals.feeds("term")})
 
 
 def _given(term: Node) -> list[tuple[str, Node]]:

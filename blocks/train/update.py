@@ -82,6 +82,13 @@ def update_graph(optimizer: Rule, clip: float | None = None, trials: tuple[str, 
     return Graph({"weights": w - change, **new, "norm": norm})
 
 
+def check_plain(optimizer: Rule) -> None:
+    """Raises BlocksError for an optimizer that has a wire for a setting, which a learner takes."""
+    wires = [name for name, value in vars(optimizer).items() if isinstance(value, Node)]
+    if wires:
+        raise BlocksError(f"{type(optimizer).__name__}: {wires[0]} is a wire, for a learner; here it is a number")
+
+
 class Update:
     """The updates of some weights, compiled: proposed first, and accepted once their norm is known.
 
@@ -95,9 +102,7 @@ class Update:
     def __init__(
         self, optimizer: Rule, weights: Vector, clip: float | None = None, slots: Mapping[str, Vector] | None = None
     ):
-        wires = [name for name, value in vars(optimizer).items() if isinstance(value, Node)]
-        if wires:
-            raise BlocksError(f"{type(optimizer).__name__}: {wires[0]} is a wire, for a learner; here it is a number")
+        check_plain(optimizer)
         self.weights, self.gradient = weights, weights.like()
         self.slots = {slot: weights.like() for slot in optimizer.slot_names} if slots is None else slots
         decaying = weights.like()

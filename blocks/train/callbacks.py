@@ -1,0 +1,95 @@
+"""What is called while a model trains: functions, and objects with `on_update`, `on_epoch`, `on_end`.
+
+model.fit(data, callbacks=lambda model, record: record["loss"] < 0.01)     # True stops
+model.fit(data, callbacks=[SaveBest("best.safetensors"), Mine()])
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..errors import BlocksError, nearest
+from .history import History
+from .session import Trainable
+
+Record = dict[str, Any]
+
+
+class Callback:
+    """What may be called while a model trains; each method does nothing, until a subclass says what.
+
+    A record of an update is that of `History.steps`: "step", "epoch", "loss", "norm", "lr", each metric by its name;
+    and "outputs", name → array ``(batch, time, ...)``, where `fit` watches some. That of an epoch is that of
+    `History.epochs`: "epoch", "loss", each metric, "validation", and each metric of the validation data,
+    "validation_accuracy".
+
+    What a method returns decides whether training stops: True does, anything else does not. With trials an array of
+    truth values, ``(trials,)``, ends those of which it is true, and the others go on.
+    """
+
+    def on_begin(self, model: Any, history: History) -> Any:
+        """Before the first update; what it raises is raised before anything has changed."""
+
+    def on_update(self, model: Any, record: Record) -> Any:
+        """After an update."""
+
+    def on_epoch(self, model: Any, record: Record) -> Any:
+        """After an epoch and its validation."""
+
+    def on_end(self, model: Any, history: History) -> Any:
+        """After the last update of the call, however it ended."""
+
+
+HOOKS = ("on_begin", "on_update", "on_epoch", "on_end")
+Function = Callable[[Any, Record], Any]
+
+
+class Callbacks:
+    """All callbacks of a call. Raises BlocksError for what is none."""
+
+    def __init__(self, given: Any):
+        several = given if isinstance(given, Iterable) and not hasattr(given, "on_update") else [given]
+        self.hooks: dict[str, list[Callable[[Any, Any], Any]]] = {hook: [] for hook in HOOKS}
+        for one in () if given is None else several:
+            for hook, call in _hooks_of(one).items():
+                self.hooks[hook].append(call)
+
+    def __call__(self, hook: str, model: Trainable, record: Any) -> tuple[bool, np.ndarray]:
+        """Call all, and say whether training stops, and which trials end, ``(trials,)``, where it goes on. Raises
+        BlocksError for an answer for another number of trials."""
+        stop, ended = False, np.zeros(model.trials or 0, bool)
+        for call in self.hooks[hook]:
+            answer = call(model, record)
+            if isinstance(answer, np.ndarray) and answer.dtype == bool and answer.ndim:
+                if answer.shape != ended.shape:
+                    raise BlocksError(f"a callback ends some of {len(answer)} trials; there are {len(ended)}")
+                ended = ended | answer
+            elif isinstance(answer, bool | np.bool_):
+                stop = stop or bool(answer)
+        return stop, ended
+
+
+def _hooks_of(callback: Any) -> dict[str, Callable[[Any, Any], Any]]:
+    found = {hook: getattr(callback, hook) for hook in HOOKS if callable(getattr(callback, hook, None))}
+    if not found and callable(callback) and not isinstance(callback, type):
+        found = {"on_update": callback}
+    if not found:
+        close = [n for n in dir(callback) if n.startswith("on")]
+        hint = next(filter(None, (nearest(n, HOOKS) for n in close)), "")
+        raise BlocksError(
+            "a callback is a function (model, record), or an object with on_update, on_epoch or on_end; "
+            f"{callback!r:.80} is neither{hint}"
+        )
+    for name, call in found.items():
+        try:
+            inspect.signature(call).bind(None, None)
+        except TypeError:
+            second = "history" if name in ("on_begin", "on_end") else "record"
+            raise BlocksError(f"a callback's {name} takes (model, {second}); {call!r:.80} does not") from None
+        except ValueError:  # a signature that cannot be known
+            continue
+    return found
