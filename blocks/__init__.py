@@ -17,7 +17,7 @@ from .compile import Program, compile, trials
 from .draw import draw, draw_error, panels
 from .draw.notebook import figure_bundle, model_bundle
 from .errors import BlocksError, FeedError, NonFiniteError, WiringError
-from .exchange import to_torch
+from .exchange import to_jax, to_numpy, to_torch
 from .files import ModelFileError, from_json, to_json
 from .grad import grad
 from .graph import Graph, Node
@@ -217,7 +217,9 @@ __all__ = [
     "subtract",
     "sum",
     "tanh",
+    "to_jax",
     "to_json",
+    "to_numpy",
     "trace",
     "to_torch",
     "transpose",

@@ -14,18 +14,21 @@ from hypothesis import given as given_by
 import blocks as bk
 from blocks.cells.table import GALLERY
 from blocks.exchange.given import given
+from blocks.exchange.jax import JAX, jax_source
+from blocks.exchange.numpy import NUMPY, numpy_source
 from blocks.exchange.torch import TORCH, TorchModule, torch_source
 from blocks.exchange.walk import STRUCTURE, all_nodes, ready
 from blocks.graph import OPS
 
 from .exchange.examples import EXAMPLES
+from .exchange.exported import alone
 from .strategies import wide
 from .test_gallery import scanned
 from .test_ops import TABLE
 
 RECORDED = Path(__file__).parent / "data" / "exported"
-DIALECTS = {"torch": TORCH}
-WRITERS = {"torch": torch_source}
+DIALECTS = {"torch": TORCH, "jax": JAX, "numpy": NUMPY}
+WRITERS = {"torch": torch_source, "jax": jax_source, "numpy": numpy_source}
 EACH = pytest.mark.parametrize("language", WRITERS)
 
 
@@ -110,7 +113,7 @@ def sinh():
     OPS.pop("sinh", None)
 
 
-@pytest.mark.parametrize("language", ["torch"])  # in NumPy a ufunc is its own row
+@pytest.mark.parametrize("language", ["torch", "jax"])  # in NumPy a ufunc is its own row
 def test_an_operation_without_a_row_is_refused_by_name(sinh, language) -> None:
     x, h = bk.input("x", 3), bk.state("h", 3)
     cell = bk.Cell(states={h: sinh()(x + h)}, outputs=h)
@@ -123,7 +126,7 @@ def test_an_operation_without_a_row_is_refused_by_name(sinh, language) -> None:
 
 @EACH
 def test_an_operation_says_its_own_row(sinh, language) -> None:
-    op = sinh(rows={language: "(exp_({0}) - exp_(-{0})) / 2.0"})
+    op = sinh(rows={DIALECTS[language].key: "(exp_({0}) - exp_(-{0})) / 2.0"})
     source = written(language, bk.Graph({"y": op(bk.input("x", 3) * 2.0)}))
     assert "total = x * 2.0" in source.replace("product", "total")  # used twice, so it has a line
     assert re.search(r"\(exp_\((\w+)\) - exp_\(-\1\)\) / 2.0", source)
@@ -263,3 +266,106 @@ def test_nothing_is_imported_before_it_is_asked_for() -> None:
     code = "import sys, blocks, blocks.cli; print([m for m in ('torch', 'jax', 'onnx') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+# --- in NumPy, the numbers too -------------------------------------------------------------------
+
+
+def compared(graph: bk.Graph, *feeds: dict) -> None:
+    """The text for NumPy has the numbers of `run`, at several sizes."""
+    weights = {n: feeds[0][n] for n in graph.params}
+    function = bk.to_numpy(graph, weights=weights)
+    for fed in feeds:
+        got = function(weights, **{n: v for n, v in fed.items() if n not in weights})
+        for name, want in bk.run(graph, fed).items():
+            np.testing.assert_allclose(got[name], want, atol=1e-11 * max(1.0, np.abs(want).max()), err_msg=name)
+            assert np.shape(got[name]) == want.shape and np.asarray(got[name]).dtype == want.dtype
+
+
+@pytest.mark.parametrize("name", sorted(set(OPS) - set(STRUCTURE)))
+def test_the_numbers_of_operations(name) -> None:
+    wire, feeds, _ = TABLE[name]
+    compared(bk.Graph({"y": wire}), feeds)
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_the_numbers_of_the_gallery(name) -> None:
+    _, graph, feeds = scanned(name)
+    rng = np.random.default_rng(3)
+    compared(graph, feeds, *({**feeds, "x": rng.normal(size=(*s, feeds["x"].shape[-1]))} for s in [(1, 1), (3, 4)]))
+    ys = graph.outputs["y"]
+    compared(bk.grad(bk.Graph({"loss": bk.mean(ys * ys), "y": ys})), feeds)
+
+
+@given_by(wide())
+def test_the_numbers_of_random_networks(made) -> None:
+    compared(made.graph, made.feeds)
+    compared(made.gradient(), made.feeds)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_numbers_of_recorded_texts_alone(name) -> None:
+    """Where blocks cannot be imported."""
+    alone("numpy", name)
+
+
+def test_a_function_takes_and_gives_what_predict_does() -> None:
+    rng = np.random.default_rng(1)
+    mask = bk.sequence("mask")
+    h, last = bk.scan(bk.cells.lstm(3, 4), bk.sequence("x", 3), mask=mask, final=True)
+    model = bk.Model(outputs={"y": bk.ADD(2, name="out")(h), "C": last["C"]}, dtype="float64")
+    data = {
+        "x": rng.normal(size=(5, 7, 3)),
+        "mask": np.arange(7) < rng.integers(1, 8, (5, 1)),
+        "h": rng.normal(size=(5, 4)),
+    }
+    data["mask"] = data["mask"] * 1.0
+    f = bk.to_numpy(model)
+    want, states = model.predict(data, final=True)
+    got, finals = f(f.params, **data, final=True)
+    assert list(f(f.params, **data)) == ["y", "C"]
+    for wanted, found in ((want, got), (states, finals)):
+        assert set(wanted) == set(found)
+        for key, value in wanted.items():
+            np.testing.assert_allclose(found[key], value, atol=1e-13)
+    alone_ = bk.Model(outputs=bk.ADD(2, name="out")(bk.scan(bk.cells.srn(3, 4), bk.sequence("x", 3))), dtype="float64")
+    f = bk.to_numpy(alone_)
+    np.testing.assert_allclose(f(f.params, data["x"]), alone_.predict({"x": data["x"]}), atol=1e-13)
+    alone_.weights["out.b"][:] = 1.5  # the memory is shared
+    np.testing.assert_allclose(f(f.params, data["x"]), alone_.predict({"x": data["x"]}), atol=1e-13)
+
+
+def test_inputs_by_other_names_than_identifiers() -> None:
+    cell = bk.layers(bk.cells.srn(2, 3), bk.cells.srn(3, 3))
+    graph = bk.Graph({"y": bk.scan(cell, bk.sequence("x", 2))})
+    f, rng = bk.to_numpy(graph), np.random.default_rng(0)
+    feeds = {"x": rng.normal(size=(4, 2, 2)), "layer2/h": rng.normal(size=(2, 3))}
+    np.testing.assert_allclose(f(f.params, **feeds)["y"], bk.run(graph, {**f.params, **feeds})["y"], rtol=1e-5)
+    with pytest.raises(TypeError, match="unknown inputs: layer3/h"):
+        f(f.params, **{**feeds, "layer3/h": 0})
+
+
+def test_sizes_of_what_may_be_fed() -> None:
+    h = bk.state("h", 3)
+    step = bk.to_numpy(bk.Cell(states={h: bk.tanh(h) + bk.zeros(("batch", 3))}, outputs=h))
+    fed = np.random.default_rng(0).normal(size=(2, 3))
+    np.testing.assert_allclose(step({}, h=fed)["next/h"], np.tanh(fed))
+    with pytest.raises(ValueError, match="the size of 'batch' is unknown: no input that has it is given"):
+        step({})
+
+
+def test_draws_are_their_expectation_or_fed() -> None:
+    graph = bk.Graph({"y": bk.dropout(bk.input("x", 3), 0.25, name="keep") + bk.uniform(3, low=1.0, high=2.0)})
+    f, x = bk.to_numpy(graph), np.random.default_rng(0).normal(size=(2, 3))
+    np.testing.assert_allclose(f({}, x)["y"], x + 1.5)
+    np.testing.assert_allclose(f({}, x, keep=np.zeros((2, 3)))["y"], np.full((2, 3), 1.5))
+
+
+def test_large_constants_are_bytes() -> None:
+    rng = np.random.default_rng(0)
+    for size in (3, 9):
+        matrix = rng.normal(size=(size, size))
+        graph = bk.Graph({"y": bk.input("x", size) @ bk.constant(value=matrix)})
+        f, x = bk.to_numpy(graph), rng.normal(size=(2, size))
+        assert ("unpacked(" in f.source) == (size > 8)
+        assert np.array_equal(f({}, x)["y"], x @ matrix)

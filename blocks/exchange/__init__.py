@@ -1,11 +1,15 @@
 """To and from other frameworks: one walk over a graph (`walk`), and a table of rows for each dialect.
 
     to_torch    an `nn.Module`
+    to_jax      a pure function on `lax.scan`
+    to_numpy    a function of NumPy, as a person would write it
 
 What is exported is the graph as it was written, not as the compiler makes it: with the names of its bricks, its loops
 as loops and its named dimensions open. Each text stands alone. No framework is imported before it is asked for.
 """
 
+from .jax import to_jax
+from .numpy import to_numpy
 from .torch import to_torch
 
-__all__ = ["to_torch"]
+__all__ = ["to_jax", "to_numpy", "to_torch"]

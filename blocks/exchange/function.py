@@ -235,7 +235,7 @@ class Repeated:
         self.wires = dict(zip(a["ports"], node.operands, strict=True))
         given = dict(zip(a["ports"], operands, strict=True))
         self.states, self.stacked = a["states"], a["stacked"]
-        self.inner = inner = outer.module.function(called(node), self.body)
+        self.inner = inner = outer.module.function(node)
         self.initial = {s: given[s] for s in self.states}
         self.sequences: dict[str, ast.expr] = {}
         self.rows: dict[str, str] = {}  # port → the argument that has a row of it

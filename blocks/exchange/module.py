@@ -10,12 +10,12 @@ from typing import ClassVar
 import numpy as np
 
 from ..compile.names import Names
-from ..graph import Graph, Node, Shape
+from ..graph import Node, Shape
 from ..ops.random import LAWS
-from .function import Function, Value, indented, listed, says
+from .function import Function, Value, called, indented, listed, says
 from .given import Given
 from .rows import Dialect, literal, name, text
-from .walk import ready, walk
+from .walk import all_nodes, ready, walk
 
 BUILTINS = ("float", "next", "range", "slice", "super", "tuple", "vars", "zip", "TypeError", "ValueError")  # used here
 LITERAL = 64  # numbers of a constant that is written out; of more, the bytes are
@@ -28,6 +28,7 @@ class Module:
     kind: type[Function]
     types: ClassVar[dict[str, str]]  # of integers and booleans
     words: tuple[str, ...]  # identifiers that the text needs itself
+    constants_are = "CONSTANT"
     first: str  # the first argument of every function, with the weights
 
     def __init__(self, given: Given):
@@ -35,11 +36,23 @@ class Module:
         self.parts = functions_in(Path(__file__).parent / "parts" / f"{self.dialect.key}.py")
         self.reserved = {*keyword.kwlist, *BUILTINS, *self.words, *self.parts, self.first, "named", "final"}
         self.reserved |= {"dtype", "device"}
-        self.names = Names(self.reserved, lower=False)
+        self.names = Names(self.reserved | set(given.leaves), lower=False)
         self.functions: list[list[str]] = []
         self.needed: dict[str, None] = {}  # helpers
         self.constants: dict[tuple[str, tuple[int, ...], bytes], tuple[str, np.ndarray]] = {}
-        self.graph = ready(given.graph, self.dialect.covers, self.dialect.title)
+        self.graph = ready(given.graph, self.dialect.covers, self.dialect.title, self.dialect.key)
+        self.bodies: dict[Node, str] = {}  # loop → what its step is called
+        self.name_all()
+
+    def name_all(self) -> None:
+        """Names for the steps of all loops and for all constants: no variable of a function is called like them."""
+        for node in all_nodes(self.graph):
+            if node.op.name == "loop":
+                self.bodies[node] = self.names.fresh(called(node))
+            value = node.attrs.get("value" if node.op.name == "constant" else "default")
+            if isinstance(value, np.ndarray) and value.ndim:
+                self.constant(value)
+        self.reserved |= {*self.bodies.values(), *(i for i, _ in self.constants.values())}
 
     # -- what a language says
 
@@ -51,8 +64,8 @@ class Module:
         """An array with an axis at another place."""
         raise NotImplementedError
 
-    def call(self, called: str) -> str:
-        """How a function is called, without what it is called with."""
+    def call(self, called: str) -> tuple[str, list[str]]:
+        """How a function is called, and with what before all else."""
         raise NotImplementedError
 
     def taken(self, f: Function, identifier: str, leaf: Node) -> ast.expr:
@@ -65,9 +78,9 @@ class Module:
 
     # -- what functions ask for
 
-    def function(self, called: str, graph: Graph) -> Function:
-        """A new function."""
-        return self.kind(self, self.names.fresh(called), graph)
+    def function(self, loop: Node) -> Function:
+        """A new function, the step of a loop."""
+        return self.kind(self, self.bodies[loop], loop.attrs["body"])
 
     def need(self, word: str) -> None:
         """A word that stands in the text: if it is a helper, the text will have it."""
@@ -78,7 +91,7 @@ class Module:
         """The identifier of a constant array."""
         key = value.dtype.str, value.shape, value.tobytes()
         if key not in self.constants:
-            self.constants[key] = self.names.fresh("constant"), value
+            self.constants[key] = self.names.fresh(self.constants_are), value
         return self.constants[key][0]
 
     def constant_text(self, value: np.ndarray) -> str:
@@ -100,9 +113,9 @@ class Module:
 
     # -- the function that a user calls
 
-    def network(self, called: str) -> list[str]:
+    def network(self, entry: str) -> list[str]:
         """The function of the whole graph."""
-        f = self.kind(self, called, self.graph)
+        f = self.kind(self, entry, self.graph)
         asked = {**self.graph.fed("input"), **self.graph.fed("draw")}
         required: list[str] = []
         optional: list[str] = []
@@ -126,7 +139,7 @@ class Module:
         if named:
             begin += ["if named:", "    raise TypeError(f'unknown inputs: {\", \".join(named)}')"]
         begin += self.beginning(f, required, optional)
-        head = listed(f"def {called}(", [self.first, *signature], "):")
+        head = listed(f"def {entry}(", [self.first, *signature], "):")
         takes = {i: self.user_shape(self.given.leaves[k]) for i, k in zip(f.arguments, self.given.leaves, strict=True)}
         gives = {k: self.user_shape(n) for k, n in self.given.outputs.items()}
         return [*head, *indented([*says(takes, gives), *begin, *f.lines, *back])]

@@ -30,9 +30,10 @@ class Stepwise(Function):
         self.lines += [f"{i} = []" for i in lists.values()]
         sequences = [text(self.rows_of(s, loop.reverse)) for s in loop.sequences.values()]
         over = sequences or [f"range({text(self.size(loop.time))})"]
-        head = f"for {', '.join(rows.values()) or '_'} in "
-        self.lines += [f"{head}{over[0]}:"] if len(over) == 1 else listed(f"{head}zip(", over, "):")
-        call = assigned(targets, self.module.call(loop.inner.called), [text(a) for a in given])
+        each = f"for {', '.join(rows.values()) or '_'} in "
+        self.lines += [f"{each}{over[0]}:"] if len(over) == 1 else listed(f"{each}zip(", over, "):")
+        head, first = self.module.call(loop.inner.called)
+        call = assigned(targets, head, [*first, *map(text, given)])
         appended = [f"{lists[k]}.append({taken[loop.body.outputs[k]]})" for k in loop.stacked]
         self.lines += indented([*call, *again, *appended])
         self.lines += [f"{i} = {self.stacked(i, loop.reverse)}" for i in lists.values()]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import keyword
-import linecache
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -18,10 +17,12 @@ from ..cell import Cell
 from ..errors import BlocksError
 from ..graph import Graph, Node
 from ..train.model import Model
+from .arrays import SIGNS, argmax, choice, joined, over, whole_or
 from .function import Value, harmless, indented
 from .given import Given, given
 from .module import Module
 from .rows import Dialect, Row, call, code, is_zero, literal, text
+from .run import executed
 from .stepwise import Stepwise
 
 # What an nn.Module has by itself, which weights and bricks cannot be called.
@@ -38,40 +39,9 @@ TAKEN = frozenset((
 ))  # fmt: skip
 
 
-def _over(how: str) -> Row:
-    """A reduction; over no axis, the value itself."""
-
-    def row(node: Node) -> str:
-        axes, keep = node.attrs["axis"], ", keepdim=True" if node.attrs["keepdims"] else ""
-        return f"{{0}}.{how}({axes[0] if len(axes) == 1 else axes}{keep})" if axes else "{0}"
-
-    return row
-
-
 def _cumsum(node: Node) -> str:
     axis = node.attrs["axis"]
     return f"{{0}}.flip({axis}).cumsum({axis}).flip({axis})" if node.attrs["reverse"] else f"{{0}}.cumsum({axis})"
-
-
-def _argmax(node: Node) -> str:
-    return f"{{0}}.argmax({node.attrs['axis']}{', keepdim=True' if node.attrs['keepdims'] else ''})"
-
-
-def part(node: Node) -> str:
-    """``{0}[:, 2:5]``."""
-    axis, start, stop = (node.attrs[k] for k in ("axis", "start", "stop"))
-    ends = f"{start or ''}:{'' if stop is None else stop}"
-    return f"{{0}}[{':, ' * axis}{ends}]"
-
-
-def joined(function: str) -> Row:
-    """Wires side by side."""
-
-    def row(node: Node) -> str:
-        operands = ", ".join(f"{{{i}}}" for i in range(len(node.operands)))
-        return f"{function}(({operands},), {node.attrs['axis']})"
-
-    return row
 
 
 def _of_rows(function: str) -> Row:
@@ -87,54 +57,20 @@ def _of_rows(function: str) -> Row:
     return row
 
 
-def _outer(node: Node) -> str:
-    a, b = node.operands
-    if node.attrs.get("each"):
-        return "outer_of_each({0}, {1}, {each})"
-    x, y = (f"{{{i}}}" if len(o.shape) == 2 else f"{{{i}}}.reshape(-1, {o.shape[-1]})" for i, o in enumerate((a, b)))
-    return f"{x}.mT @ {y}"
-
-
 def _cross_entropy(node: Node) -> str:
     if node.operands[1].dtype == "int":
         return "-torch.log_softmax({0}, -1).gather(-1, {1}[..., None])[..., 0]"
     return "-({1:n} * torch.log_softmax({0}, -1)).sum(-1)"
 
 
-def choice(function: str) -> Row:
-    """One or the other, of which one may be a number: two have no type."""
-
-    def row(node: Node) -> str:
-        condition, _, b = node.operands
-        number = b.op.name in ("constant", "size") and not b.shape
-        holds = "{0}" if condition.dtype == "bool" else "{0} != 0"
-        return f"{function}({holds}, {'{1}' if number else '{1:n}'}, {{2:n}})"
-
-    return row
-
-
-def whole_or(whole: str, number: str) -> Row:
-    """One row for integers, another one for floating-point numbers."""
-    return lambda node: whole if node.dtype == "int" else number
-
-
-def _weighted_mean(node: Node) -> str:
-    return "weighted_mean({0}, {1})" if node.attrs.get("empty") is None else "weighted_mean({0}, {1}, {empty})"
-
-
 ROWS: dict[str, Row] = {
-    "add": "{0:n} + {1:n}",
-    "subtract": "{0:n} - {1:n}",
-    "multiply": "{0:n} * {1:n}",
-    "divide": "{0:n} / {1:n}",
+    **SIGNS,
     "floor_divide": whole_or(
         "torch.where({1} != 0, {0} // torch.where({1} != 0, {1}, 1), 0)", "({0}.detach() // {1}.detach())"
     ),
     "mod": whole_or("torch.where({1} != 0, {0} % torch.where({1} != 0, {1}, 1), 0)", "torch.remainder({0}, {1})"),
-    "power": "{0:n} ** {1:n}",
     "maximum": "torch.maximum({0}, {1})",
     "minimum": "torch.minimum({0}, {1})",
-    "negative": "-{0}",
     "exp": "torch.exp({0})",
     "expm1": "torch.expm1({0})",
     "log": "torch.log({0})",
@@ -151,45 +87,24 @@ ROWS: dict[str, Row] = {
     "softplus": "torch.logaddexp({0}, torch.zeros_like({0}))",
     "silu": "F.silu({0})",
     "gelu": "F.gelu({0}, approximate='tanh')",
-    "greater": "{0:n} > {1:n}",
-    "greater_equal": "{0:n} >= {1:n}",
-    "less": "{0:n} < {1:n}",
-    "less_equal": "{0:n} <= {1:n}",
-    "equal": "{0:n} == {1:n}",
-    "not_equal": "{0:n} != {1:n}",
-    "logical_and": "{0:n} & {1:n}",
-    "logical_or": "{0:n} | {1:n}",
-    "logical_not": "~{0}",
     "where": choice("torch.where"),
     "cast": "{0}.to({dtype})",
     "truncate": "{0}.to({dtype})",
     "stop_gradient": "{0}.detach()",
-    "sum": _over("sum"),
-    "mean": _over("mean"),
-    "max": _over("amax"),
+    "sum": over("sum", "keepdim"),
+    "mean": over("mean", "keepdim"),
+    "max": over("amax", "keepdim"),
     "cumsum": _cumsum,
-    "argmax": _argmax,
+    "argmax": argmax("keepdim"),
     "softmax": "torch.softmax({0}, {axis})",
     "log_softmax": "torch.log_softmax({0}, {axis})",
     "layernorm": _of_rows("layer_norm"),
     "rmsnorm": _of_rows("rms_norm"),
-    "weighted_mean": _weighted_mean,
     "broadcast": "{0}.expand({sizes})",
-    "reshape": "{0}.reshape({sizes})",
     "moveaxis": "{0}.movedim({source}, {destination})",
-    "transpose": "{0}.mT",
     "concat": joined("torch.cat"),
-    "slice": part,
-    "pad": "padded({0}, {sizes}, {axis}, {start}, {stop})",
-    "matmul": "{0} @ {1}",
-    "outer": _outer,
-    "outer_each": "{0}[..., :, None] * {1}[..., None, :]",
-    "gather": lambda node: "gather_each({0}, {1})" if node.attrs.get("each") else "{0}[{1}]",
-    "scatter": lambda node: f"scatter{'_each' if node.attrs.get('each') else ''}({{0}}, {{1}}, {{rows}})",
     "one_hot": "F.one_hot({0}, {classes}).to({dtype})",
     "mask": "{0}.to({dtype})",
-    "hold": "hold({0}, {1})",
-    "release": "release({0}, {1})",
     "cross_entropy": _cross_entropy,
 }
 TORCH = Dialect("torch", "PyTorch", ROWS)
@@ -236,17 +151,21 @@ class TorchModule(Module):
     dialect, kind = TORCH, TorchFunction
     types: ClassVar = {"int": "torch.int64", "bool": "torch.bool"}
     words = ("torch", "nn", "F", "np", "base64", "zlib")
-    first = "self"
+    first, constants_are = "self", "constant"
 
     def __init__(self, given: Given):
-        super().__init__(given)
         self.paths = _paths(list(given.graph.params))
-        self.names.taken |= TAKEN | {path.partition(".")[0] for path in self.paths.values()}
+        super().__init__(given)
         self.short: dict[str, str] = {}  # the path of a brick that is no identifier → what it is called
 
-    def call(self, called: str) -> str:
-        """How a function is called."""
-        return f"self.{called}"
+    def name_all(self) -> None:
+        """As attributes of a module."""
+        self.names.taken |= TAKEN | {path.partition(".")[0] for path in self.paths.values()}
+        super().name_all()
+
+    def call(self, called: str) -> tuple[str, list[str]]:
+        """How a method is called."""
+        return f"self.{called}", []
 
     def weight(self, called: str) -> ast.expr:
         """A parameter of a brick."""
@@ -378,14 +297,10 @@ def to_torch(source: Graph | Cell | Model, *, weights: Mapping[str, Any] | None 
     Raises BlocksError naming an operation without a row (``rows={"torch": ...}``), and where PyTorch is not installed.
     """
     what = given(source, weights)
-    text = torch_source(what)
+    written = torch_source(what)
     torch = _torch()
-    space: dict[str, Any] = {"__name__": "blocks.exported"}
-    file = f"<blocks for torch {id(text):x}>"
-    linecache.cache[file] = (len(text), None, text.splitlines(True), file)
-    exec(compile(text, file, "exec"), space)
-    module = space["Network"]({n: torch.from_numpy(w) for n, w in what.weights.items()}).eval()
-    module.source = text
+    module = executed(written, "torch")["Network"]({n: torch.from_numpy(w) for n, w in what.weights.items()}).eval()
+    module.source = written
     return module
 
 

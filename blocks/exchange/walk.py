@@ -56,18 +56,19 @@ def walk(graph: Graph, fed: Mapping[str, V], writer: Writer[V]) -> dict[Node, V]
     return values
 
 
-def ready(graph: Graph, covers: Covers, language: str) -> Graph:
+def ready(graph: Graph, covers: Covers, language: str, key: str = "") -> Graph:
     """The graph as `walk` takes it: operations without a row written as their parts, constants of constants folded,
-    and loops without the ports, states and outputs that no one asks for.
+    and loops without the ports, states and outputs that no one asks for. `covers`: whether there is a row for a node;
+    `language` and `key`: what an error calls the dialect, and how ``rows=`` does.
 
     Raises BlocksError naming the first operation that has neither a row nor parts, and where it was made; and for a
     loop over blocks of steps, which only the compiler makes.
     """
-    _check(graph, covers, language)
+    _check(graph, covers, language, key or language.lower())
     return _prepared(graph, covers)
 
 
-def _check(graph: Graph, covers: Covers, language: str) -> None:
+def _check(graph: Graph, covers: Covers, language: str, key: str) -> None:
     for node in all_nodes(graph):
         if node.op.name == "loop" and node.attrs.get("every") is not None:
             raise BlocksError(
@@ -76,7 +77,7 @@ def _check(graph: Graph, covers: Covers, language: str) -> None:
         if node.op.name not in STRUCTURE and node.op.expand is None and not covers(node):
             raise BlocksError(
                 f"the operation {node.op.name!r} has no row for {language}, asked for by {made(node)}; "
-                f"give it one: rows={{{language.lower()!r}: ...}}"
+                f"give it one: rows={{{key!r}: ...}}"
             )
 
 

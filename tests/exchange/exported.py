@@ -86,8 +86,43 @@ def by_torch(graph: Graph, weights: Arrays) -> Called:
     return called
 
 
-LANGUAGES: dict[str, Callable[[Graph, Arrays], Called]] = {"torch": by_torch}
-NEEDS = {"torch": "pip install torch"}
+def by_jax(graph: Graph, weights: Arrays) -> Called:
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_platforms", "cpu")
+    function = bk.to_jax(graph, weights=weights)
+    outputs_of = jax.jit(lambda params, feeds: function(params, **feeds))
+
+    def called(feeds: Arrays, wrt: list[str], of: str) -> tuple[Arrays, Arrays]:
+        fed = {n: v for n, v in feeds.items() if n not in weights}
+        chosen = {n: feeds[n] for n in wrt if n in feeds}
+
+        def loss(by: Arrays) -> Any:
+            params = {n: by.get(n, w) for n, w in function.params.items()}
+            outputs = function(params, **{n: by.get(n, v) for n, v in fed.items()})
+            return outputs[of], outputs
+
+        if not chosen:
+            return {k: np.asarray(v) for k, v in outputs_of(function.params, fed).items()}, {}
+        by = {n: np.asarray(v, np.float64) for n, v in chosen.items()}
+        (_, outputs), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(by)
+        return {k: np.asarray(v) for k, v in outputs.items()}, {k: np.asarray(v) for k, v in gradients.items()}
+
+    return called
+
+
+def by_numpy(graph: Graph, weights: Arrays) -> Called:
+    function = bk.to_numpy(graph, weights=weights)
+
+    def called(feeds: Arrays, wrt: list[str], of: str) -> tuple[Arrays, Arrays]:
+        return function(function.params, **{n: v for n, v in feeds.items() if n not in weights}), {}
+
+    return called
+
+
+LANGUAGES: dict[str, Callable[[Graph, Arrays], Called]] = {"torch": by_torch, "jax": by_jax, "numpy": by_numpy}
+NEEDS = {"torch": "pip install torch", "jax": "pip install jax"}
 
 
 def check(language: str, graph: Graph, feeds: Arrays, wrt: list[str], of: str, others: list[Arrays] = ()) -> None:  # type: ignore[assignment]
@@ -162,7 +197,7 @@ def everything(networks: int) -> Iterator[tuple[str, Callable[[str], None]]]:
         yield label, lambda language, a=(graph, feeds, wrt, "loss", others): check(language, *a)
     for number in range(networks):
         yield f"network {number}", lambda language, number=number: network(language, number)
-    yield "the texts alone", alone
+    yield "the texts alone", all_alone
 
 
 def network(language: str, number: int) -> None:
@@ -187,7 +222,14 @@ given = dict(np.load(sys.argv[2]))
 weights = {k[2:]: v for k, v in given.items() if k.startswith("w/")}
 feeds = {k[2:]: v for k, v in given.items() if k.startswith("f/")}
 """
+OF_ARRAYS = """
+outputs = space["network"](weights, **feeds)
+outputs = outputs if isinstance(outputs, dict) else {"y": outputs}
+np.savez(sys.argv[3], **{k.replace("/", "|"): np.asarray(v) for k, v in outputs.items()})
+"""
 CALLS = {
+    "jax": "import jax\njax.config.update('jax_enable_x64', True)" + OF_ARRAYS,
+    "numpy": OF_ARRAYS,
     "torch": """
 import torch
 module = space["Network"](weights).eval()
@@ -198,32 +240,35 @@ np.savez(sys.argv[3], **{k.replace("/", "|"): v.detach().numpy() for k, v in out
 }
 
 
-def alone(language: str) -> None:
-    """The recorded texts, run where there is no blocks. Raises Wrong for other numbers than `run` has."""
+def all_alone(language: str) -> None:
+    """Every recorded text."""
+    for name in EXAMPLES:
+        alone(language, name)
+
+
+def alone(language: str, name: str) -> None:
+    """A recorded text, run where there is no blocks. Raises Wrong for other numbers than `run` has."""
     folder = Path(__file__).parent.parent / "data" / "exported"
-    for name, make in EXAMPLES.items():
-        source = make()
-        model = isinstance(source, bk.Model)
-        graph = source.graph_for("predict") if isinstance(source, bk.Model) else source
-        feeds = feeds_of(graph, 4, 3)
-        want = {k: v for k, v in bk.run(graph, feeds).items() if not (model and k.startswith("final/"))}
+    source = EXAMPLES[name]()
+    model = isinstance(source, bk.Model)
+    graph = source.graph_for("predict") if isinstance(source, bk.Model) else source
+    feeds = feeds_of(graph, 4, 3)
+    want = {k: v for k, v in bk.run(graph, feeds).items() if not (model and k.startswith("final/"))}
+    if model:
+        want = {k: np.moveaxis(v, 1, 0) for k, v in want.items()}
+    with tempfile.TemporaryDirectory() as place:
+        given, got = os.path.join(place, "given.npz"), os.path.join(place, "got.npz")
+        arrays = {f"{'w' if k in graph.params else 'f'}/{k}": v for k, v in feeds.items()}
         if model:
-            want = {k: np.moveaxis(v, 1, 0) for k, v in want.items()}
-        with tempfile.TemporaryDirectory() as place:
-            given, got = os.path.join(place, "given.npz"), os.path.join(place, "got.npz")
-            arrays = {f"{'w' if k in graph.params else 'f'}/{k}": v for k, v in feeds.items()}
-            if model:
-                arrays |= {k: np.moveaxis(v, 1, 0) for k, v in arrays.items() if k == "f/x"}
-            np.savez(given, **arrays)
-            code = ALONE + CALLS[language]
-            text = str(folder / f"{name}.{language}.txt")
-            done = subprocess.run(
-                [sys.executable, "-c", code, text, given, got], capture_output=True, text=True, cwd=place
-            )
-            if done.returncode:
-                raise Wrong(f"{name} alone: {done.stderr[-600:]}")
-            found = {k.replace("|", "/"): v for k, v in np.load(got).items()}
-        compare(want, found, f"{name} alone")
+            arrays |= {k: np.moveaxis(v, 1, 0) for k, v in arrays.items() if k == "f/x"}
+        np.savez(given, **arrays)
+        code = ALONE + CALLS[language]
+        text = str(folder / f"{name}.{language}.txt")
+        done = subprocess.run([sys.executable, "-c", code, text, given, got], capture_output=True, text=True, cwd=place)
+        if done.returncode:
+            raise Wrong(f"{name} alone: {done.stderr[-600:]}")
+        found = {k.replace("|", "/"): v for k, v in np.load(got).items()}
+    compare(want, found, f"{name} alone")
 
 
 def main() -> int:
