@@ -18,6 +18,8 @@ from .draw import draw, draw_error, panels
 from .draw.notebook import figure_bundle, model_bundle
 from .errors import BlocksError, FeedError, NonFiniteError, WiringError
 from .exchange import to_jax, to_numpy, to_torch
+from .exchange import to_torch
+from .explain import Page, explain
 from .files import ModelFileError, from_json, to_json
 from .grad import grad
 from .graph import Graph, Node
@@ -122,6 +124,7 @@ __all__ = [
     "ModelFileError",
     "Node",
     "NonFiniteError",
+    "Page",
     "Program",
     "RMSprop",
     "Trace",
@@ -149,6 +152,7 @@ __all__ = [
     "equal",
     "exp",
     "expand_dims",
+    "explain",
     "expm1",
     "floor",
     "floor_divide",

@@ -211,6 +211,34 @@ def draw(
     typer.echo(f"written: {figure.save(output)}")
 
 
+@app.command(
+    epilog="Examples: blocks explain lstm -o lstm.html; blocks explain srn --steps 8 --task echo; "
+    "blocks explain --lesson vanishing"
+)
+def explain(
+    cell: Annotated[
+        str, typer.Argument(metavar="[CELL]", help="A gallery cell, FILE.py:FUNCTION, or a MODEL.safetensors.")
+    ] = "lstm",
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page, an .html file.")] = Path("page.html"),
+    steps: Annotated[int, typer.Option(min=1, help="Steps to walk through.")] = 4,
+    units: Units = 3,
+    task: Annotated[str, typer.Option(help="What the inputs and the target are: recall, echo or adding.")] = "recall",
+    seed: Annotated[int, typer.Option(min=0, help="Of weights and inputs.")] = 0,
+    lesson: Annotated[
+        str | None,
+        typer.Option(help="A lesson: vanishing, gates, shared-weights, forks or learning-rate; it brings its cell."),
+    ] = None,
+) -> None:
+    """Write a page that steps through a cell with real numbers: forwards, loss, backwards, update. It computes and
+    learns by itself, in any browser, and fetches nothing."""
+    from .explain import explain as page_of
+    from .train.model import Model
+
+    subject = Model.load(Path(cell), target="interpreter") if cell.endswith(".safetensors") else load_cell(cell)
+    page = page_of(subject, steps=steps, units=units, task=task, seed=seed, lesson=lesson)
+    typer.echo(f"written: {page.save(output)}, {page.trace.steps} steps; open it in a browser")
+
+
 @app.command(epilog="Example: blocks figures -o figures")
 def figures(
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write into.")] = Path("blocks-figures"),

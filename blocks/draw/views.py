@@ -7,6 +7,7 @@ the scene of a cell. An option that nothing takes is an error, raised before any
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -27,7 +28,7 @@ from .layers.emphasis import Wanted, emphasise, emphasise_layers
 from .layers.formulas import with_equations
 from .layers.gradients import reversed_scene, with_backwards
 from .layers.groups import framed
-from .layers.labels import Crowded, with_shapes
+from .layers.labels import Crowded, places, with_shapes
 from .layers.legend import with_legend
 from .layers.opened import opened
 from .layers.panels import panels
@@ -39,7 +40,7 @@ from .layout.cell import Room, layout, rooms_of
 from .layout.layered import layered
 from .layout.orders import best_columns
 from .layout.route import Unroutable
-from .scene import Scene
+from .scene import Point, Scene, Wire
 from .text import clip
 from .themes import Theme
 from .themes import theme as theme_of
@@ -47,6 +48,7 @@ from .typeset import Labels
 
 LARGEST = 120  # elements; a larger graph is drawn in layers
 LABEL_ROOM, SUM_ROOM = 9.0, 9.0
+ROOMS = (0.0, 32.0, 96.0)  # between the wires, until all places are found
 WIDER, WIDEST = 16.0, 160.0  # room between the wires, step by step, until all values have a place
 
 CELL, LAYERS = "one step of a cell", "a graph in layers"
@@ -182,6 +184,33 @@ def draw(
     scene = emphasise_layers(scene, network, highlight)
     scene = with_legend(scene) if legend else scene
     return Figure(replace(scene, title=title or scene.title), colours)
+
+
+def with_places(
+    graph: Graph, steps: int | None, size: Callable[[Wire], tuple[float, float] | None]
+) -> tuple[Scene, dict[str, Point]]:
+    """The scene of a cell, of so many open steps side by side or of one, with room for something of a size on each of
+    its values; and where: the key of a wire → the middle. What finds no room has no place.
+
+    Raises BlocksError for what is not drawn as one step of a cell.
+    """
+    asked = {name: option.default for name, option in inspect.signature(draw).parameters.items()}
+    asked |= {"unroll": steps, "zoom": "all" if steps else None, "full": True}
+    obstacle = _obstacle(graph, True)
+    try:
+        drawing = None if obstacle else _Drawing(graph, asked, Labels(None))
+        if drawing is not None and len(drawing.diagram.elements) > LARGEST:
+            obstacle = f"it has {len(drawing.diagram.elements)} parts, of {LARGEST} at most"
+        elif drawing is not None:
+            for drawing.wider in ROOMS:
+                scene = drawing.drawn_so()
+                where, crowded = places(scene, size)
+                if not crowded:
+                    break
+            return scene, where
+    except Unroutable:
+        obstacle = "it has so many wires that there is no way for all"
+    raise BlocksError(f"this graph is not drawn as a cell: {obstacle}")
 
 
 def draw_error(error: WiringError, theme: str | Theme | Mapping[str, Any] = "classic") -> Figure:

@@ -35,7 +35,8 @@ def array_json(array: np.ndarray) -> dict[str, Any]:
 
 
 def graph_json(graph: Graph) -> dict[str, Any]:
-    """A graph for the interpreter in JavaScript: what `files.to_json` writes, without what only figures need."""
+    """A graph for the interpreter in JavaScript: what `files.to_json` writes, without what only figures need, and
+    what is usual."""
     document: dict[str, Any] = json.loads(to_json(graph))
     return _bare(document)
 
@@ -45,7 +46,8 @@ def _bare(document: dict[str, Any]) -> dict[str, Any]:
     for node in document["nodes"]:
         attrs = {k: {"graph": _bare(v["graph"])} if k == "body" else v for k, v in node["attrs"].items()}
         attrs.pop("init", None)
-        nodes.append({"op": node["op"], "operands": node["operands"], "attrs": attrs, "name": node.get("name")})
+        said = {"op": node["op"], "operands": node["operands"], "attrs": attrs, "name": node.get("name")}
+        nodes.append({key: value for key, value in said.items() if value})
     return {"nodes": nodes, "outputs": document["outputs"]}
 
 

@@ -381,7 +381,7 @@ const interpreter = (() => {
     const values = new Array(graph.nodes.length);
     graph.nodes.forEach((node, i) => {
       if (FED.includes(node.op)) values[i] = feeds[node.name];
-      else values[i] = ROWS[node.op](node.operands.map((o) => values[o]), node.attrs, run);
+      else values[i] = ROWS[node.op]((node.operands ?? []).map((o) => values[o]), node.attrs ?? {}, run);
       run.watch?.(i, values[i], run.steps, graph);
     });
     const out = Object.create(null);
@@ -418,6 +418,6 @@ const interpreter = (() => {
     return execute(graph, all, { ...context, watch });
   }
 
-  return { run, bind, execute, value, array, count, ROWS };
+  return { run, bind, execute, value, array, count, elementwise, ROWS };
 })();
 if (typeof module !== "undefined") module.exports = interpreter;

@@ -41,8 +41,9 @@ class Entry:
     phase: "given" (weights, inputs, first states), "forward", "loss", "backward" or "update". symbol: ``C(1)``,
     ``∂L/∂C(1)``, ``new forget.W_x``. rule: what it is computed from. value: the array. step: at which steps, from 1, of
     loops inside of loops several. brick: whose it is. of: for a gradient and an update the symbol of what it belongs
-    to. inside: whether it stays in its brick. base: its name without the step. kind: "weight", "input", "brick", "loss"
-    or "value", a state say. contributions: for a gradient, what it is the sum of.
+    to. inside: whether it stays in its brick. base: its name without the step. kind: "weight", "input", "brick",
+    "loss", "sequence" (all steps of a value) or "value", a state say. contributions: for a gradient, what it is the sum
+    of.
     """
 
     phase: str
@@ -66,11 +67,13 @@ class Trace:
         trace.entry("∂L/∂forget.W_h").contributions
 
     Attributes: entries; steps, their number; loss, the number that is minimised; script, the lines without numbers, and
-    the graph that makes them; feeds, what it was given; arrays, all that the graph is fed.
+    the graph that makes them; feeds, what it was given; arrays, all that the graph is fed; dims, the
+    sizes of its named dimensions.
     """
 
     def __init__(self, script: Script, feeds: Mapping[str, Any], arrays: Mapping[str, np.ndarray], context: Run):
         self.script, self.feeds, self.steps = script, feeds, script.steps
+        self.dims = dict(context.dims)
         self.arrays = {**script.settings(context), **arrays}
         values: dict[Any, np.ndarray] = {}
 

@@ -15,11 +15,11 @@ from .. import interpret
 from ..errors import BlocksError, fresh_name, nearest
 from ..grad import Handed, backward
 from ..graph import FED, Graph, Node, stamped, topological
-from ..notation import Formula, Run
+from ..notation import Formula
 from ..ops.leaves import constant, make_input
 from ..train.optimizers import Optimizer
 from ..train.update import decays
-from .symbols import gradient_symbol, hidden, joined, rule_of, rule_of_value, symbols_of
+from .symbols import bare, gradient_symbol, hidden, joined, marked, rule_of, rule_of_value, symbols_of
 from .written import Written, write_out
 
 PHASES = ("given", "forward", "loss", "backward", "update")
@@ -27,26 +27,32 @@ LR, COUNT = "lr", "update"  # inputs of a script's graph: the learning rate, and
 
 
 class Part(NamedTuple):
-    """What a gradient is handed back: through which value, by which rule."""
+    """What a gradient is handed back: through which value, by which rule, in which symbols are `marked`."""
 
     through: str
-    rule: str
+    marked: str
     node: Node
+
+    @property
+    def rule(self) -> str:
+        """The rule as text."""
+        return bare(self.marked)
 
 
 @dataclass(frozen=True)
 class Line:
     """A value of a run.
 
-    phase: one of `PHASES`. symbol: what it is called, ``C(1)``, ``∂L/∂C(1)``. rule: what it is computed from. step: at
-    which steps, of loops in loops several. of: for a gradient and an update, the symbol of what it belongs to. inside:
-    whether it stays in its brick. base: the name without the step, where it has one. kind: "weight", "input", "brick",
-    "loss" or "value".
+    phase: one of `PHASES`. symbol: what it is called, ``C(1)``, ``∂L/∂C(1)``. marked: its rule, what it is computed
+    from, with marks around the symbols. step: at which steps, of loops in loops several. of: for a gradient and an
+    update, the symbol of what it belongs to. inside: whether it stays in its brick. base: the name without the step,
+    where it has one. kind: "weight", "input", "brick", "loss", "sequence" (all steps of a value) or
+    "value".
     """
 
     phase: str
     symbol: str
-    rule: str
+    marked: str
     node: Node
     step: tuple[int, ...] = ()
     brick: str | None = None
@@ -56,13 +62,19 @@ class Line:
     kind: str = "value"
     parts: tuple[Part, ...] = ()
 
+    @property
+    def rule(self) -> str:
+        """The rule as text."""
+        return bare(self.marked)
+
 
 @dataclass
 class Script:
     """The lines of one update, and the graph that computes them all: its outputs are those of the graph that is traced,
     ``grad/<name>`` for what it is fed, and ``new/<name>`` for its weights and the optimizer's slots after the update.
 
-    loss: the node that is minimised; symbols: how each value is written.
+    loss: the node that is minimised; symbols: how each value is written; written: the graph that is
+    traced, without loops.
     """
 
     graph: Graph
@@ -70,6 +82,7 @@ class Script:
     steps: int
     loss: Node
     symbols: Mapping[Node, str] = field(default_factory=dict)
+    written: Written = field(default_factory=Written)
 
     def settings(self, context: interpret.Run) -> dict[str, np.ndarray]:
         """The learning rate, the number of updates before, and the optimizer's slots: name → first value."""
@@ -105,7 +118,7 @@ def script_of(graph: Graph, dims: Mapping[str, int], loss: str, optimizer: Optim
     outputs |= update.outputs
     outputs |= {f"line/{i}": line.node for i, line in enumerate(lines)}
     steps = max((s for line in lines for s in line.step[:1]), default=0)
-    return Script(Graph(outputs), lines, steps, target, {n: f.plain for n, f in symbols.items()})
+    return Script(Graph(outputs), lines, steps, target, {n: bare(f.plain) for n, f in symbols.items()}, written)
 
 
 @dataclass
@@ -135,7 +148,7 @@ class _Forward:
         of_loss = node is self.target or node.role == "loss"
         return Line(
             "given" if leaf else "loss" if of_loss else "forward",
-            self.symbols[node].plain,
+            bare(self.symbols[node].plain),
             self.rule(node),
             node,
             self.step(node),
@@ -151,6 +164,8 @@ class _Forward:
             return "weight"
         if node.op.name in FED or node in self.written.cut:
             return "value" if node in self.written.bases and node not in self.written.cut else "input"
+        if node in self.written.whole:
+            return "sequence"
         return "loss" if of_loss else "brick" if node.brick else "value"
 
     def rule(self, node: Node) -> str:
@@ -180,7 +195,7 @@ class _Backward:
         seed = constant(value=1.0)
         floats = [node for node in forward.order if node.dtype == "float"]
         self.cotangents, _ = backward({forward.target: seed}, floats, self.handed)
-        self.name = forward.symbols[forward.target].plain
+        self.name = forward.symbols[forward.target]
         self.known: dict[Node, dict[Node, Formula]] = {}  # a value → the gradients that its own is written over
         self.through: dict[Node, str] = {}
         for node in reversed(forward.order):
@@ -189,7 +204,7 @@ class _Backward:
 
     def symbol(self, node: Node) -> Formula:
         """How the gradient of a value is written."""
-        return Formula((Run(gradient_symbol(self.name, self.forward.symbols[node])),))
+        return gradient_symbol(self.name, self.forward.symbols[node])
 
     def shown(self, node: Node) -> bool:
         """Whether a gradient has a line: what a brick only passes on, on its way to its weights, has none."""
@@ -199,7 +214,7 @@ class _Backward:
     def _say(self, node: Node) -> None:
         if self.shown(node):
             self.known[node] = {self.cotangents[node]: self.symbol(node)}
-            self.through[node] = self.forward.symbols[node].plain
+            self.through[node] = bare(self.forward.symbols[node].plain)
             return
         users = list(dict.fromkeys(user for user, _ in self.handed.get(node, ())))
         self.known[node] = {g: f for user in users for g, f in self.known[user].items()}
@@ -222,12 +237,10 @@ class _Backward:
                 Part(self.through[user], rule.plain, g) for (user, g), rule in zip(handed, rules, strict=True)
             )
             rule = rules[0].plain if len(rules) == 1 else joined(rules) if rules else "1"
+            symbol, g = bare(self.symbol(node).plain), self.cotangents[node]
             found.append(
-                replace(
-                    line, phase="backward", symbol=self.symbol(node).plain, rule=rule, node=self.cotangents[node],
-                    of=line.symbol, parts=parts,
-                )
-            )  # fmt: skip
+                replace(line, phase="backward", symbol=symbol, marked=rule, node=g, of=line.symbol, parts=parts)
+            )
         return found
 
 
@@ -242,7 +255,7 @@ class _Update:
         self.count = make_input(count, (), "float", "setting", 0.0)
         self.new: dict[Node, Node] = {}
         self.outputs: dict[str, Node] = {}
-        self.known: dict[Node, Formula] = {self.rate: Formula((Run(lr),)), self.count: Formula((Run(count),))}
+        self.known: dict[Node, Formula] = {self.rate: marked(lr), self.count: marked(count)}
         for w in forward.order:
             if w.op.name == "parameter" and w in back.cotangents:
                 self._say(w, optimizer)
@@ -254,7 +267,7 @@ class _Update:
             change, after = optimizer.change(w, g, slots, self.rate, t, float(decays(str(w.name))))
             self.new[w] = self.outputs[f"new/{w.name}"] = w - change
         self.outputs |= {f"new/{slot.name}": node for slot, node in zip(slots, after, strict=True)}
-        self.known |= {slot: Formula((Run(str(slot.name)),)) for slot in slots}
+        self.known |= {slot: marked(str(slot.name)) for slot in slots}
 
     def lines(self) -> list[Line]:
         """The updates."""
@@ -264,6 +277,6 @@ class _Update:
             known = ChainMap({self.back.cotangents[w]: self.back.symbol(w)}, self.known, self.forward.symbols)
             rule = rule_of(node, known).plain
             found.append(
-                replace(line, phase="update", symbol=f"new {line.symbol}", rule=rule, node=node, of=line.symbol)
+                replace(line, phase="update", symbol=f"new {line.symbol}", marked=rule, node=node, of=line.symbol)
             )
         return found

@@ -4,6 +4,9 @@ C(2)                            what has a name, at its step
 forget(2) ⊙ C(1)                what has none is its own formula
 v1(2)                           or a letter with a number, where that is long
 ∂L/∂C(1)                        and its gradient
+
+Inside of a formula each symbol stands between two marks, which no name has: so a page finds it there and puts in its
+numbers. `bare` takes them out.
 """
 
 from __future__ import annotations
@@ -14,10 +17,20 @@ from ..graph import FED, Node, topological
 from ..notation import ATOM, Formula, Run, is_silent, root, write
 from .written import Written, at
 
+OPEN, CLOSE = "\ue000", "\ue001"  # around a symbol; characters for private use are no part of names
 LONGEST = 44  # characters of a value that is its own formula
-_BRACKETS = {"(": ")", "|": "|", "⌊": "⌋"}
 
 Formulas = Mapping[Node, Formula]
+
+
+def marked(text: str) -> Formula:
+    """A symbol as it stands in formulas."""
+    return Formula((Run(f"{OPEN}{text}{CLOSE}"),))
+
+
+def bare(text: str) -> str:
+    """A formula without the marks around its symbols."""
+    return text.replace(OPEN, "").replace(CLOSE, "")
 
 
 def symbols_of(written: Written, order: Iterable[Node], target: Node) -> dict[Node, Formula]:
@@ -30,7 +43,7 @@ def symbols_of(written: Written, order: Iterable[Node], target: Node) -> dict[No
         while text in taken:
             text += "′"
         taken.add(text)
-        return Formula((Run(text),))
+        return marked(text)
 
     order = list(order)
     leaves = [node for node in order if node.op.name in FED and node not in written.names]
@@ -40,13 +53,14 @@ def symbols_of(written: Written, order: Iterable[Node], target: Node) -> dict[No
     for node in order:
         formula = named.get(node) or say(node, found)
         if node not in named and not hidden(node, written):
-            if len(formula.plain) > LONGEST:
+            text = bare(formula.plain)
+            if len(text) > LONGEST:
                 steps = written.steps.get(node, ())
                 counts[steps] = counts.get(steps, 0) + 1
                 formula = called(f"v{counts[steps]}{at(steps)}")
-            elif formula.plain in taken:
-                formula = called(formula.plain)
-            taken.add(formula.plain)
+            elif text in taken:
+                formula = called(text)
+            taken.add(bare(formula.plain))
         found[node] = formula
     return found
 
@@ -89,9 +103,9 @@ def rule_of_value(node: Node, symbols: Formulas) -> str:
     return "" if node.op.name in FED else say(node, symbols).plain
 
 
-def gradient_symbol(target: str, of: Formula) -> str:
+def gradient_symbol(target: Formula, of: Formula) -> Formula:
     """``∂L/∂C(1)``; what is no name stands in parentheses."""
-    return f"∂{target}/∂{Formula(of.held(ATOM)).plain}"
+    return marked(bare(f"∂{target.plain}/∂{Formula(of.held(ATOM)).plain}"))
 
 
 def joined(parts: Iterable[Formula]) -> str:

@@ -37,6 +37,7 @@ class Written:
     glue: set[Node] = field(default_factory=set)
     cut: dict[Node, Node] = field(default_factory=dict)  # a step of a sequence → the sequence
     whole: set[Node] = field(default_factory=set)  # sequences that are put together
+    copies: dict[tuple[Graph, tuple[int, ...]], dict[Node, Node]] = field(default_factory=dict)  # of a loop's body
 
 
 def write_out(graph: Graph, dims: Mapping[str, int], target: str) -> Written:
@@ -57,6 +58,7 @@ class _Writer:
     def __init__(self, dims: Mapping[str, int]):
         self.dims, self.written = dims, Written()
         self.called: dict[Graph, dict[Node, str]] = {}
+        self.own: dict[tuple[Graph, Node], str] = {}
         self.ports: dict[Graph, dict[str, str]] = {}  # of a loop's body: what its sequences are called, step by step
         self.taken: set[str] = set()
         self.skipped: Node | None = None
@@ -79,8 +81,9 @@ class _Writer:
                 new[node] = node if same else rebuild(node, operands)
                 if not same or not steps:
                     self.written.steps.setdefault(new[node], steps)
-            if node in names and node.op.name not in FED:
-                self.name(new[node], names[node], steps)
+            if node in names and node.op.name not in FED and new[node] not in self.written.names:
+                self.name(new[node], self.base(graph, node), steps)
+        self.written.copies[graph, steps] = new
         return {name: new[node] for name, node in graph.outputs.items()}
 
     def names_of(self, graph: Graph) -> dict[Node, str]:
@@ -93,7 +96,7 @@ class _Writer:
                 if below is not None and node.brick and below.brick == node.brick and below.operands:
                     nets[below] = node.brick + NET
             found = {**nets, **found}
-            self.called[graph] = {node: self.unused(name) for node, name in found.items()}
+            self.called[graph] = found
         return self.called[graph]
 
     def unused(self, name: str) -> str:
@@ -101,6 +104,12 @@ class _Writer:
         found = next(n for i in itertools.count(1) if (n := name if i == 1 else f"{name}_{i}") not in self.taken)
         self.taken.add(found)
         return found
+
+    def base(self, graph: Graph, node: Node) -> str:
+        """What a node of a graph is called, at all steps: a name of its own, once it is computed."""
+        if (graph, node) not in self.own:
+            self.own[graph, node] = self.unused(self.names_of(graph)[node])
+        return self.own[graph, node]
 
     def name(self, node: Node, base: str, steps: tuple[int | str, ...]) -> None:
         """Call a node so, unless it has a name."""
@@ -116,7 +125,7 @@ class _Writer:
             raise BlocksError("a loop over blocks of steps is made by the compiler; trace the graph before it")
         if count is None:
             raise BlocksError(f"the number of steps of {time!r} is not known: no feed has that dimension")
-        names, fed = self.names_of(body), body.fed("input")
+        fed = body.fed("input")
         now = dict(zip(attrs["ports"], wires, strict=True))
         if body not in self.ports:
             self.ports[body] = {port: self.unused(port) for port in attrs["sequences"]}
@@ -124,7 +133,7 @@ class _Writer:
         for s in attrs["states"]:
             if now[s].op.name == "input" and now[s].role == "initial":
                 first = count + 1 if attrs["reverse"] else 0
-                self.name(now[s], names.get(body.outputs[NEXT + s], s), (*steps, first))
+                self.name(now[s], self.base(body, body.outputs[NEXT + s]), (*steps, first))
         kept: dict[str, dict[int, Node]] = {name: {} for name in attrs["stacked"]}
         for t in reversed(range(count)) if attrs["reverse"] else range(count):
             here = (*steps, t + 1)
@@ -140,7 +149,7 @@ class _Writer:
         stacked = {}
         for name, rows in kept.items():
             stacked[name] = self.stack(rows, time)
-            self.name(stacked[name], names[body.outputs[name]], (*steps, f"1…{count}"))
+            self.name(stacked[name], self.base(body, body.outputs[name]), (*steps, f"1…{count}"))
         return stacked | {FINAL + s: now[s] for s in attrs["states"]}
 
     def step(self, wire: Node, t: int, name: str, steps: tuple[int, ...]) -> Node:

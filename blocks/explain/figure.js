@@ -1,0 +1,142 @@
+"use strict";
+// The figure: the house's SVG, with the numbers of each value at its place, and a ring around what is computed now.
+
+const SVG = "http://www.w3.org/2000/svg";
+function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, v] of Object.entries(attributes)) element.setAttribute(name, v);
+  element.append(...children);
+  return element;
+}
+function el(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, v] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), v);
+    else if (v === true) element.setAttribute(name, "");
+    else if (v !== false && v != null) element.setAttribute(name, v);
+  }
+  element.append(...children.filter((c) => c != null));
+  return element;
+}
+const byId = (id) => document.getElementById(id);
+const FEW = 4, SOME = 16; // numbers that are written out, or shown by a bar each
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+class Figures {
+  constructor(state, box) {
+    this.state = state;
+    this.box = box;
+    this.shown = state.page.figures.map((figure) => this.build(figure));
+    this.at = -1;
+    this.scale = 1;
+    this.show(0);
+  }
+
+  build(figure) { // its own SVG is the page's: it comes from the package's writer, which escapes what a user named
+    const holder = el("div", { class: "picture" });
+    holder.innerHTML = figure.svg;
+    const root = holder.querySelector("svg"), box = root.viewBox.baseVal;
+    const left = Math.min(0, ...figure.chips.map((c) => c.x - c.w / 2 - 4)), right = Math.max(box.width, ...figure.chips.map((c) => c.x + c.w / 2 + 4));
+    const width = right - left;
+    root.setAttribute("viewBox", `${left} 0 ${width} ${box.height}`);
+    root.removeAttribute("width");
+    root.removeAttribute("height");
+    root.style.maxWidth = "none";
+    const ring = svg("rect", { class: "ring", rx: 12 }), layer = svg("g", { class: "chips" });
+    root.append(ring, layer);
+    const chips = figure.chips.map((chip) => {
+      const group = svg("g", { transform: `translate(${chip.x - chip.w / 2} ${chip.y - chip.h / 2})` });
+      layer.append(group);
+      return { ...chip, group };
+    });
+    return { figure, holder, root, width, ring, chips };
+  }
+
+  show(number) {
+    if (number === this.at) return;
+    this.at = number;
+    this.box.replaceChildren(this.shown[number].holder);
+    this.resize();
+  }
+  resize() {
+    const { root, width } = this.shown[this.at];
+    root.style.width = `${width * this.scale * (this.box.clientWidth < 600 ? 0.9 : 1.15)}px`;
+  }
+  zoom(factor) {
+    this.scale = Math.max(0.3, Math.min(3, this.scale * factor));
+    this.resize();
+    this.draw();
+  }
+
+  draw() {
+    const { state } = this, line = state.current, owner = line.of ?? state.line;
+    const here = this.shown.findIndex(({ figure }) => figure.parts[owner]);
+    if (here >= 0) this.show(here);
+    const { figure, root, ring, chips } = this.shown[this.at];
+    const back = line.phase === "backward" || line.phase === "update";
+    this.step = line.step[0] ?? (back ? 1 : this.step ?? 1);
+    const steps = figure.all ? null : this.step;
+    let top = 0;
+    const told = chips.map((chip) => {
+      const of = steps === null ? Object.values(chip.lines)[0] : chip.lines[steps];
+      const which = of === undefined ? undefined : back ? state.gradients.get(of) : of;
+      const known = which !== undefined && state.known(which);
+      const v = known ? shown(state.value(which), state.example, state.page.dims) : null;
+      if (v) top = v.data.reduce((m, x) => (Number.isFinite(x) ? Math.max(m, Math.abs(x)) : m), top);
+      return { chip, of, which, v };
+    });
+    for (const t of told) this.chip(t, top || 1, back);
+    this.mark(figure, root, ring, owner, steps);
+  }
+
+  chip({ chip, of, which, v }, top, back) { // the numbers of a value; what is not computed yet has none, and that is not zero
+    const { group, w, h } = chip, name = of === undefined ? "" : this.state.lines[which ?? of].symbol;
+    group.setAttribute("class", `chip ${back ? "back" : ""} ${v ? "" : "unknown"} ${which === this.state.line ? "now" : ""}`);
+    const parts = [svg("title", {}, v ? `${name} = ${[...v.data].slice(0, 40).map(long).join(", ")}` : `${name}: not computed yet`)];
+    parts.push(svg("rect", { class: "ground", x: -1, y: -1, width: w + 2, height: h + 2, rx: 3 }));
+    if (!v) {
+      if (which !== undefined || !back) parts.push(svg("text", { x: w / 2, y: h - 3 }, "?"));
+    } else if (v.data.length <= FEW) {
+      const cell = w / v.data.length;
+      v.data.forEach((x, i) => {
+        parts.push(svg("rect", { class: x < 0 ? "minus" : "plus", x: i * cell, y: 0, width: cell, height: h, "fill-opacity": strength(x, top) }));
+        parts.push(svg("text", { x: (i + 0.5) * cell, y: h - 3 }, short(x)));
+      });
+    } else if (v.data.length <= SOME) {
+      const cell = w / v.data.length, most = v.data.reduce((m, x) => Math.max(m, Math.abs(x) || 0), 0) || 1;
+      v.data.forEach((x, i) => {
+        const long = Math.max(0.5, (h / 2) * Math.min(1, Math.abs(x) / most));
+        parts.push(svg("rect", { class: x < 0 ? "minus" : "plus", x: i * cell + 0.5, y: x < 0 ? h / 2 : h / 2 - long, width: cell - 1, height: long }));
+      });
+    } else parts.push(svg("text", { x: w / 2, y: h - 3 }, `‖${short(norm(v))}‖`));
+    group.replaceChildren(...parts);
+    if (of !== undefined) group.onclick = () => go(() => this.state.goTo(this.state.lines[which ?? of].symbol));
+  }
+
+  mark(figure, root, ring, owner, step) { // a ring around the shape of the value
+    const ids = figure.parts[owner] ?? [];
+    const bricks = this.state.current.phase === "update" || this.state.current.kind === "weight" ? ids : ids.slice(0, 1);
+    const shape = bricks.map((id) => root.getElementById ? root.getElementById(id) : document.getElementById(id)).find(Boolean);
+    ring.style.display = shape ? "" : "none";
+    if (!shape) return;
+    const form = shape.querySelector("rect, circle") ?? shape, b = form.getBBox();
+    for (const [name, v] of Object.entries({ x: b.x - 7, y: b.y - 7, width: b.width + 14, height: b.height + 14 })) ring.setAttribute(name, v);
+    ring.setAttribute("class", `ring ${this.state.current.phase}`);
+    const scale = root.clientWidth / root.viewBox.baseVal.width, x = (b.x + b.width / 2 - root.viewBox.baseVal.x) * scale;
+    const left = x - this.box.clientWidth / 2;
+    if (Math.abs(left - this.box.scrollLeft) > this.box.clientWidth * 0.3) this.box.scrollTo({ left, behavior: still.matches ? "auto" : "smooth" });
+  }
+
+  file() { // the figure as it stands, as a file of its own: the colours of its numbers are attributes there
+    const root = this.shown[this.at].root.cloneNode(true), live = this.shown[this.at].root;
+    const from = live.querySelectorAll(".chips *, .ring"), to = root.querySelectorAll(".chips *, .ring");
+    from.forEach((element, i) => {
+      const style = getComputedStyle(element);
+      for (const name of ["fill", "stroke", "stroke-width", "stroke-dasharray", "font-size", "font-family", "text-anchor"]) to[i].setAttribute(name, style.getPropertyValue(name));
+    });
+    root.removeAttribute("style");
+    return new XMLSerializer().serializeToString(root);
+  }
+}
+
+const strength = (x, top) => (Number.isFinite(x) ? (0.12 + 0.6 * Math.min(1, Math.abs(x) / top)) * (x === 0 ? 0 : 1) : 1).toFixed(2);
