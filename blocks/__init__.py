@@ -18,7 +18,6 @@ from .draw import draw, draw_error, panels
 from .draw.notebook import figure_bundle, model_bundle
 from .errors import BlocksError, FeedError, NonFiniteError, WiringError
 from .exchange import to_jax, to_numpy, to_torch
-from .exchange import to_torch
 from .explain import Page, explain
 from .files import ModelFileError, from_json, to_json
 from .grad import grad
