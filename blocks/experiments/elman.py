@@ -37,7 +37,7 @@ def xor(job: Job, bits: int, passes: int, lr: float, tested: int = 14_400) -> li
         by_bit = np.sqrt(squared.reshape(-1, 3).mean(axis=0))
         solved = bool((curve.reshape(-1, 3).argmin(axis=1) == 2).all())
         values = dict(zip(("first", "second", "third"), map(float, by_bit), strict=True))
-        found.append({"trial": trial, "solved": solved, **values, "curves": {"error": curve.tolist()}})
+        found.append({"trial": trial, "solved": solved, **values, "curves": {"error": _short(curve)}})
     return found
 
 
@@ -57,7 +57,8 @@ def letters(job: Job, consonants: int, passes: int, lr: float) -> list[Trial]:
             "vowel": max(vowel),
             "first_bit": float(np.sqrt(squared[:, 0].mean())),
         }
-        curves = {"text": text[1:41], "error": error[1:41].tolist(), "first_bit": np.sqrt(squared[1:41, 0]).tolist()}
+        part = slice(100, 140)
+        curves = {"text": text[part], "error": _short(error[part]), "first_bit": _short(np.sqrt(squared[part, 0]))}
         found.append({"trial": trial, "solved": min(consonant) > 2 * max(vowel), **values, "curves": curves})
     return found
 
@@ -77,19 +78,21 @@ def words(job: Job, sentences: int, passes: int, lr: float) -> list[Trial]:
         curves = {
             "text": data["text"][part],
             "onset": data["onset"][part].tolist(),
-            "error": np.sqrt(squared[part]).tolist(),
+            "error": _short(np.sqrt(squared[part])),
         }
         found.append({"trial": trial, "solved": rms[0] > rms[1] > rms[2], **values, "curves": curves})
     return found
 
 
-def classes(job: Job, sentences: int, passes: int, lr: float, units: int = 150) -> list[Trial]:
+def classes(job: Job, sentences: int, passes: int, lr: float, spread: float = 1.0, units: int = 150) -> list[Trial]:
     """Words and their classes. Measured on the stream itself, the root of the mean squared error of a vector ("rms"),
     and what a hierarchical clustering of each word's mean hidden vector finds: the share of the words on the right side
     of the first split, of nouns and verbs ("nouns"), and of the nouns on that of the best split, of animate ones and
     others ("animates"); solved if the first split is that of nouns and verbs."""
     linkage = scipy_part("cluster.hierarchy").linkage
-    streams, results = _run(job, lambda rng, new: tasks.classes(rng, sentences), units, passes, lr, again=True)
+    streams, results = _run(
+        job, lambda rng, new: tasks.classes(rng, sentences), units, passes, lr, again=True, spread=spread
+    )
     found = []
     for trial, data, got in zip(job.trials, streams, results, strict=True):
         rms = float(np.sqrt(((got["answer"] - data["target"][0]) ** 2).sum(axis=1).mean()))
@@ -103,7 +106,7 @@ def classes(job: Job, sentences: int, passes: int, lr: float, units: int = 150) 
             "nouns": _agreement(first, nouns),
             "animates": max(_agreement(side, living, nouns) for side in _sides(tree)),
         }
-        curves = {"tree": tree.tolist(), "labels": list(tasks.WORDS)}
+        curves = {"tree": [_short(row) for row in tree], "labels": list(tasks.WORDS)}
         found.append({"trial": trial, "solved": values["nouns"] == 1.0, **values, "curves": curves})
     return found
 
@@ -115,13 +118,14 @@ def _run(
     passes: int,
     lr: float,
     again: bool = False,
+    spread: float = 1.0,
 ) -> tuple[list[dict[str, Any]], list[Arrays]]:
     """Show each trial its stream so often; then let it read a new one, or with `again` the same, without learning. What
     was read, and "answer" and "hidden" of each step."""
     streams = [make(rng_of(job.seed, t, STREAM), False) for t in job.trials]
     inputs = streams[0]["x"].shape[-1]
     net = nets.elman_online(inputs, inputs, units)
-    learning = Online(net.loss, SGD(lr), uniform(1.0), [job.seed_of(t) for t in job.trials])
+    learning = Online(net.loss, SGD(lr), uniform(spread), [job.seed_of(t) for t in job.trials])
     data = [{k: s[k][0] for k in ("x", "target")} for s in streams]
     done = _restore(job, learning)
     with job.progress(passes, done) as report:
@@ -173,6 +177,11 @@ def _restore(job: Job, learning: Online) -> int:
     learning.weights = {k[2:]: v for k, v in arrays.items() if k.startswith("w/")}
     learning.states = {k[2:]: v for k, v in arrays.items() if k.startswith("s/")}
     return int(meta["done"])
+
+
+def _short(curve: np.ndarray) -> list[float]:
+    """A curve to four digits, for a plot."""
+    return [round(float(v), 4) for v in curve]
 
 
 def _sides(tree: np.ndarray) -> list[set[int]]:

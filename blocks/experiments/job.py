@@ -80,7 +80,7 @@ class Job:
     def progress(self, pieces: int, done: int = 0) -> Iterator[Callable[[float | None], None]]:
         """A function to call after each piece with its loss. After the first few it says how long all will take."""
         started, count = time.monotonic(), 0
-        with bar(self.show, pieces - done, self.label) as advance:
+        with bar(self.show, max(1, pieces - done), self.label) as advance:
 
             def report(loss: float | None) -> None:
                 nonlocal count, started

@@ -34,10 +34,7 @@ def xor(results: Results) -> Any:
     steps = np.arange(1, errors.shape[1] + 1)
     axes.plot(steps, errors.T, color=FAINT, lw=0.8)
     axes.plot(steps, errors.mean(axis=0), color=OURS, marker="o", label="mean of the trials")
-    axes.axhline(0.5, color="0.6", lw=0.8, ls="--")
-    axes.annotate(
-        "best possible at the first two bits", (12, 0.5), (12, 0.485), ha="right", va="top", color="0.35", fontsize=8
-    )
+    axes.axhline(0.5, color="0.5", lw=0.9, ls="--", label="best possible at the first two bits")
     axes.set(xticks=steps, xlabel="step", ylabel="RMS error", ylim=(0, None))
     axes.legend(frameon=False)
     return figure
