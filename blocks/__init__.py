@@ -81,6 +81,7 @@ from .show import dump, to_networkx
 from .trace import Trace, trace
 from .train import schedules
 from .train.callbacks import Callback
+from .train.generate import generate
 from .train.history import History
 from .train.learner import learner
 from .train.model import Model
@@ -158,6 +159,7 @@ __all__ = [
     "from_json",
     "gather",
     "gelu",
+    "generate",
     "grad",
     "greater",
     "greater_equal",

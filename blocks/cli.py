@@ -154,7 +154,7 @@ def train(
     typer.echo(f"written: {output}")
 
 
-@app.command(epilog='Example: blocks sample model.safetensors --prime "The " --temperature 0.6')
+@app.command(epilog='Example: blocks sample model.safetensors --prime "The " --temperature 0.6 --top-p 0.95')
 def sample(
     model: Annotated[Path, typer.Argument(help="A model file of blocks train or blocks demo.")],
     length: Annotated[int, typer.Option(min=1)] = 400,
@@ -162,21 +162,27 @@ def sample(
     temperature: Annotated[
         float, typer.Option(min=0.0, help="1: as learnt; less: more careful; 0: the most likely.")
     ] = 0.7,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Draw only from the so many most likely characters.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Draw only from the likely ones that have this share.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     target: TargetName = "auto",
 ) -> None:
     """Let a character model write."""
+    from .train.generate import generate
     from .train.model import Model
 
     loaded = Model.load(model, target=target)
     characters = loaded.info.get("characters")
     if loaded.info.get("task") != "text" or not isinstance(characters, str):
         raise BlocksError(f"{model}: this model was not trained on text by blocks train")
-    sys.stdout.write(prime.lstrip("\n"))
-    for character in task.sample(loaded, task.Vocabulary(characters), length, prime, temperature, seed):
-        sys.stdout.write(character)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
+    if not prime:
+        raise BlocksError("the prime must hold at least one character")
+    letters = task.Vocabulary(characters)
+    ids = generate(
+        loaded, letters.encode(prime), length, temperature=temperature, top_k=top_k, top_p=top_p,
+        without=[len(characters)], seed=seed,
+    )  # fmt: skip
+    sys.stdout.write(prime.lstrip("\n") + letters.decode(ids[0]) + "\n")
 
 
 @app.command(epilog="Example: blocks draw lstm -o lstm.svg --highlight forget --unroll 3")

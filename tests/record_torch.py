@@ -132,16 +132,41 @@ OPTIMIZERS = {
         0.05, weight_decay=0.2,
     ),
 }  # fmt: skip
+DECAYING = {  # what has two axes decays, biases do not
+    "momentum l2": lambda w: torch.optim.SGD(groups(w, 0.3), 0.1, momentum=0.9),
+    "rmsprop l2": lambda w: torch.optim.RMSprop(groups(w, 0.3), 0.02, alpha=0.9, eps=1e-7),
+    "adam l2": lambda w: torch.optim.Adam(groups(w, 0.3), 0.05),
+    "adam decoupled": lambda w: torch.optim.AdamW(groups(w, 0.3), 0.05),
+}
+PLATEAU = lambda w: torch.optim.SGD(w, 2.5, momentum=0.5)  # so much that it does not always become better
 SCHEDULES = {
     "step_decay": lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.7),
     "exponential": lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.1 ** (1 / 30)),
     "linear": lambda o: torch.optim.lr_scheduler.LinearLR(o, 1.0, 0.25, 16),
     "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, UPDATES, 0.02),
 }
+LATER_SCHEDULES = {
+    "warmup": lambda o: torch.optim.lr_scheduler.SequentialLR(
+        o,
+        [torch.optim.lr_scheduler.LinearLR(o, 0.2, total_iters=4), torch.optim.lr_scheduler.CosineAnnealingLR(o, 15)],
+        milestones=[5],
+    ),
+    "plateau": lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(
+        o, factor=0.4, patience=2, threshold=0.9, cooldown=1, min_lr=0.3
+    ),
+}
 
 
-def optimizer_case(case: str, make, schedule=None, clip: float | None = None) -> None:
-    """Updates of y = tanh(x W + b) under the mean squared error, and the weights after each."""
+def groups(weights, decay: float) -> list[dict]:
+    """What has two axes, which decays, and the rest."""
+    return [
+        {"params": [p for p in weights if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def optimizer_case(case: str, make, schedule=None, clip: float | None = None, average: float | None = None) -> None:
+    """Updates of y = tanh(x W + b) under the mean squared error, the weights after each and their moving average."""
     weights = {"W": torch.randn(N, H), "b": torch.randn(H)}
     x, target = torch.randn(B * T, N), torch.rand(B * T, H)
     for name, value in {**weights, "x": x, "target": target}.items():
@@ -151,6 +176,10 @@ def optimizer_case(case: str, make, schedule=None, clip: float | None = None) ->
     rates = schedule(optimizer) if schedule else None
     after: dict[str, list[torch.Tensor]] = {name: [] for name in weights}
     losses = []
+    module = nn.ParameterDict({name: nn.Parameter(w, requires_grad=False) for name, w in weights.items()})
+    averaged = average and torch.optim.swa_utils.AveragedModel(
+        module, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(average)
+    )
     for _ in range(UPDATES):
         optimizer.zero_grad()
         loss = ((torch.tanh(x @ weights["W"] + weights["b"]) - target) ** 2).mean()
@@ -161,11 +190,17 @@ def optimizer_case(case: str, make, schedule=None, clip: float | None = None) ->
                 w.grad *= min(1.0, clip / norm)
         optimizer.step()
         if rates:
-            rates.step()
+            rates.step(*[loss.detach()] * (case == "plateau"))
+        if averaged:
+            for name, w in weights.items():
+                module[name].data.copy_(w.detach())
+            averaged.update_parameters(module)
         losses.append(loss.detach())
         for name, w in weights.items():
             after[name].append(w.detach().clone())
     record(case, "output", "loss", torch.stack(losses))
+    for name in weights if averaged else ():
+        record(case, "average", name, averaged.module[name])
     for name, steps in after.items():
         record(case, "output", name, torch.stack(steps))
 
@@ -283,4 +318,9 @@ if __name__ == "__main__":
         optimizer_case(f"{case} clipped", OPTIMIZERS[case], clip=0.05)
     for case, schedule in SCHEDULES.items():
         optimizer_case(case, OPTIMIZERS["sgd"], schedule)
+    for case, make in DECAYING.items():
+        optimizer_case(case, make)
+    for case, schedule in LATER_SCHEDULES.items():
+        optimizer_case(case, OPTIMIZERS["sgd"] if case == "warmup" else PLATEAU, schedule)
+    optimizer_case("momentum averaged", OPTIMIZERS["momentum"], average=0.9)
     save("torch_optimizers.npz")

@@ -26,7 +26,14 @@ OPTIMIZERS = {
     "exponential": bk.SGD(s.exponential(0.3, 30)),
     "linear": bk.SGD(s.linear(0.3, 16, final=0.075)),
     "cosine": bk.SGD(s.cosine(0.3, 20, final=0.02)),
+    "momentum l2": bk.SGD(0.1, momentum=0.9, l2=0.3),
+    "rmsprop l2": bk.RMSprop(0.02, l2=0.3),
+    "adam l2": bk.Adam(0.05, l2=0.3),
+    "adam decoupled": bk.Adam(0.05, decoupled=0.3),
+    "warmup": bk.SGD(s.warmup(s.cosine(0.3, 15), 5)),
+    "plateau": bk.SGD(s.plateau(2.5, 0.4, 2, of="loss", threshold=0.9, cooldown=1, least=0.3), momentum=0.5),
 }
+OPTIMIZERS |= {"momentum averaged": OPTIMIZERS["momentum"]}
 
 
 def of_case(case: str, kind: str) -> dict[str, np.ndarray]:
@@ -153,16 +160,23 @@ def test_fit_moves_weights_as_recorded(case: str) -> None:
             after[name].append(model.weights[name].copy())
 
     clip = 0.05 if "clipped" in case else None
+    average = 0.9 if "averaged" in case else None
     options = {"epochs": len(outputs["loss"]), "batch_size": len(data["x"]), "clip": clip, "callbacks": note}
-    history = model.fit(data, optimizer=OPTIMIZERS[case.split()[0]], shuffle=False, **options)
+    options |= {"average": average, "optimizer": OPTIMIZERS[case.removesuffix(" clipped")]}
+    history = model.fit(data, shuffle=False, **options)
     np.testing.assert_allclose(history.loss, outputs["loss"], rtol=1e-12)
     for name in weights:
         np.testing.assert_allclose(after[name], outputs[name], rtol=1e-12, atol=1e-12)
+    if average:
+        for name, w in model.averaged().weights.items():
+            np.testing.assert_allclose(w, UPDATES[f"{case}|average|{name}"], rtol=1e-12, atol=1e-12)
+    if case == "plateau":  # it was reduced, and down to the least
+        assert len({r["lr"] for r in history.steps}) == 4 and history.steps[-1]["lr"] == 0.3
     assert clip is None or max(r["norm"] for r in history.steps) > 1.2 * clip
 
 
 def test_the_recorded_optimizers_are_all() -> None:
-    cases = {key.split("|")[0].split()[0] for key in UPDATES}
+    cases = {key.split("|")[0].removesuffix(" clipped") for key in UPDATES}
     assert {type(OPTIMIZERS[case]) for case in cases} == set(OPTIMIZERS_BY_NAME.values())
     rates = {type(o.lr) for case, o in OPTIMIZERS.items() if case in cases and callable(o.lr)}
     known = {v for v in vars(s).values() if isinstance(v, type) and issubclass(v, s.Decay) and not v.__subclasses__()}

@@ -11,7 +11,7 @@ bits = model.evaluate(streams(letters.encode(held_out), 8), chunk=200) / ln 2
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from ..errors import BlocksError
 from ..ops.loss import cross_entropy
 from ..ops.shape import check_ids
 from ..scan import scan
+from ..train.generate import generate
 from ..train.model import Model
 from ..wires import sequence
 
@@ -137,30 +138,17 @@ def bigram_bits(train: np.ndarray, test: np.ndarray, characters: int) -> float:
 
 def sample(
     model: Model, vocabulary: Vocabulary, length: int, prime: str = "\n", temperature: float = 0.7, seed: int = 0
-) -> Iterator[str]:
-    """Characters that the model thinks up, one after the other.
+) -> str:
+    """Characters that the model thinks up after `prime`, never the unknown one.
 
-    `prime` is read first; `temperature` 1 draws from the model's own distribution, less is more careful, 0
-    takes the most likely. Raises BlocksError for a negative temperature or an empty prime.
+    `temperature` 1 draws from the model's own distribution, less is more careful, 0 takes the most likely. Raises
+    BlocksError for a negative temperature or an empty prime.
     """
-    if not (temperature >= 0 and math.isfinite(temperature)):
-        raise BlocksError(f"the temperature is a number from 0, not {temperature!r}")
     if not prime:
         raise BlocksError("the prime must hold at least one character")
-    rng = np.random.default_rng(seed)
-    ids = vocabulary.encode(prime)
-    states: dict[str, np.ndarray] = {}
-    for _ in range(length):
-        logits, states = model.predict({"char": ids[None, :], **states}, final=True)
-        last = logits[0, -1].astype(np.float64)
-        last[-1] = -np.inf  # never the unknown character
-        if temperature == 0:
-            choice = int(last.argmax())
-        else:
-            p = np.exp((last - last.max()) / temperature)
-            choice = int(rng.choice(len(p), p=p / p.sum()))
-        ids = np.array([choice])
-        yield vocabulary.decode(ids)
+    unknown = len(vocabulary.characters)
+    ids = generate(model, vocabulary.encode(prime), length, temperature=temperature, without=[unknown], seed=seed)
+    return vocabulary.decode(ids[0])
 
 
 CELLS = {name: getattr(cells, name) for name in cells.__all__}

@@ -264,7 +264,7 @@ class _Update:
         with stamped(brick=w.brick, role="update"):
             slots = [make_input(f"{s}/{w.name}", w.shape, "float", "slot", 0.0) for s in optimizer.slot_names]
             g, t = self.back.cotangents[w], self.count + 1.0
-            change, after = optimizer.change(w, g, slots, self.rate, t, float(decays(str(w.name))))
+            change, after = optimizer.moved(w, g, slots, self.rate, t, float(decays(str(w.name))))
             self.new[w] = self.outputs[f"new/{w.name}"] = w - change
         self.outputs |= {f"new/{slot.name}": node for slot, node in zip(slots, after, strict=True)}
         self.known |= {slot: marked(str(slot.name)) for slot in slots}

@@ -5,6 +5,7 @@ Everything that can be refused is refused before the first update.
 
 from __future__ import annotations
 
+import fnmatch
 import inspect
 import os
 import signal
@@ -20,10 +21,11 @@ from ..graph import Node
 from .callbacks import Callback, Callbacks, Function
 from .files import check_writable, json_value
 from .history import History
-from .inputs import is_whole
+from .inputs import is_number, is_whole
 from .optimizers import Optimizer, optimizer_named
 from .progress import bar
 from .purposes import Purpose
+from .schedules import plateau
 from .session import Session, Settings, Trainable
 from .sources import BATCH_SIZE, datasets, is_listed, source_of
 from .truncated import parse_tbptt
@@ -44,6 +46,9 @@ def fit(
     shuffle: bool | None = None,
     batches_per_epoch: int | None = None,
     carry: bool = False,
+    accumulate: int = 1,
+    average: float | None = None,
+    freeze: str | Sequence[str] = (),
     restart: bool = False,
     autosave: str | os.PathLike[str] | None = None,
     autosave_every: int = 100,
@@ -77,6 +82,11 @@ def fit(
         batches_per_epoch: how many batches of a function, or of an iterable without an end, are an epoch.
         carry: the last states of each batch are the first ones of the next: the batches are pieces of long streams, and
             not shuffled. An epoch of a sequence begins with fresh states.
+        accumulate: batches of one update: its gradient is that of all of them as one batch (to rounding).
+        average: the share d of the moving average of the weights, a = d a + (1 - d) w after each update (Polyak and
+            Juditsky 1992): 0.999 is usual. Validation, and the best weights of `patience`, are of it; `Model.averaged`
+            gives a model that has it.
+        freeze: weights that stay as they are, by name or pattern: "embed.*". No gradient is taken by them.
         restart: begin with the first update again: optimizer, history and order of the data, but with the weights as
             they are.
         autosave: a file to write every `autosave_every` updates, after each epoch, and at Ctrl-C.
@@ -113,7 +123,7 @@ def fit(
     """
     _check_names(unknown)
     counts = {"epochs": epochs, "batch_size": batch_size, "batches_per_epoch": batches_per_epoch}
-    for name, count in {**counts, "autosave_every": autosave_every}.items():
+    for name, count in {**counts, "autosave_every": autosave_every, "accumulate": accumulate}.items():
         if count is not None and (not is_whole(count) or count < 1):
             raise BlocksError(f"{name} must be a whole number from 1, not {count!r}")
     if patience is not None and (validation is None or not is_whole(patience) or patience < 1):
@@ -122,9 +132,12 @@ def fit(
     if carry and (isinstance(data, Mapping) or shuffle):
         what = "shuffle=True" if shuffle else "the samples of a dict of arrays"
         raise BlocksError(f"carry=True goes from batch to batch in their order; {what} would lose the states")
+    if average is not None and not (is_number(average) and 0.0 < average < 1.0):
+        raise BlocksError(f"average is a share between 0 and 1, 0.999 say, or None, not {average!r}")
+    _check_accumulate(accumulate, pair, carry, watch)
     order = False if carry and shuffle is None and is_listed(data) else shuffle
     _check_files(model, autosave, resume, restart)
-    called, purpose = Callbacks(callbacks), _purpose(model, metrics, watch)
+    called, purpose = Callbacks(callbacks), _purpose(model, metrics, watch, freeze)
     chosen = _chosen(model, optimizer, restart)
     inputs = model.inputs_of(purpose.called("data"))
     first = 0 if model.training is None or restart else model.training.at.batches
@@ -135,7 +148,9 @@ def fit(
             f"{type(data).__name__} cannot go on where it was"
         )
     size = int(batch_size or BATCH_SIZE) if isinstance(data, Mapping) else None
-    settings = Settings(size, limit, pair, order, bool(carry), patience, autosave is not None)
+    saved = autosave is not None
+    settings = Settings(size, limit, pair, order, bool(carry), int(accumulate), average, patience, saved)
+    _check_plateau(chosen, validation, metrics)
     session = Session(model, source, validation, chosen, settings, times, purpose)
     if validation is not None:
         _check_validation(session, size or BATCH_SIZE)
@@ -215,7 +230,40 @@ def _check_validation(session: Session, size: int) -> None:
             terms.pieces_fit(several or known.check_masks().samples > size)
 
 
-def _purpose(model: Trainable, metrics: Mapping[str, Node] | None, watch: Any) -> Purpose:
+def _check_accumulate(accumulate: int, tbptt: Any, carry: bool, watch: Any) -> None:
+    """Raises BlocksError for what does not go with one update from several batches."""
+    others = {"tbptt": (tbptt, "updates within a batch"), "carry": (carry, "needs the states of each batch in turn")}
+    others["watch"] = (watch, "shows one batch")
+    for name, (given, why) in others.items():
+        if accumulate > 1 and given:
+            raise BlocksError(f"accumulate={accumulate} makes one update of several batches; {name}= {why}")
+
+
+def _check_plateau(optimizer: Optimizer, validation: Any, metrics: Mapping[str, Node] | None) -> None:
+    """Raises BlocksError for a plateau of what the epochs will not have."""
+    known = ["loss", *(metrics or {})]
+    known += [] if validation is None else ["validation", *(f"validation_{name}" for name in metrics or {})]
+    if isinstance(optimizer.lr, plateau) and optimizer.lr.of not in known:
+        of = optimizer.lr.of
+        hint = "; give validation=" if of.startswith("validation") and validation is None else nearest(of, known)
+        raise BlocksError(f"a plateau of {of!r}, but the epochs have {', '.join(known)}{hint}")
+
+
+def _frozen(model: Trainable, freeze: str | Sequence[str]) -> tuple[str, ...]:
+    """The names of the weights that stay. Raises BlocksError for a pattern that fits none, and where none are left."""
+    found: set[str] = set()
+    for pattern in [freeze] if isinstance(freeze, str) else freeze:
+        fits = fnmatch.filter(model.weights, pattern) if isinstance(pattern, str) else []
+        if not fits:
+            hint = nearest(str(pattern), model.weights)
+            raise BlocksError(f"freeze: no weights are called {pattern!r}{hint}; there are {', '.join(model.weights)}")
+        found.update(fits)
+    if found and found == set(model.weights):
+        raise BlocksError(f"freeze={freeze!r} leaves no weights to learn")
+    return tuple(name for name in model.weights if name in found)
+
+
+def _purpose(model: Trainable, metrics: Mapping[str, Node] | None, watch: Any, freeze: Any) -> Purpose:
     """What is measured and watched in training. Raises BlocksError for what cannot be."""
     if metrics is not None and not isinstance(metrics, Mapping):
         raise BlocksError(f"metrics are a dict, name → wire of one number, not a {type(metrics).__name__}")
@@ -230,7 +278,7 @@ def _purpose(model: Trainable, metrics: Mapping[str, Node] | None, watch: Any) -
         if wire is not None and not isinstance(wire, Node):
             raise BlocksError(f"watch: {name!r} is no wire, but a {type(wire).__name__}")
     watched = tuple((name, known[name] if wire is None else wire) for name, wire in wires.items())
-    return Purpose("train", tuple((metrics or {}).items()), watched)
+    return Purpose("train", tuple((metrics or {}).items()), watched, _frozen(model, freeze))
 
 
 TAKEN = ("step", "epoch", "loss", "norm", "lr", "outputs", "validation")  # of the names in records

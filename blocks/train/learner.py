@@ -99,7 +99,7 @@ def _updates(
     for name, w in weights.items():
         with stamped(brick=f"{type(rule).__name__} {w.brick or name}", role="update"):
             own = [state(f"{slot}/{name}", shape=w.shape) for slot in rule.slot_names]
-            change, after = rule.change(w, gradients[name], own, lr, step + 1.0, float(decays(name)))
+            change, after = rule.moved(w, gradients[name], own, lr, step + 1.0, float(decays(name)))
             new[w] = w - change
         slots |= dict(zip(own, after, strict=True))
     new |= slots

@@ -9,6 +9,7 @@ Arrays that go in and come out are (batch, time, features).
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Mapping
@@ -435,6 +436,20 @@ class Model:
         model.weights.take({name: arrays[name] for name in graph.params})
         model.training, model.history = read_training(os.fspath(path), arrays, meta, model.weights)
         return model
+
+    def averaged(self) -> Model:
+        """A copy with the moving average for its weights, after ``fit(average=0.999)``, that is at the beginning of its
+        own training. Raises BlocksError where there is none."""
+        if self.training is None or not self.training.average.size:
+            raise BlocksError("there is no average of these weights: fit(average=0.999) keeps one")
+        again = copy.copy(self)
+        again._weights, again.training, again.history = (
+            self._weights.like(self.training.average.copy()),
+            None,
+            History(),
+        )
+        again._fed, again.info = {}, dict(self.info)
+        return again
 
     def set_weights(self, weights: Mapping[str, Any]) -> None:
         """Replace some weights, by name. Raises FeedError for an unknown name or a wrong shape; then none

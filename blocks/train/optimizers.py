@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..interpret import run
 from ..ops.elementwise import expm1, log, maximum, sqrt
 from ..ops.leaves import make_input
 from .inputs import Arrays
-from .schedules import SCHEDULES, Schedule
+from .schedules import SCHEDULES, Schedule, plateau
 from .update import TINY, VECTOR, Update, check_clip, norm_of, scale_to
 from .vector import Vector
 
@@ -39,9 +39,16 @@ class Optimizer:
                 return lr * bk.sign(g), ()
 
     Each setting is a number; for a `learner` it may be a wire of one, ``SGD(bk.parameter("lr", init=0.1))``.
+
+    All of them take two ways of weight decay, by name, which spare biases and gains:
+
+    l2: λ w is added to the gradient, behind its limit: that of the penalty ½ λ Σ w².
+    decoupled: w is pulled by lr · λ · w beside what the gradient does (Loshchilov and Hutter 2019).
     """
 
     lr: float | Schedule | Node = 0.01
+    l2: float | Node = field(default=0.0, kw_only=True)
+    decoupled: float | Node = field(default=0.0, kw_only=True)
     below_one: ClassVar[tuple[str, ...]] = ()  # settings that are weights of an average
 
     def __post_init__(self) -> None:
@@ -73,6 +80,20 @@ class Optimizer:
         """
         raise BlocksError(f"{type(self).__name__} does not say how weights change")
 
+    def moved(
+        self, w: Node, g: Node, slots: Sequence[Node], lr: Wire, t: Node, decays: Wire
+    ) -> tuple[Node, Sequence[Node]]:
+        """As `change`, with weight decay."""
+        g = g if _is_zero(self.l2) else g + self.l2 * decays * w
+        change, after = self.change(w, g, slots, lr, t, decays)
+        pull = self.pull
+        return change if _is_zero(pull) else change + lr * pull * decays * w, after
+
+    @property
+    def pull(self) -> float | Node:
+        """The decoupled decay."""
+        return self.decoupled
+
     # -- on arrays
 
     def slots(self, weights: Mapping[str, np.ndarray]) -> Arrays:
@@ -101,9 +122,12 @@ class Optimizer:
         for step in (*range(first, min(last, first + 100)), *range(first, last, stride), max(first, last - 1)):
             self.rate(step)
 
-    def rate(self, step: int) -> float:
-        """The learning rate at an update, counted from 0. Raises BlocksError if the schedule gives none."""
+    def rate(self, step: int, scale: float = 1.0) -> float:
+        """The learning rate at an update, counted from 0; `scale` is what a plateau has made of it. Raises BlocksError
+        if the schedule gives none."""
         rate = self.lr(step) if callable(self.lr) else self.lr
+        if isinstance(self.lr, plateau):
+            rate = max(rate * scale, self.lr.least)
         if not isinstance(rate, int | float | np.number) or not np.isfinite(rate) or rate < 0:
             raise BlocksError(f"{type(self).__name__}: the schedule of lr gives {rate!r} at update {step}")
         return float(rate)
@@ -113,6 +137,8 @@ class Optimizer:
         same. Raises BlocksError for a schedule that is not made of operations."""
         if not callable(self.lr):
             return self.lr
+        if isinstance(self.lr, plateau):
+            raise BlocksError("a plateau watches the epochs of fit; a learner has none")
         try:
             rate = self.lr(step)
         except (TypeError, AttributeError) as error:
@@ -139,7 +165,7 @@ class SGD(Optimizer):
     @property
     def slot_names(self) -> tuple[str, ...]:
         """The momentum v, where there is any."""
-        return () if isinstance(self.momentum, int | float) and self.momentum == 0 else ("momentum",)
+        return () if _is_zero(self.momentum) else ("momentum",)
 
     def change(
         self, w: Node, g: Node, slots: Sequence[Node], lr: Wire, t: Node, decays: Wire
@@ -206,12 +232,19 @@ class AdamW(Adam):
 
     decay: float | Node = 0.01
 
-    def change(
-        self, w: Node, g: Node, slots: Sequence[Node], lr: Wire, t: Node, decays: Wire
-    ) -> tuple[Node, Sequence[Node]]:
-        """See the class."""
-        change, slots = super().change(w, g, slots, lr, t, decays)
-        return change + lr * self.decay * decays * w, slots
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not _is_zero(self.decoupled):
+            raise BlocksError(f"AdamW: its decoupled decay is decay={self.decoupled!r}")
+
+    @property
+    def pull(self) -> float | Node:
+        """The decoupled decay."""
+        return self.decay
+
+
+def _is_zero(setting: float | Node) -> bool:
+    return not isinstance(setting, Node) and setting == 0
 
 
 def root(square: Node) -> Node:

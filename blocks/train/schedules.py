@@ -7,15 +7,15 @@ the update as a wire too, and give the rate as one: so a `learner` has it in its
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import BlocksError
+from ..errors import BlocksError, nearest
 from ..graph import Node, Op
-from ..ops.elementwise import cos, floor, less, minimum, where
+from ..ops.elementwise import cos, floor, less, maximum, minimum, where
 
 Schedule = Callable[[Any], Any]
 
@@ -31,10 +31,13 @@ class Decay:
     copied and pickled."""
 
     lr: float
+    around: ClassVar[bool] = False  # whether lr may be a schedule itself
 
     def __post_init__(self) -> None:
         for name, value in self.__dict__.items():
             least = 1 if name in ("every", "steps") else 0
+            if (name == "lr" and self.around and callable(value)) or isinstance(value, str):
+                continue
             if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not value >= least:
                 raise BlocksError(f"{name} must be {least} or more, not {value!r}")
             object.__setattr__(self, name, value.item() if isinstance(value, np.number) else value)
@@ -108,6 +111,84 @@ class cosine(Warmed):
         return self.final + (self.lr - self.final) * (1 + _of(cos, math.pi * part)) / 2
 
 
-SCHEDULES: dict[str, type[Decay]] = {
-    kind.__name__: kind for kind in (constant, step_decay, exponential, linear, cosine)
-}
+@dataclass(frozen=True)
+class warmup(Decay):
+    """Up over `steps` updates to where another schedule, or a rate, begins, which follows: lr(0) · (k + 1) / steps,
+    then lr(k - steps) (Goyal et al. 2017, section 2.2)."""
+
+    lr: Any
+    steps: int = 100
+    around: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.lr, plateau):
+            raise BlocksError("a plateau goes around a warm-up: plateau(warmup(0.1, 50))")
+
+    def __call__(self, step: Any) -> Any:
+        """The rate at an update, a number or a wire that counts them from 0."""
+        then = _rate(self.lr, _of(maximum, step - self.steps, 0))
+        rising = _rate(self.lr, 0) * (step + 1) / self.steps
+        return _of(where, _of(less, step, self.steps), rising, then)
+
+
+@dataclass(frozen=True)
+class plateau(Decay):
+    """A rate, or another schedule, that is multiplied by `factor` when something has not become better for more than
+    `patience` epochs.
+
+    of: what it watches in the epochs of `History`: "validation", "loss", or a metric, "validation_accuracy".
+    mode: "min", less is better, or "max".
+    threshold: by which share better is better.
+    cooldown: epochs after a reduction that do not count.
+    least: it does not go below.
+
+    It begins with each `fit(restart=True)`, and sees the epochs of all calls since.
+    """
+
+    lr: Any
+    factor: float = 0.1
+    patience: int = 10
+    of: str = "validation"
+    mode: str = "min"
+    threshold: float = 1e-4
+    cooldown: int = 0
+    least: float = 0.0
+    around: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mode not in ("min", "max"):
+            raise BlocksError(
+                f"the mode of a plateau is min or max, not {self.mode!r}{nearest(self.mode, ('min', 'max'))}"
+            )
+        if not self.factor < 1.0:
+            raise BlocksError(f"the factor of a plateau is below 1, not {self.factor!r}")
+
+    def __call__(self, step: Any) -> Any:
+        """The rate at an update, a number that counts them from 0, before anything was watched."""
+        return _rate(self.lr, step)
+
+    def scale(self, seen: Sequence[float]) -> float:
+        """What the rate is multiplied by after epochs with these values."""
+        sign = 1.0 if self.mode == "min" else -1.0
+        scale, best, bad, resting = 1.0, math.inf, 0, 0
+        for value in seen:
+            bar = best - self.threshold * abs(best) if math.isfinite(best) else best
+            if sign * value < bar:
+                best, bad = sign * value, 0
+            else:
+                bad += 1
+            if resting:
+                resting, bad = resting - 1, 0
+            if bad > self.patience:
+                scale, resting, bad = scale * self.factor, self.cooldown, 0
+        return scale
+
+
+def _rate(lr: Any, step: Any) -> Any:
+    return lr(step) if callable(lr) else lr
+
+
+KINDS = (constant, step_decay, exponential, linear, cosine, warmup, plateau)
+SCHEDULES: dict[str, type[Decay]] = {kind.__name__: kind for kind in KINDS}

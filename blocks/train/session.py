@@ -6,9 +6,11 @@ there to the same bits.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,12 +19,14 @@ import numpy as np
 from ..errors import BlocksError, FeedError, NonFiniteError, warn
 from ..files import ModelFileError
 from ..graph import Graph, Shape
+from .accumulate import Gathered, check_accumulated
 from .files import read_model
 from .history import History
 from .inputs import Arrays, Inputs
 from .masks import all_masked
 from .optimizers import Optimizer, described
 from .purposes import LOSS, METRIC, WATCH, Purpose, measured
+from .schedules import plateau
 from .sources import BATCH_SIZE, Batch, Source
 from .state import Call, Position, Training
 from .terms import Tally, Terms, Totals, check_causal
@@ -103,6 +107,8 @@ class Settings:
     tbptt: tuple[int, int] | None
     shuffle: bool | None
     carry: bool
+    accumulate: int
+    average: float | None
     patience: int | None
     saved: bool
 
@@ -130,11 +136,14 @@ class Session:
     ):
         self.model, self.source, self.validation, self.optimizer = model, source, validation, optimizer
         self.settings, self.epochs, self.tbptt = settings, epochs, settings.tbptt
-        self.purpose = purpose.called("windowed" if self.tbptt and self.tbptt[1] > self.tbptt[0] else "train")
+        windowed = self.tbptt is not None and self.tbptt[1] > self.tbptt[0]
+        self.purpose = purpose.called("windowed" if windowed else "accumulated" if settings.accumulate > 1 else "train")
         self.time = model.time() if self.tbptt or settings.carry else ""
         if self.time:
             carried_states(model.graph_for("loss"), strict=True)  # an error, if they cannot be
             check_causal(model.graph_for("loss"), self.time)
+        if settings.accumulate > 1:
+            check_accumulated(model.terms()[0])
         self.graph = model.graph_for(self.purpose)
         loss, metrics = measured(self.graph)
         metrics.pieces_fit(source.count != 1)
@@ -160,7 +169,7 @@ class Session:
                 "begins the next epoch; to finish the interrupted call: resume=True"
             )
         training.leave_epoch(keep=self.settings.carry and self.source.endless)
-        training.begin(self.optimizer, model.weights)
+        training.begin(self.optimizer, model.weights, self.settings.average is not None)
         training.call = Call(self.epochs or 1, training.at.epoch, self.fingerprint())
         model.history.ended = {r: c.ended for r, c in enumerate(training.at.courses) if c.ended}
         self._ready()
@@ -208,7 +217,9 @@ class Session:
     def _ready(self) -> None:
         self.at = self.training.at
         self._ready_totals()
-        self.rule = Update(self.optimizer, self.model.weights, self.settings.clip, self.training.slots)
+        slots, frozen = self.training.slots, self.purpose.frozen
+        self.rule = Update(self.optimizer, self.model.weights, self.settings.clip, slots, frozen)
+        self.rescale()
 
     def _ready_totals(self) -> None:
         for tally, totals in zip(self.tallies, (self.training.totals, self.training.measured), strict=True):
@@ -226,6 +237,9 @@ class Session:
         same |= {
             "metrics": [name for name, _ in self.purpose.metrics],
             "batch_size": settings.batch_size,
+            "accumulate": settings.accumulate,
+            "average": settings.average,
+            "freeze": list(self.purpose.frozen),
             "tbptt": list(self.tbptt) if self.tbptt else None,
         }
         optimizer = described(self.optimizer) or {}
@@ -275,18 +289,36 @@ class Session:
             feeds = {**feeds, **self.states_before(0, feeds)}
         numbers = self.numbers()
         results = self.model.results(self.purpose, feeds, numbers)
-        lr = self.rates(numbers)
-        norm = self.rule.propose(results, self.ages(), lr)
-        moving = self.moving(results, norm, feeds, numbers, ~idle)
+        loss = self.move(results, feeds, numbers, ~idle)
         if window or self.settings.carry:
             finals = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
             start, stop = (window.start, window.stop) if window else (1, 0)
             self.training.carried = {t: s for t, s in self.training.carried.items() if t >= start} | {stop: finals}
+        return loss
+
+    def update_of_all(self, batches: Sequence[Batch]) -> Any:
+        """One update from several batches, as `update`. The numbers that a batch draws are its own."""
+        numbers, gathered = self.numbers(), Gathered(self.graph, self.model.run_once)
+        for k, batch in enumerate(batches):
+            many = self.settings.accumulate
+            own = numbers * many + k if isinstance(numbers, int) else tuple(n * many + k for n in numbers)
+            results = self.model.results(self.purpose, batch.feeds, own)
+            if self.model.trials is None:  # of several, those that are not finite are found below
+                self.moving(results, np.asarray(results[LOSS]), batch.feeds, own, np.ones((), bool))
+            gathered.add(results)
+        return self.move(gathered.results(self.fixed), batches[-1].feeds, numbers, np.ones((), bool))
+
+    def move(self, results: Arrays, feeds: Arrays, numbers: Number, seen: np.ndarray) -> Any:
+        """Move the weights by what a graph has given, and note it; the loss as that of `update`."""
+        lr = self.rates(numbers)
+        norm = self.rule.propose(results, self.ages(), lr)
+        moving = self.moving(results, norm, feeds, numbers, seen)
         if not moving.any():
             return None
         for tally in self.tallies:
             tally.totals.add(results, moving)
         self.rule.accept(moving)
+        self.average(moving)
         numbers_now = {LOSS: results[LOSS], "norm": norm, **_within(results, METRIC)}
         now: dict[str, Any]
         if self.model.trials is None:
@@ -302,6 +334,18 @@ class Session:
         for course, moves in zip(self.at.courses, np.atleast_1d(moving).tolist(), strict=True):
             course.updates += moves
         return loss
+
+    def average(self, moving: np.ndarray) -> None:
+        """Take the weights into their average: a += (1 - d) (w - a), from the first ones on."""
+        share, weights = self.settings.average, self.model.weights.all
+        if share is None:
+            return
+        known = self.training.average
+        if not known.size:
+            self.training.average = weights.copy()
+            return
+        where: Any = True if self.model.trials is None else moving[:, None]
+        np.copyto(known, known + (1.0 - share) * (weights - known), where=where)
 
     def record(self) -> dict[str, Any]:
         """The record of the last update, with what is watched: ``(batch, time, ...)``, behind trials."""
@@ -340,9 +384,18 @@ class Session:
 
     def rates(self, numbers: Number) -> Any:
         """The learning rates of some updates."""
-        if isinstance(numbers, int):
-            return self.optimizer.rate(numbers)
-        return np.array([self.optimizer.rate(n) for n in numbers])
+        if isinstance(numbers, int) and len(set(self.scales)) == 1:
+            return self.optimizer.rate(numbers, self.scales[0])
+        of_each = numbers if isinstance(numbers, tuple) else (numbers,) * len(self.scales)
+        return np.array([self.optimizer.rate(n, scale) for n, scale in zip(of_each, self.scales, strict=True)])
+
+    def rescale(self) -> None:
+        """What a plateau makes of the learning rate of each trial, after the epochs so far."""
+        lr, epochs = self.optimizer.lr, self.model.history.epochs
+        self.scales = [1.0] * len(self.at.courses)
+        if isinstance(lr, plateau):
+            seen = [np.atleast_1d(e[lr.of]) for e in epochs if lr.of in e]
+            self.scales = [lr.scale([float(values[r]) for values in seen]) for r in range(len(self.scales))]
 
     def moving(self, results: Arrays, norm: np.ndarray, feeds: Arrays, numbers: Number, seen: np.ndarray) -> np.ndarray:
         """Which trials an update moves, ``(trials,)``, or whether it moves the only one, ``()``: those that have not
@@ -395,17 +448,20 @@ class Session:
     def updates_per_epoch(self) -> int | None:
         """How many updates an epoch has (exactly, where sequences have one length), if that is known before."""
         if not self.tbptt:
-            return self.source.count
+            return self.source.count and -(-self.source.count // self.settings.accumulate)
         steps = self.source.steps(self.at, self.time)
         return None if steps is None else sum(len(list(windows(n, *self.tbptt))) for n in steps)
 
     def run_epoch(self) -> Iterator[Any]:
         """The rest of the epoch, from where training stands; yields after each update."""
+        if self.settings.accumulate > 1:
+            yield from self.run_groups()
+            return
         for batch in self.source.batches(self.at):
             if self.at.ended:
                 return
             self.check_carried(batch)
-            self.fixed |= {k: v for k, v in batch.feeds.items() if "batch" not in self.source.inputs.nodes[k].shape}
+            self.keep_fixed(batch)
             todo = self.windows_of(batch)
             while self.at.window < len(todo):
                 loss = self.update(batch.feeds, todo[self.at.window])
@@ -415,6 +471,21 @@ class Session:
                     yield loss
                     break
                 yield loss
+
+    def run_groups(self) -> Iterator[Any]:
+        """As `run_epoch`, with an update from several batches."""
+        batches = self.source.batches(self.at)
+        while (group := list(itertools.islice(batches, self.settings.accumulate))) and not self.at.ended:
+            for batch in group:
+                self.keep_fixed(batch)
+            loss = self.update_of_all(group)
+            for batch in group:
+                self.end_batch(batch)
+            yield loss
+
+    def keep_fixed(self, batch: Batch) -> None:
+        """Keep what a batch feeds that has no batch: the loss of the epoch may need it."""
+        self.fixed |= {k: v for k, v in batch.feeds.items() if "batch" not in self.source.inputs.nodes[k].shape}
 
     def check_carried(self, batch: Batch) -> None:
         """Raises FeedError for a batch that has not as many sequences as the states that are carried to it."""
@@ -451,14 +522,30 @@ class Session:
         self._ready_totals()
         if self.validation is not None:
             size = self.settings.batch_size or BATCH_SIZE
-            found = self.model.evaluated(self.validation, size, self.settings.chunk, self.purpose)
+            with self.averaged():
+                found = self.model.evaluated(self.validation, size, self.settings.chunk, self.purpose)
             record["validation"] = found.pop(LOSS)
             record |= {f"validation_{name}": value for name, value in found.items()}
             self.compare(np.atleast_1d(record["validation"]))
         history.epochs.append(record)
+        self.rescale()
         self.at.next_epoch()
         if not self.source.endless:
             self.training.carried = {}
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The weights are their moving average inside, where there is one."""
+        weights, average = self.model.weights.all, self.training.average
+        if not average.size:
+            yield
+            return
+        now = weights.copy()
+        weights[...] = average
+        try:
+            yield
+        finally:
+            weights[...] = now
 
     def compare(self, losses: np.ndarray) -> None:
         """Keep the weights of each trial whose validation loss is the best so far; early stopping of each."""
@@ -484,8 +571,8 @@ class Session:
             np.copyto(self.model.weights.all, self.chosen(~known, self.training.best))
 
     def chosen(self, now: np.ndarray, best: np.ndarray) -> np.ndarray:
-        """The weights as they are, as one vector, for some trials; else those that were the best."""
-        weights = self.model.weights.all
+        """The weights as they are evaluated, as one vector, for some trials; else those that were the best."""
+        weights = self.training.average if self.training.average.size else self.model.weights.all
         if not best.size:
             return weights.copy()
         return np.where(now if self.model.trials is None else now[:, None], weights, best)

@@ -19,7 +19,7 @@ from .terms import Totals
 from .trials import Course
 from .vector import Vector
 
-SLOT, BEST, EPOCH, METRICS, STATE = "//slot/", "//best/", "//epoch/", "//metrics/", "//state/"
+SLOT, AVERAGE, BEST, EPOCH, METRICS, STATE = "//slot/", "//average/", "//best/", "//epoch/", "//metrics/", "//state/"
 
 
 @dataclass
@@ -64,7 +64,8 @@ class Training:
     optimizer: the last one, or its description, where it came from a file and cannot be made of that; slots, slot → a
     value for each weight; carried: the step in the sequences → the states before it; totals, measured: of this epoch's
     updates, the loss and the metrics; best: the weights with the best validation loss of this call, as one vector,
-    empty before there are any; target: what computed the last update.
+    empty before there are any; average: the moving average of the weights, likewise; target: what computed the last
+    update.
     """
 
     at: Position
@@ -74,6 +75,7 @@ class Training:
     totals: Totals = field(default_factory=lambda: Totals([]))
     measured: Totals = field(default_factory=lambda: Totals([]))
     best: np.ndarray = field(default_factory=lambda: np.empty(0))
+    average: np.ndarray = field(default_factory=lambda: np.empty(0))
     call: Call = field(default_factory=lambda: Call(0, 0, {}))
     target: str = ""
 
@@ -101,9 +103,10 @@ class Training:
             self.at.next_epoch()
         self.totals, self.measured = Totals([]), Totals([])
 
-    def begin(self, optimizer: Optimizer, weights: Vector) -> None:
+    def begin(self, optimizer: Optimizer, weights: Vector, averages: bool) -> None:
         """Begin a call: slots of the optimizer, fresh ones where it is of another kind than the last; a new search for
-        the best weights, for those trials too that had stopped in the last call."""
+        the best weights, for those trials too that had stopped in the last call; the average, if it goes on."""
+        self.average = self.average if averages else np.empty(0)
         if list(self.slots) != list(optimizer.slot_names) or kind_of(self.optimizer) != kind_of(optimizer):
             self.slots = {slot: weights.like() for slot in optimizer.slot_names}
             for course in self.at.courses:
@@ -118,8 +121,8 @@ class Training:
     def arrays(self, weights: Vector) -> Arrays:
         """What goes into a file as arrays."""
         arrays = {f"{SLOT}{slot}/{k}": v for slot, vector in self.slots.items() for k, v in vector.items()}
-        if self.best.size:
-            arrays |= {f"{BEST}{k}": v for k, v in weights.like(self.best).items()}
+        for name, vector in ((BEST, self.best), (AVERAGE, self.average)):
+            arrays |= {f"{name}{k}": v for k, v in weights.like(vector).items()} if vector.size else {}
         arrays |= {f"{STATE}{t}/{k}": v for t, states in self.carried.items() for k, v in states.items()}
         return arrays | self.totals.arrays(EPOCH) | self.measured.arrays(METRICS)
 
@@ -147,8 +150,11 @@ class Training:
         slots = {slot: weights.like() for slot in meta["slots"]}
         for slot, vector in slots.items():
             vector.take({name: arrays[f"{SLOT}{slot}/{name}"] for name in vector})
-        best = weights.like()
-        best.take(arrays, BEST)
+        vectors = {}
+        for name in (BEST, AVERAGE):
+            known = weights.like()
+            known.take(arrays, name)
+            vectors[name] = known.all if any(key.startswith(name) for key in arrays) else np.empty(0)
         carried = {
             int(t): {k[len(f"{STATE}{t}/") :]: v for k, v in arrays.items() if k.startswith(f"{STATE}{t}/")}
             for t in meta["carried"]
@@ -156,12 +162,12 @@ class Training:
         totals, measured = Totals([]), Totals([])
         totals.restore(arrays, EPOCH)
         measured.restore(arrays, METRICS)
-        found = any(name.startswith(BEST) for name in arrays)
         call, optimizer = Call(**meta["call"]), from_description(meta["optimizer"])
         if not isinstance(call.epochs, int) or not isinstance(call.first, int) or not isinstance(call.settings, dict):
             raise ValueError("its call is none")
-        chosen = best.all if found else np.empty(0)
-        return cls(at, optimizer, slots, carried, totals, measured, chosen, call, meta["target"])
+        return cls(
+            at, optimizer, slots, carried, totals, measured, vectors[BEST], vectors[AVERAGE], call, meta["target"]
+        )
 
 
 def kind_of(optimizer: Optimizer | dict[str, Any] | None) -> str:

@@ -8,7 +8,7 @@ trials each is a row, with a norm, a learning rate and a number of the update of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,10 +34,10 @@ class Rule(Protocol):
     def slot_names(self) -> tuple[str, ...]:
         """What is kept for each weight."""
 
-    def change(
+    def moved(
         self, w: Node, g: Node, slots: Sequence[Node], lr: Wire, t: Node, decays: Wire
     ) -> tuple[Node, Sequence[Node]]:
-        """What to subtract from the weights, and their new slots."""
+        """What to subtract from the weights, their decay with it, and their new slots."""
 
 
 def norm_of(gradient: Node) -> Node:
@@ -77,7 +77,7 @@ def update_graph(optimizer: Rule, clip: float | None = None, trials: tuple[str, 
     norm = norm_of(g)
     if clip is not None:
         g = g * scale_to(clip, norm)
-    change, after = optimizer.change(w, g, tuple(slots.values()), lr, step + 1.0, decaying)
+    change, after = optimizer.moved(w, g, tuple(slots.values()), lr, step + 1.0, decaying)
     new = {SLOT + n: node for n, node in zip(slots, after, strict=True)}
     return Graph({"weights": w - change, **new, "norm": norm})
 
@@ -95,19 +95,26 @@ class Update:
     Attributes: weights; gradient, of the last update; slots, slot → as the weights; program, the `Program`, whose
     `source` is what runs. Of several trials each has a norm, and may have a rate and a number of the update of its own.
 
-    `slots` that are given are gone on with. Raises BlocksError for an optimizer that has a wire for a setting, which a
-    learner takes.
+    `slots` that are given are gone on with; weights that are `frozen` stay as they are. Raises BlocksError for an
+    optimizer that has a wire for a setting, which a learner takes.
     """
 
     def __init__(
-        self, optimizer: Rule, weights: Vector, clip: float | None = None, slots: Mapping[str, Vector] | None = None
+        self,
+        optimizer: Rule,
+        weights: Vector,
+        clip: float | None = None,
+        slots: Mapping[str, Vector] | None = None,
+        frozen: Collection[str] = (),
     ):
         check_plain(optimizer)
         self.weights, self.gradient = weights, weights.like()
         self.slots = {slot: weights.like() for slot in optimizer.slot_names} if slots is None else slots
-        decaying = weights.like()
+        decaying, move = weights.like(), weights.like()
         for name, view in decaying.items():
             view[...] = decays(name)
+            move[name][...] = name not in frozen
+        self.move = move.all != 0 if frozen else None
         lead, dtype = weights.all.shape[:-1], weights.all.dtype
         self.program = compile(update_graph(optimizer, clip, (TRIALS,) if lead else ()))
         feeds = {
@@ -135,6 +142,7 @@ class Update:
 
     def accept(self, moving: np.ndarray | bool = True) -> None:
         """Write the new weights and slots over the old ones; of those trials that are `moving`."""
-        where = np.asarray(moving)[..., None] if self.weights.trials is not None else True
+        where: Any = np.asarray(moving)[..., None] if self.weights.trials is not None else True
+        where = where if self.move is None else self.move & where
         for old, name in self.written if self.weights else ():
             np.copyto(old, self.new[name], where=where)
