@@ -69,7 +69,7 @@ def figure_document(script: Script, loop: Node, steps: int) -> dict[str, Any]:
     prefix = text.partition('id="')[2].partition('"')[0]
     chips = []
     ends = {s.key: s for s in scene.shapes if s.kind == "state"}
-    where |= {w.key: (ends[w.source].x, ends[w.source].bottom - HIGH / 2) for w in scene.wires if w.source in ends}
+    where |= {w.key: (ends[w.source].x, ends[w.source].bottom - HIGH / 2 - 4) for w in scene.wires if w.source in ends}
     for wire in scene.wires:
         size = _size(wire, named)
         if wire.key in where and size:

@@ -60,7 +60,7 @@ class Panels {
       else right.append(typeset(piece.symbol));
     }
     const bare = rule.replaceAll(OPEN, "").replaceAll(CLOSE, "");
-    return el("p", { class: small ? "equation small" : "equation" }, el("b", {}, typeset(symbol)), ...(bare && bare !== symbol ? [" = ", right] : bare ? [" = ", right].slice(0, 0) : []));
+    return el("p", { class: small ? "equation small" : "equation" }, symbol ? el("b", {}, typeset(symbol)) : null, ...(!symbol ? [right] : bare && bare !== symbol ? [" = ", right] : bare ? [" = ", right].slice(0, 0) : []));
   }
 
   inNumbers(line, v, small) { // the rule with the numbers of one unit put in
@@ -82,6 +82,7 @@ class Panels {
     const line = this.state.symbols.get(symbol);
     if (line === undefined) return symbol === this.state.lr ? long(this.state.feeds[symbol].data[0]) : symbol;
     const v = this.value(line), turned = behind.startsWith("ᵀ"), factor = /^ᵀ? · /.test(behind) || / · $/.test(before);
+    const bracket = before.endsWith("(") && behind.startsWith(")") ? long : bracketed;
     if (v.data.length === 1) return bracket(v.data[0]);
     if (factor && v.shape.length === 2) return list(turned ? row(v, at.at(-1)) : column(v, at.at(-1)));
     if (factor && shape.length === 2 && v.shape.length === 1) return bracket(v.data[Math.min(turned ? at[0] : at[1], v.data.length - 1)]);
@@ -171,12 +172,12 @@ class Panels {
   input(name, at, label) {
     const v = this.state.feeds[name], whole = v.dtype !== "float";
     return el("input", {
-      type: "number", step: whole ? 1 : 0.1, value: +v.data[at].toPrecision(6), "aria-label": label, "data-name": name, "data-at": at,
+      type: "number", step: whole ? 1 : 0.1, value: +v.data[at].toPrecision(4), "aria-label": label, "data-name": name, "data-at": at,
       onchange: (e) => edit(name, at, e.target.valueAsNumber), onfocus: () => this.choose(name, at, true),
     });
   }
   refresh(box) {
-    for (const input of box.querySelectorAll("input")) if (input !== document.activeElement) input.value = +this.state.feeds[input.dataset.name].data[input.dataset.at].toPrecision(6);
+    for (const input of box.querySelectorAll("input")) if (input !== document.activeElement) input.value = +this.state.feeds[input.dataset.name].data[input.dataset.at].toPrecision(4);
   }
 
   // --- one number
@@ -221,7 +222,7 @@ class Panels {
 
 const flat = (at, shape) => at.reduce((n, i, axis) => n * shape[axis] + i, 0);
 const index = (at, shape) => { const out = []; for (let axis = shape.length - 1; axis >= 0; axis--) { out.unshift(at % shape[axis]); at = Math.floor(at / shape[axis]); } return out; };
-const bracket = (x) => (x < 0 ? `(${long(x)})` : long(x));
+const bracketed = (x) => (x < 0 ? `(${long(x)})` : long(x));
 const list = (data) => (data.length <= 4 ? `[${[...data].map(long).join(", ")}]` : `[${long(data[0])}, … ${data.length} numbers]`);
 const column = (v, c) => Array.from({ length: v.shape[0] }, (_, r) => v.data[r * v.shape[1] + Math.min(c, v.shape[1] - 1)]);
 const row = (v, r) => v.data.slice(r * v.shape[1], (r + 1) * v.shape[1]);

@@ -1,0 +1,284 @@
+"""The page that steps through a cell, in Chromium: at every step of the walk its numbers are NumPy's, also after a change
+and after a hundred updates; nothing is fetched, nothing fails, and the keyboard is enough.
+
+    python -m tests.viewers.steps [CELL …]
+
+Playwright drives Debian's Chromium; axe-core, which looks for what shuts people out, comes from the npm registry.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+import blocks as bk
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+LARGE = {"units": 32, "steps": 50}
+
+
+def odd(inputs: int, units: int) -> bk.Cell:
+    """Two states, one of them a matrix; a gate on the wrong side; names as no one should choose them."""
+    x, h, m = bk.input("x", inputs), bk.state("h", units), bk.state("M<b>", units, 2)
+    key = bk.SOFTMAX(2, name="key & 'co'")(x, h)
+    m1 = 0.9 * m + bk.outer_each(bk.TANH(units, name="<img src=x onerror=alert(1)>")(x), key)
+    return bk.Cell({h: (h1 := bk.matvec(m1, key) - bk.sigm(h)), m: m1}, h1)
+
+
+CELLS = {"srn": bk.cells.srn, "lstm": bk.cells.lstm, "gru": bk.cells.gru, "mlstm": bk.cells.mlstm, "odd": odd}
+
+WALK = """() => {
+  const out = [];
+  for (let i = 0; i < state.stops.length; i++) {
+    go(() => state.go(i));
+    const line = state.current, grid = document.querySelector("#now-body > .grid");
+    out.push({ symbol: i ? line.symbol : "", live: byId("live").textContent, hash: decodeURIComponent(location.hash),
+      cells: i && grid ? [...grid.querySelectorAll("td")].map((td) => td.title) : [],
+      numbers: i ? document.querySelector("#now-body .numbers")?.textContent ?? "" : "",
+      ring: [...document.querySelectorAll(".ring")].map((r) => getComputedStyle(r).display !== "none" && r.getBBox().width).filter(Boolean).length,
+      unknown: document.querySelectorAll(".chip.unknown").length, wide: document.documentElement.scrollWidth - innerWidth });
+  }
+  return out;
+}"""
+VALUES = """() => state.lines.map((line, i) => ({ symbol: line.symbol, value: [...state.value(i).data].map(String), parts: line.parts.map((p) => [...state.part(p).data].map(String)) }))"""
+COLLIDE = """() => {
+  const boxes = [...document.querySelectorAll(".chip")].map((c) => [c.querySelector("title").textContent, c.querySelector(".ground").getBoundingClientRect()]);
+  const texts = [...document.querySelectorAll("#figure svg > g:not(.chips):not(.nets) text")].map((t) => [t.textContent, t.getBoundingClientRect()]);
+  const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1, found = [];
+  boxes.forEach(([n, a], i) => { for (const [m, b] of [...boxes.slice(i + 1), ...texts]) if (meet(a, b)) found.push(`${n} on ${m}`); });
+  return found;
+}"""
+
+
+def main(wanted: list[str]) -> None:
+    """Raises AssertionError for what a page shows wrongly."""
+    for name in wanted:
+        assert name in CELLS, f"{name}: there are {', '.join(CELLS)}"
+    if CHROMIUM is None:
+        print("steps: skipped, there is no chromium (apt install chromium)")
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, chromium() as browser:
+        axe = axe_core(Path(folder))
+        for name in wanted or CELLS:
+            page = bk.explain(CELLS[name], steps=3)
+            file = page.save(Path(folder) / f"{name}.html")
+            for scheme in ("light", "dark"):
+                with opened(browser, file, scheme, "desktop") as tab:
+                    seen = walked(tab, page)
+                    faults = accessible(tab, axe)
+                print(f"steps: {name}, {scheme}: {seen} positions, their numbers are Python's; axe: {faults}")
+            with opened(browser, file, "light", "phone") as tab:
+                assert max(stop["wide"] for stop in tab.evaluate(WALK)) <= 0, "wider than a phone"
+                accessible(tab, axe)
+            with opened(browser, file, "light", "desktop") as tab:
+                changed(tab, page)
+            if name != "odd":
+                with opened(browser, file, "light", "desktop") as tab:
+                    learnt(tab, page)
+        with opened(browser, file, "light", "desktop") as tab:
+            by_keyboard(tab)
+        large(browser, Path(folder))
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Any, file: Path, scheme: str, size: str) -> Iterator[Any]:
+    """The page in a tab; raises AssertionError for a request, an error and a word on the console."""
+    width, height = SIZES[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce", accept_downloads=True
+    )
+    tab, wrong = context.new_page(), []
+    tab.on("console", lambda m: wrong.append(f"console: {m.text}"))
+    tab.on("pageerror", lambda e: wrong.append(f"error: {e}"))
+    tab.on("dialog", lambda d: (wrong.append(f"dialog: {d.message}"), d.dismiss()))
+    tab.on("request", lambda r: wrong.append(f"request: {r.url}") if not r.url.startswith(("file:", "blob:")) else None)
+    tab.goto(file.as_uri())
+    yield tab
+    assert not wrong, wrong
+    context.close()
+
+
+def until(tab: Any, holds: str) -> None:
+    """Wait until something holds; the page itself may not evaluate texts."""
+    for _ in range(1200):
+        if tab.evaluate(holds):
+            return
+        tab.wait_for_timeout(100)
+    raise AssertionError(f"it does not come to {holds}")
+
+
+def close(got: list[str], want: np.ndarray, said: str, tolerance: float = 1e-9) -> None:
+    numbers = [float(text.replace("Infinity", "inf").replace("−", "-").replace("∞", "inf")) for text in got]
+    np.testing.assert_allclose(numbers, np.ravel(want).astype(float), rtol=tolerance, atol=tolerance, err_msg=said)
+
+
+def compared(tab: Any, trace: Any) -> None:
+    """Every number that the page knows is the trace's, and gradients are the sums of their parts."""
+    told = tab.evaluate(VALUES)
+    assert [line["symbol"] for line in told] == [e.symbol for e in trace]
+    for line, e in zip(told, trace, strict=True):
+        close(line["value"], e.value, e.symbol)
+        for part, c in zip(line["parts"], e.contributions, strict=True):
+            close(part, c.value, e.symbol)
+        if line["parts"]:
+            close(line["value"], sum(np.array(p, float) for p in line["parts"]), e.symbol)
+
+
+def walked(tab: Any, page: bk.Page) -> int:
+    """How many positions the walk has. At each the numbers are NumPy's to the digits that are shown, and what is said,
+    the address and the ring are there."""
+    compared(tab, page.trace)
+    stops, left = tab.evaluate(WALK), None
+    for stop in stops[1:]:
+        e = page.trace.entry(stop["symbol"])
+        assert stop["symbol"] in stop["live"] and stop["hash"] == f"#{stop['symbol']}", stop
+        close(stop["cells"], e.value, e.symbol, 5.1e-4)
+        figure = e.phase == "forward" or (e.phase == "backward" and page.trace.entry(e.of).phase == "forward")
+        assert stop["ring"] == 1 or not figure, f"nothing is marked at {e.symbol}"
+        if e.phase == "forward":  # what is known grows
+            assert left is None or stop["unknown"] <= left, e.symbol
+            left = stop["unknown"]
+    assert stops[0]["unknown"] > 0
+    assert not (met := tab.evaluate(COLLIDE)), met
+    return len(stops)
+
+
+def changed(tab: Any, page: bk.Page) -> None:
+    """A weight is changed by hand, its gradient checked, and the change undone."""
+    graph = bk.from_json(tab.evaluate("state.page.source"))
+    tab.click("#weights-body .grid button >> nth=1")
+    name = tab.evaluate("panels.chosen.name")
+    tab.fill("#field", "-0.625")
+    tab.press("#field", "Enter")
+    feeds = {**page.trace.feeds, name: np.array(page.trace.feeds[name])}
+    feeds[name].flat[1] = -0.625
+    compared(tab, bk.trace(graph, feeds))
+    tab.click("#check")
+    said = tab.text_content("#checked")
+    assert float(said.rpartition(" ")[2].replace("−", "-")) < 1e-6, said
+    tab.check("#hide")
+    assert "predict" in tab.text_content("#gradient")
+    tab.fill("#guess", "123")
+    tab.click("#guessed")
+    assert "you are off by" in tab.text_content("#verdict")
+    tab.evaluate("document.querySelector('#slider').focus()")
+    tab.keyboard.press("ArrowRight")
+    assert tab.evaluate("state.feeds[panels.chosen.name].data[1]") > -0.63
+    for _ in range(2):
+        tab.click("#undo")
+    compared(tab, page.trace)
+    with tab.expect_download() as saved:
+        tab.click("#save-svg")
+    drawn = Path(saved.value.path()).read_text(encoding="utf-8")
+    assert drawn.startswith("<svg") and "var(--" not in drawn and 'class="chips"' in drawn
+    with tab.expect_download() as saved:
+        tab.click("#save-python")
+    code = Path(saved.value.path()).read_text(encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def learnt(tab: Any, page: bk.Page) -> None:
+    """A hundred updates end where `fit` ends; rewound, they begin where they began."""
+    graph, feeds = bk.from_json(tab.evaluate("state.page.source")), page.trace.feeds
+    tab.click('[data-learn="100"]')
+    until(tab, "state.at === 100 && !document.body.classList.contains('busy')")
+    found = tab.evaluate("Object.fromEntries(state.weights.map((n) => [n, [...state.feeds[n].data].map(String)]))")
+    model = bk.Model(graph.outputs["loss"], dtype="float64", target="interpreter")
+    model.weights = {n: feeds[n] for n in graph.params}
+    data = {n: np.moveaxis(feeds[n], 0, 1) for n in ("x", "target", "mask")}
+    model.fit(data, epochs=100, batch_size=1, optimizer=bk.SGD(0.1), progress=False)
+    for name, value in model.weights.items():
+        close(found[name], value, name)
+    tab.evaluate("byId('rewind').value = 0; byId('rewind').dispatchEvent(new Event('input'))")
+    compared(tab, page.trace)
+    tab.click("#undo")
+    compared(tab, page.trace)
+
+
+def by_keyboard(tab: Any) -> None:
+    """The whole walk by the arrow, and the other keys."""
+    stops = tab.evaluate("state.stops.length")
+    for at in range(1, stops):
+        tab.keyboard.press("ArrowRight")
+        assert tab.evaluate("state.position") == at
+    for key, position in (("Home", 0), ("End", stops - 1), ("ArrowLeft", stops - 2)):
+        tab.keyboard.press(key)
+        assert tab.evaluate("state.position") == position, key
+    tab.keyboard.press("PageUp")
+    assert tab.evaluate("state.current.phase") == "backward"
+    tab.keyboard.press("Home")
+    tab.keyboard.press("Space")
+    until(tab, "state.position > 1")
+    tab.keyboard.press("Space")
+    assert tab.evaluate("playing") is None
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.id") == "first"
+    symbol = tab.evaluate("state.lines[state.stops.at(-3).line].symbol")
+    tab.evaluate(f"location.hash = {json.dumps('#' + quote(symbol, safe=''))}")
+    until(tab, f"state.current.symbol === {json.dumps(symbol)}")
+
+
+def accessible(tab: Any, axe: str | None) -> str:
+    """What axe-core finds; raises AssertionError if it finds something."""
+    if axe is None:
+        return "not there (npm)"
+    tab.evaluate(f"(() => {{ {axe} }})()")
+    found = tab.evaluate(
+        "axe.run().then((r) => r.violations.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')}`))"
+    )
+    assert not found, "\n".join(found)
+    return "nothing"
+
+
+def axe_core(folder: Path) -> str | None:
+    """The text of axe-core, from the npm registry; None without npm."""
+    if not shutil.which("npm"):
+        return None
+    made = subprocess.run(["npm", "pack", "axe-core@4", "--silent"], cwd=folder, capture_output=True, text=True)
+    if made.returncode:
+        return None
+    subprocess.run(["tar", "xzf", made.stdout.split()[-1]], cwd=folder, check=True)
+    return (folder / "package" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def large(browser: Any, folder: Path) -> None:
+    """32 units over 50 steps, and a model: how large, how soon and how fast the page is."""
+    file = bk.explain(bk.cells.lstm, **LARGE).save(folder / "large.html")  # type: ignore[arg-type]
+    size = file.stat().st_size
+    assert size < 5_000_000, size
+    with opened(browser, file, "light", "desktop") as tab:
+        paint = tab.evaluate(
+            "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? performance.now()"
+        )
+        took = tab.evaluate(
+            "(() => { const t = performance.now(); state.learn(5); return (performance.now() - t) / 5; })()"
+        )
+        tab.keyboard.press("ArrowRight")
+        assert tab.evaluate("state.position") == 1
+    print(f"steps: LSTM, 32 units, 50 steps: {size / 1e6:.1f} MB, first paint {paint:.0f} ms, an update {took:.0f} ms")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
