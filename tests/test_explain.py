@@ -90,7 +90,7 @@ def test_every_number_is_python_s_also_after_a_change(name) -> None:
 
 
 @needs_engine
-@pytest.mark.parametrize("name", ["srn", "lstm"])
+@pytest.mark.parametrize("name", ["srn", "gru"])
 def test_a_hundred_updates_end_where_fit_ends(name) -> None:
     page = bk.explain(MAKERS[name], steps=5, task="echo", seed=3)
     found = asked(

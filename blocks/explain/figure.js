@@ -76,6 +76,7 @@ class Figures {
     const back = line.phase === "backward" || line.phase === "update";
     this.step = line.step[0] ?? (back ? 1 : this.step ?? 1);
     const steps = figure.all ? null : this.step;
+    byId("moment").textContent = figure.all ? "" : `t = ${this.step}`;
     let top = 0;
     const told = chips.map((chip) => {
       const of = steps === null ? Object.values(chip.lines)[0] : chip.lines[steps];

@@ -69,7 +69,8 @@ def figure_document(script: Script, loop: Node, steps: int) -> dict[str, Any]:
     prefix = text.partition('id="')[2].partition('"')[0]
     chips = []
     ends = {s.key: s for s in scene.shapes if s.kind == "state"}
-    where |= {w.key: (ends[w.source].x, ends[w.source].bottom - HIGH / 2 - 4) for w in scene.wires if w.source in ends}
+    first = {w.source: w.key for w in reversed(scene.wires) if w.source in ends}  # below their labels
+    where |= {key: (ends[source].x, ends[source].bottom - HIGH / 2 - 4) for source, key in first.items()}
     for wire in scene.wires:
         size = _size(wire, named)
         if wire.key in where and size:

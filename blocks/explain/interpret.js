@@ -60,13 +60,15 @@ const interpreter = (() => {
 
   function elementwise(f, dtype) {
     return (operands) => {
-      const shape = broadcast(operands.map((o) => o.shape));
-      const [a, b, c] = operands.map((o) => repeated(o, shape).data);
+      const first = operands[0].shape, alike = operands.every((o) => same(o.shape, first));
+      const shape = alike ? first : broadcast(operands.map((o) => o.shape));
       const last = operands[operands.length - 1].dtype, whole = last === "int";
-      const out = zeros(dtype ?? last, shape), to = out.data;
-      if (!b) for (let i = 0; i < to.length; i++) to[i] = f(a[i], whole);
-      else if (!c) for (let i = 0; i < to.length; i++) to[i] = f(a[i], b[i], whole);
-      else for (let i = 0; i < to.length; i++) to[i] = f(a[i], b[i], c[i]);
+      const out = zeros(dtype ?? last, shape), to = out.data, n = to.length;
+      const one = (o) => o.data.length === 1; // a number for all places: its step is 0
+      const [a, b, c] = operands.map((o) => (one(o) ? o : repeated(o, shape)).data), [p, q, r] = operands.map((o) => +!one(o));
+      if (!b) for (let i = 0; i < n; i++) to[i] = f(a[i], whole);
+      else if (!c) for (let i = 0; i < n; i++) to[i] = f(a[i * p], b[i * q], whole);
+      else for (let i = 0; i < n; i++) to[i] = f(a[i * p], b[i * q], c[i * r]);
       return out;
     };
   }
@@ -140,6 +142,15 @@ const interpreter = (() => {
   }
 
   function outer(a, b, { each = [] }) {
+    if (!each.length) {
+      const n = a.shape.at(-1), m = b.shape.at(-1), rows = a.data.length / n, out = zeros("float", [n, m]), to = out.data;
+      for (let r = 0; r < rows; r++)
+        for (let i = 0; i < n; i++) {
+          const x = a.data[r * n + i];
+          for (let j = 0; j < m; j++) to[i * m + j] += x * b.data[r * m + j];
+        }
+      return out;
+    }
     const rows = (x) => {
       const last = x.shape.length - 1, summed = [...x.shape.keys()].filter((i) => i < last && !each.includes(i));
       const moved = permuted(x, [...each, ...summed, last]);
@@ -418,6 +429,6 @@ const interpreter = (() => {
     return execute(graph, all, { ...context, watch });
   }
 
-  return { run, bind, execute, value, array, count, elementwise, ROWS };
+  return { run, bind, execute, value, array, count, elementwise, ROWS, FED };
 })();
 if (typeof module !== "undefined") module.exports = interpreter;

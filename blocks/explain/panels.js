@@ -70,7 +70,7 @@ class Panels {
     const at = this.inside(v);
     out.append(el("span", { class: "unit" }, v.data.length > 1 ? `unit ${at.map((i) => i + 1).join(", ")}: ` : ""), el("b", {}, long(v.data[flat(at, v.shape)])), " = ");
     pieces.forEach((piece, i) => {
-      if (piece.text !== undefined) out.append(piece.text.replace(/^ᵀ/, "").replaceAll("⊙", "·").replaceAll(/Σ_batch\(/g, "("));
+      if (piece.text !== undefined) out.append(piece.text.replace(/^ᵀ/, "").replace(pieces[i - 1]?.symbol.includes("…") ? /^\(\d+\)/ : "", "").replaceAll("⊙", "·").replaceAll(/Σ_batch\(/g, "("));
       else out.append(el("span", { class: "put", title: piece.symbol }, this.put(piece.symbol, v.shape, at, pieces[i + 1]?.text ?? "", pieces[i - 1]?.text ?? "")));
     });
     return out;
@@ -81,7 +81,7 @@ class Panels {
   put(symbol, shape, at, behind, before) { // what stands for a symbol in a rule: a number, or the numbers of a product
     const line = this.state.symbols.get(symbol);
     if (line === undefined) return symbol === this.state.lr ? long(this.state.feeds[symbol].data[0]) : symbol;
-    const v = this.value(line), turned = behind.startsWith("ᵀ"), factor = /^ᵀ? · /.test(behind) || / · $/.test(before);
+    const step = symbol.includes("…") && behind.match(/^\((\d+)\)/), v = step ? this.atStep(line, step[1] - 1) : this.value(line), turned = behind.startsWith("ᵀ"), factor = /^ᵀ? · /.test(behind) || / · $/.test(before);
     const bracket = before.endsWith("(") && behind.startsWith(")") ? long : bracketed;
     if (v.data.length === 1) return bracket(v.data[0]);
     if (factor && v.shape.length === 2) return list(turned ? row(v, at.at(-1)) : column(v, at.at(-1)));
@@ -90,6 +90,11 @@ class Panels {
     const same = v.shape.length === shape.length && v.shape.every((d, i) => d === shape[i]);
     if (same) return bracket(v.data[flat(at, v.shape)]);
     return v.shape.length === 1 && v.shape[0] === shape.at(-1) ? bracket(v.data[at.at(-1)]) : list(v.data);
+  }
+
+  atStep(line, t) { // a sequence at one step
+    const v = this.state.value(line), row = v.data.length / v.shape[0];
+    return shown({ ...v, shape: v.shape.slice(1), data: v.data.subarray(t * row, (t + 1) * row) }, this.state.example, this.state.page.dims);
   }
 
   sum(line) { // what a gradient is the sum of; a part that is not handed back yet is not zero
@@ -105,7 +110,7 @@ class Panels {
   grid(v, chosen, choose, label) { // numbers as coloured cells: rows and columns of a matrix, one row of a vector
     const [rows, columns] = v.shape.length > 1 ? [v.data.length / v.shape.at(-1), v.shape.at(-1)] : [1, v.data.length];
     const top = v.data.reduce((m, x) => (Number.isFinite(x) ? Math.max(m, Math.abs(x)) : m), 0) || 1;
-    if (v.data.length > 400) return el("p", {}, `${v.shape.join(" × ")} numbers, ‖${long(norm(v))}‖`);
+    if (v.data.length > 400) return el("div", {}, picture(v, rows, columns, top, label), el("p", {}, `${v.shape.join(" × ")} numbers, ‖${long(norm(v))}‖`));
     const wide = columns <= 6, table = el("table", { class: wide ? "grid" : "grid tight", "aria-label": label });
     const at = chosen && this.inside({ shape: rows > 1 ? [rows, columns] : [columns] });
     for (let r = 0; r < rows; r++) {
@@ -160,7 +165,7 @@ class Panels {
     box.replaceChildren(...fed.map((line) => {
       const v = state.feeds[line.fed];
       if (v.data.length > 240) return el("p", {}, typeset(line.symbol), `: ${v.shape.join(" × ")} numbers`);
-      const width = v.shape.at(-1) ?? 1, steps = v.shape.length > 2 || (line.fed === "mask");
+      const width = v.shape.at(-1) ?? 1, steps = state.overTime(line.fed);
       const per = steps ? v.data.length / v.shape[0] : width, rows = [];
       for (let r = 0; r * per < v.data.length; r++) {
         const cells = Array.from({ length: per }, (_, c) => el("td", {}, this.input(line.fed, r * per + c, `${line.symbol}${steps ? ` at step ${r + 1}` : ""}, number ${c + 1}`)));
@@ -220,6 +225,17 @@ class Panels {
   }
 }
 
+function picture(v, rows, columns, top, label) { // many numbers as one picture: a point each
+  const canvas = el("canvas", { class: "many", width: columns, height: rows, role: "img", "aria-label": `${label}: ${rows} × ${columns} numbers` });
+  const style = getComputedStyle(document.documentElement), [plus, minus] = ["--plus", "--minus"].map((name) => style.getPropertyValue(name).trim());
+  const pen = canvas.getContext("2d");
+  v.data.forEach((x, i) => {
+    pen.globalAlpha = Math.min(1, Math.abs(x) / top) || 0;
+    pen.fillStyle = x < 0 ? minus : plus;
+    pen.fillRect(i % columns, Math.floor(i / columns), 1, 1);
+  });
+  return canvas;
+}
 const flat = (at, shape) => at.reduce((n, i, axis) => n * shape[axis] + i, 0);
 const index = (at, shape) => { const out = []; for (let axis = shape.length - 1; axis >= 0; axis--) { out.unshift(at % shape[axis]); at = Math.floor(at / shape[axis]); } return out; };
 const bracketed = (x) => (x < 0 ? `(${long(x)})` : long(x));

@@ -43,6 +43,11 @@ class State {
     return g === undefined ? null : this.value(g);
   }
 
+  overTime(name) { // whether what is fed has steps in front
+    const first = this.page.graph.nodes.find((node) => node.name === name)?.attrs.shape[0];
+    return typeof first === "string" && first !== "batch";
+  }
+
   lossAt(feeds) {
     return interpreter.run(this.training, feeds, null, this.page.dims)[this.page.lossName].data[0];
   }
@@ -164,15 +169,19 @@ function stopsOf(lines) {
   return stops;
 }
 
-// A graph with some outputs and what they need alone.
+// A graph with some outputs and what they need alone, each value once.
 function pruned(graph, names) {
   const needed = new Set(names.map((name) => graph.outputs[name]));
   for (let i = graph.nodes.length - 1; i >= 0; i--) if (needed.has(i)) graph.nodes[i].operands?.forEach((o) => needed.add(o));
-  const kept = graph.nodes.map((_, i) => i).filter((i) => needed.has(i)), number = new Map(kept.map((i, n) => [i, n]));
-  return {
-    nodes: kept.map((i) => ({ ...graph.nodes[i], operands: graph.nodes[i].operands?.map((o) => number.get(o)) })),
-    outputs: Object.fromEntries(names.map((name) => [name, number.get(graph.outputs[name])])),
-  };
+  const nodes = [], number = new Map(), made = new Map();
+  graph.nodes.forEach((node, i) => {
+    if (!needed.has(i)) return;
+    const again = { ...node, operands: node.operands?.map((o) => number.get(o)) };
+    const key = interpreter.FED.includes(node.op) ? `=${node.name}` : JSON.stringify([node.op, again.operands, node.attrs]);
+    if (!made.has(key)) made.set(key, nodes.push(again) - 1);
+    number.set(i, made.get(key));
+  });
+  return { nodes, outputs: Object.fromEntries(names.map((name) => [name, number.get(graph.outputs[name])])) };
 }
 
 // --- numbers as they are written
