@@ -403,8 +403,10 @@ def test_an_experiment_is_run_once(tiny, tmp_path) -> None:
     page = (tmp_path / "README.md").read_text()
     assert "outside a factor of two" in page and "it does not learn" in page and "Not run" in page
     assert (tmp_path / "tiny.svg").read_text().count("<svg") == 1 and not list(tmp_path.glob(".tiny*"))
-    (other,) = run(trials=1, seed=5)
-    assert other["seed"] == 5 and len(other["rows"]["first"]["trials"]) == 1
+    for other in ({"seed": 5}, {"quick": True}):
+        with pytest.raises(BlocksError, match="holds a run with seed 0; write into another folder"):
+            run(trials=1, **other)
+    assert json.loads((tmp_path / "tiny.json").read_text()) == more
 
 
 def test_quick_says_that_it_is(tiny, tmp_path) -> None:
@@ -413,6 +415,8 @@ def test_quick_says_that_it_is(tiny, tmp_path) -> None:
     assert any("smaller than the paper's" in line for line in said) and found["quick"]
     assert "quick run" in (tmp_path / "README.md").read_text()
     assert found["rows"]["first"]["settings"]["limit"] == 900
+    text = "\n".join(reproduce.table(found))
+    assert "(50)" not in text and "never" not in text and any("limit=900" in line for line in said)
 
 
 def test_what_is_no_results_is_left_alone(tiny, tmp_path) -> None:

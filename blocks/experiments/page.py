@@ -23,14 +23,9 @@ def write_page(folder: Path) -> Path:
     """Write README.md into a folder of results; Markdown."""
     parts = [HEAD.format(folder=folder.name)]
     for e in EXPERIMENTS.values():
-        for quick in (False, True):
-            path = files.path_of(folder, e.name)
-            results = files.load(folder, e, files.seed_in(path), quick) if path.is_file() else files.empty(e, 0, False)
-            if results["rows"]:
-                parts.append(_part(e, results))
-                break
-        else:
-            parts.append(f"## {e.name}: {e.title}\n\n{e.source}. Not run.\n")
+        results = files.read(folder, e)
+        ran = results is not None and results["rows"]
+        parts.append(_part(e, results) if results and ran else f"## {e.name}: {e.title}\n\n{e.source}. Not run.\n")
     path = folder / "README.md"
     write_whole(path, "\n".join(parts).encode())
     return path

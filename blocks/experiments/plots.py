@@ -91,7 +91,7 @@ def until(results: Results) -> Any:
         axes.plot(solved, [y] * len(solved), "o", color=FAINT, ms=5, label=label.pop("ours", None) if solved else None)
         if solved:
             axes.plot(np.mean(solved), y, "o", color=OURS, ms=8, label=label.pop("mean", None))
-        if "sequences" in row.paper:
+        if "sequences" in row.paper and not results["quick"]:
             axes.plot(
                 row.paper["sequences"], y, "D", color=PAPER, ms=6, mfc="none", mew=1.5, label=label.pop("paper", None)
             )

@@ -17,7 +17,7 @@ from .page import write_page
 from .rows import EXPERIMENTS, experiment
 from .table import Experiment, Row
 
-QUICK = "a quick run, smaller than the paper's: its numbers are not to be held against those in brackets"
+QUICK = "a quick run, smaller than the paper's: its numbers are not to be held against the paper's"
 QUICK_TRIALS = 3
 
 
@@ -89,6 +89,8 @@ def _run(
         missing = [t for t in range(count) if t not in done]
         if not missing:
             continue
+        if quick and row.quick:
+            say(f"  {row.name}, but with {', '.join(f'{k}={v}' for k, v in row.quick.items())}")
         expected = row.paper.get("sequences")
         job = Job(
             seed,

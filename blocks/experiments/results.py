@@ -29,18 +29,31 @@ def empty(e: Experiment, seed: int, quick: bool) -> Results:
     return {"experiment": e.name, "seed": seed, "quick": quick, "rows": {}}
 
 
-def load(folder: Path, e: Experiment, seed: int, quick: bool) -> Results:
-    """What there is already of the same seed and kind, else nothing. Raises BlocksError for a file without results."""
+def read(folder: Path, e: Experiment) -> Results | None:
+    """The results that a folder has, if it has any. Raises BlocksError for a file that is none."""
     path = path_of(folder, e.name)
     if not path.is_file():
-        return empty(e, seed, quick)
+        return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        same = (found["experiment"], found["seed"], found["quick"]) == (e.name, seed, quick)
+        good = found["experiment"] == e.name and {"seed", "quick"} <= set(found)
         _ = {name: (row["settings"], row["trials"], row["seconds"]) for name, row in found["rows"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise BlocksError(f"{path} holds no results of {e.name}; move it away to start anew") from None
-    return found if same else empty(e, seed, quick)
+        good = False
+    if not good:
+        raise BlocksError(f"{path} holds no results of {e.name}; move it away to start anew")
+    return dict(found)
+
+
+def load(folder: Path, e: Experiment, seed: int, quick: bool) -> Results:
+    """What there is already, or nothing. Raises BlocksError for results of another seed, or of another kind of run."""
+    found = read(folder, e) or empty(e, seed, quick)
+    if (found["seed"], found["quick"]) != (seed, quick):
+        kind = "a quick run" if found["quick"] else "a run"
+        raise BlocksError(
+            f"{path_of(folder, e.name)} holds {kind} with seed {found['seed']}; write into another folder, with -o"
+        )
+    return found
 
 
 def save(folder: Path, results: Results) -> Path:
@@ -91,25 +104,27 @@ def interval(sample: np.ndarray) -> tuple[float, float]:
 
 
 def lines(e: Experiment, results: Mapping[str, Any]) -> list[list[str]]:
-    """A table, its heading first: each row of the experiment, ours and, in brackets, the paper's."""
+    """A table, its heading first: each row of the experiment, ours and, in brackets, the paper's; of a quick run, which
+    is another experiment, the rows that were run, and no number of the paper's."""
     head = ["row", "trials", "succeeded", *e.measured.values(), "time"]
-    return [head, *(_line(e, row, results["rows"].get(row.name)) for row in e.rows)]
+    found, quick = results["rows"], results["quick"]
+    rows = [row for row in e.rows if not quick or row.name in found]
+    return [head, *(_line(e, row, {} if quick else row.paper, found.get(row.name)) for row in rows)]
 
 
-def _line(e: Experiment, row: Row, found: Mapping[str, Any] | None) -> list[str]:
+def _line(e: Experiment, row: Row, paper: Mapping[str, float], found: Mapping[str, Any] | None) -> list[str]:
+    printed = {name: _share(v) if name == "success" else _number(v) for name, v in paper.items()}
+    names = ["success", *e.measured]
     if found is None:
-        printed = [_number(row.paper[name]) if name in row.paper else "" for name in e.measured]
-        share = _share(row.paper["success"]) if "success" in row.paper else ""
-        return [row.name, "not run", *(f"({v})" if v else "" for v in (share, *printed)), ""]
+        return [row.name, "not run", *(f"({printed[n]})" if n in printed else "" for n in names), ""]
     trials = found["trials"]
     k, low, high = success(trials)
-    told = f"{k} of {len(trials)}, {_share(low)} to {_share(high)}"
-    cells = [told + (f" ({_share(row.paper['success'])})" if "success" in row.paper else "")]
+    ours = [f"{k} of {len(trials)}, {_share(low)} to {_share(high)}"]
     for name in e.measured:
         mean, half = interval(values(trials, name))
-        ours = "–" if math.isnan(mean) else _number(mean)
-        ours += "" if math.isnan(half) else f" ± {_number(half)}"
-        cells.append(ours + (f" ({_number(row.paper[name])})" if name in row.paper else ""))
+        told = "–" if math.isnan(mean) else _number(mean)
+        ours.append(told + ("" if math.isnan(half) else f" ± {_number(half)}"))
+    cells = [f"{cell} ({printed[n]})" if n in printed else cell for n, cell in zip(names, ours, strict=True)]
     return [row.name, str(len(trials)), *cells, duration(found["seconds"])]
 
 
@@ -125,11 +140,3 @@ def _share(x: float) -> str:
 
 def _number(x: float) -> str:
     return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}"
-
-
-def seed_in(path: Path) -> int:
-    """The seed of some results."""
-    try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["seed"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise BlocksError(f"{path} holds no results; move it away to start anew") from None

@@ -73,15 +73,14 @@ CLASSES = Experiment(
     "Classes of words",
     ELMAN,
     elman.classes,
-    tuple(
+    (
         Row(
-            f"31-150-31, 6 passes, lr {lr}",
-            {"sentences": 10_000, "passes": 6, "lr": lr},
+            "31-150-31, 6 passes, lr 1.0",
+            {"sentences": 10_000, "passes": 6, "lr": 1.0, "spread": 0.1},
             {"rms": 0.88, "success": 1.0},
             {"sentences": 1000, "passes": 6, "units": 40},
-            note="solved: the first split of the tree is that of nouns and verbs",
-        )
-        for lr in (0.1, 0.4)
+            note="it succeeds if the first split of the tree is that of nouns and verbs",
+        ),
     ),
     {
         "rms": "RMS error of a vector",
@@ -90,6 +89,11 @@ CLASSES = Experiment(
     },
     10,
     plots.classes,
+    "The best predictor that sees the words has an error of 0.894; one that sees where sentences end too, 0.889. "
+    "Learning rate and first weights are not in the paper. Of rates from 0.1 to 2 and first weights up to 0.03, 0.1 "
+    "and 1 these came nearest (0.90; with a rate of 0.1, 0.92). The classes come out, down to dragons and breakables, "
+    "but the first split is not that of nouns and verbs, whatever the linkage: words stand together after which the "
+    "same may follow. After sleep as after bread a sentence begins, so the intransitive verbs stand with the objects.",
 )
 
 _STREAK = {"window": 2000, "tolerance": 0.04, "mean": 0.01}
