@@ -16,6 +16,7 @@ from blocks.cells.table import GALLERY
 from blocks.exchange.given import given
 from blocks.exchange.jax import JAX, jax_source
 from blocks.exchange.numpy import NUMPY, numpy_source
+from blocks.exchange.onnx.rows import ONNX
 from blocks.exchange.torch import TORCH, TorchModule, torch_source
 from blocks.exchange.walk import STRUCTURE, all_nodes, ready
 from blocks.graph import OPS
@@ -27,7 +28,7 @@ from .test_gallery import scanned
 from .test_ops import TABLE
 
 RECORDED = Path(__file__).parent / "data" / "exported"
-DIALECTS = {"torch": TORCH, "jax": JAX, "numpy": NUMPY}
+DIALECTS = {"torch": TORCH, "jax": JAX, "numpy": NUMPY, "onnx": ONNX}
 WRITERS = {"torch": torch_source, "jax": jax_source, "numpy": numpy_source}
 EACH = pytest.mark.parametrize("language", WRITERS)
 
