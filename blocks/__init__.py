@@ -17,7 +17,7 @@ from .compile import Program, compile, trials
 from .draw import draw, draw_error, panels
 from .draw.notebook import figure_bundle, model_bundle
 from .errors import BlocksError, FeedError, NonFiniteError, WiringError
-from .exchange import to_jax, to_numpy, to_onnx, to_torch
+from .exchange import to_jax, to_numpy, to_onnx, to_python, to_torch
 from .explain import Page, explain
 from .files import ModelFileError, from_json, to_json
 from .grad import grad
@@ -226,6 +226,7 @@ __all__ = [
     "to_json",
     "to_numpy",
     "to_onnx",
+    "to_python",
     "trace",
     "to_torch",
     "transpose",

@@ -4,6 +4,7 @@
     to_jax      a pure function on `lax.scan`
     to_numpy    a function of NumPy, as a person would write it
     to_onnx     a file of ONNX, for onnxruntime and others
+    to_python   a cell as the Python that makes it
 
 What is exported is the graph as it was written, not as the compiler makes it: with the names of its bricks, its loops
 as loops and its named dimensions open. Each text stands alone. No framework is imported before it is asked for.
@@ -12,6 +13,7 @@ as loops and its named dimensions open. Each text stands alone. No framework is 
 from .jax import to_jax
 from .numpy import to_numpy
 from .onnx import to_onnx
+from .python import to_python
 from .torch import to_torch
 
-__all__ = ["to_jax", "to_numpy", "to_onnx", "to_torch"]
+__all__ = ["to_jax", "to_numpy", "to_onnx", "to_python", "to_torch"]
