@@ -29,6 +29,7 @@ WRAPPERS, LOSSES = ("tests/test_wrappers.py", "tests/test_losses.py")
 RECORDED, TIES, MASKS, COUNTS, PASSES, PROGRAM, DRAWS = (
     f"tests/test_{n}.py" for n in ("recorded", "ties", "masks", "counts", "passes", "program", "draws")
 )
+TRACE, JAVASCRIPT, EXPLAIN = (f"tests/test_{n}.py" for n in ("trace", "javascript", "explain"))
 TRIALS, MODELS = "tests/test_trials.py", "tests/test_model_trials.py"
 
 
@@ -112,6 +113,15 @@ MUTANTS = (
     Mutant("a learner's states stay", "blocks/train/learner.py", "{**updated, **carried}", "{**updated, **{s: s for s in carried}}", (LEARNER,)),
     Mutant("√ of a square has an infinite slope", "blocks/train/optimizers.py", "sqrt(maximum(square, TINY))", "sqrt(square)", (LEARNER,)),
     Mutant("momentum is not kept", "blocks/train/optimizers.py", "v = self.momentum * slots[0] + g", "v = g", (TRAIN,)),
+    # --- the record of an update, and the page
+    Mutant("only the last part of a gradient", "blocks/grad.py", "handed.setdefault(node, []).append((user, g))", "handed[node] = [(user, g)]", (TRACE,)),
+    Mutant("a reversed loop is written out forwards", "blocks/trace/written.py", 'for t in reversed(range(count)) if attrs["reverse"] else range(count):', "for t in range(count):", (TRACE,)),
+    Mutant("two loops share their names", "blocks/trace/written.py", "if (n := name if i == 1 else f\"{name}_{i}\") not in self.taken)", "if (n := name if i == 1 else f\"{name}_{i}\"))", (TRACE,)),
+    Mutant("the update adds", "blocks/trace/script.py", 'self.outputs[f"new/{w.name}"] = w - change', 'self.outputs[f"new/{w.name}"] = w + change', (TRACE,)),
+    Mutant("JavaScript rounds halves up", "blocks/explain/interpret.js", "    round: floating(even),", "    round: floating(Math.round),", (JAVASCRIPT,)),
+    Mutant("JavaScript forgets the reversed loop", "blocks/explain/interpret.js", "const t = attrs.reverse ? n - 1 - i : i;", "const t = i;", (JAVASCRIPT,)),
+    Mutant("the page knows too early", "blocks/explain/state.js", "return line <= this.stop.last;", "return line <= this.stop.last + 40;", (EXPLAIN,)),
+    Mutant("a probe is not added", "blocks/explain/compare.py", "{node: node + input(PROBE + s, shape=node.shape)}", "{node: node + 0.0 * input(PROBE + s, shape=node.shape)}", (EXPLAIN,)),
 )  # fmt: skip
 
 

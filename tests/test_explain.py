@@ -251,6 +251,20 @@ def test_a_model_with_its_weights(tmp_path) -> None:
     assert result.exit_code == 0 and (tmp_path / "page.html").stat().st_size > 50_000, result.output
 
 
+def test_a_layer_that_runs_backwards_has_one_open_step() -> None:
+    x, label = bk.sequence("x", 2), bk.input("label", dtype="int")
+    both = bk.bidirectional(bk.cells.gru(2, 3), bk.cells.srn(2, 3), x)
+    model = bk.Model(bk.losses.cross_entropy(bk.ADD(4, name="out")(both[-1]), label), seed=1)
+    page = bk.explain(model, steps=3)
+    first, second = document_of(page)["figures"]
+    assert (first["all"], second["all"]) == (True, False)
+    lines = page.trace.script.lines
+    (h,) = [c for c in second["chips"] if lines[c["lines"]["2"]].symbol == "backward/h(2)"]
+    assert [lines[i].symbol for i in h["lines"].values()] == [f"backward/h({t})" for t in (1, 2, 3)]
+    before = [[lines[i].symbol for i in c["lines"].values()] for c in second["chips"]]
+    assert [f"backward/h({t})" for t in (2, 3, 4)] in before  # what a step takes comes from the one after it
+
+
 def test_command_line(tmp_path) -> None:
     out = tmp_path / "p.html"
     result = CliRunner().invoke(app, ["explain", "srn", "--task", "adding", "--steps", "3", "-o", str(out)])

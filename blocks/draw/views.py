@@ -48,7 +48,7 @@ from .typeset import Labels
 
 LARGEST = 120  # elements; a larger graph is drawn in layers
 LABEL_ROOM, SUM_ROOM = 9.0, 9.0
-ROOMS = (0.0, 32.0, 96.0)  # between the wires, until all places are found
+ROOMS = (0.0, 16.0, 24.0, 48.0)  # between the wires, until all places are found
 WIDER, WIDEST = 16.0, 160.0  # room between the wires, step by step, until all values have a place
 
 CELL, LAYERS = "one step of a cell", "a graph in layers"

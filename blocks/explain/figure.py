@@ -50,12 +50,12 @@ def cell_graph(loop: Node) -> tuple[Graph, dict[Node, Node]]:
 
 def figure_document(script: Script, loop: Node, steps: int) -> dict[str, Any]:
     """A figure for the page: its SVG; `chips`, the places of values, each with the lines whose numbers stand there; and
-    `parts`, the line → the identifier of its shape. Where the steps are too many to stand side by side, there is one,
-    and what belongs to a line is said for each step.
+    `parts`, the line → the identifier of its shape. Where the steps are too many to stand side by side, or run
+    backwards, there is one, and what belongs to a line is said for each step.
 
     Raises BlocksError for a loop whose step is not drawn as a cell.
     """
-    side_by_side = steps <= OPEN_STEPS
+    side_by_side = steps <= OPEN_STEPS and not loop.attrs["reverse"]
     graph, copies = cell_graph(loop)
     named = {graph.name_of(copy): node for node, copy in copies.items() if copy in graph.nodes.values()}
     lines = _Lines(script, loop.attrs["body"], named)
