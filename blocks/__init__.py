@@ -86,6 +86,7 @@ from .train.history import History
 from .train.learner import learner
 from .train.model import Model
 from .train.optimizers import SGD, Adam, AdamW, RMSprop, clip_by_norm
+from .train.ready import SampleText, SaveBest, TensorBoard
 from .train.trials import TrialWarning
 from .wires import input, named, parameter, sequence, state
 from .wrappers import bidirectional, layers, residual, zoneout
@@ -127,6 +128,9 @@ __all__ = [
     "Page",
     "Program",
     "RMSprop",
+    "SampleText",
+    "SaveBest",
+    "TensorBoard",
     "Trace",
     "TrialWarning",
     "WiringError",

@@ -55,11 +55,11 @@ def json_value(value: Any, label: str) -> Any:
     raise BlocksError(f"{label} is a {type(value).__name__}, which a file cannot hold; it holds what JSON does")
 
 
-def check_writable(path: Any) -> None:
+def check_writable(path: Any, label: str = "autosave") -> None:
     """Raises BlocksError for what cannot become a file: no path, a folder, in no folder, in one without the right
     to write."""
     if not isinstance(path, str | os.PathLike):
-        raise BlocksError(f"autosave is the name of a file, not {path!r}")
+        raise BlocksError(f"{label} is the name of a file, not {path!r}")
     place = Path(path)
     try:
         if place.is_dir():

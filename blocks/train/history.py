@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..errors import BlocksError, nearest
+from ..files import write_whole
 
 
 @dataclass
@@ -81,6 +84,23 @@ class History:
             figure.savefig(os.fspath(path), dpi=DPI)
         return figure
 
+    def to_csv(self, path: str | os.PathLike[str], of: str = "epochs") -> None:
+        """Write a table: a row for each epoch, or for each update (``of="updates"``); a column for each name, with
+        trials for each of them, ``loss[3]``. What a record does not have is empty; NaN stays. Raises BlocksError for
+        another `of`."""
+        tables = {"epochs": self.epochs, "updates": self.steps}
+        if of not in tables:
+            raise BlocksError(f"a history has epochs and updates, no {of!r}{nearest(str(of), tables)}")
+        trials = max((np.size(v) for r in tables[of] for v in r.values() if np.ndim(v)), default=0)
+        several = {k: None for r in tables[of] for k, v in r.items() if np.ndim(v)}
+        rows = [dict(_cells(record, several, trials)) for record in tables[of]]
+        columns = list({name: None for row in rows for name in row})
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(path, text.getvalue().encode())
+
     def read(self, steps: Iterable[Mapping[str, Any]], epochs: Iterable[Mapping[str, Any]]) -> None:
         """Take records as a file holds them, where the arrays of trials are lists."""
         self.steps, self.epochs = (
@@ -91,6 +111,15 @@ class History:
     def __repr__(self) -> str:
         last = self.epochs[-1] if self.epochs else {}
         return f"<History of {len(self.steps)} updates, {len(self.epochs)} epochs: {last}>"
+
+
+def _cells(record: Mapping[str, Any], several: Mapping[str, None], trials: int) -> Iterator[tuple[str, Any]]:
+    """The cells of a record; those of `several` are one for each trial."""
+    for name, value in record.items():
+        if name in several:
+            yield from ((f"{name}[{r}]", v) for r, v in enumerate(np.broadcast_to(value, trials).tolist()))
+        else:
+            yield name, value
 
 
 def _by_trial(values: list[Any]) -> Any:
