@@ -39,7 +39,7 @@ def reproduce(
             row that was interrupted goes on.
         trials: as many as the paper ran unless told; of a quick run, 3.
         seed: trial r of all that is random is settled by it and r.
-        quick: a small version of every row, and only that of the first where rows differ in size alone.
+        quick: a small version of those rows that differ in more than size.
         rows: those to run, by name, or a part of it; all but the long ones unless told.
         show, say: as for `Job`.
 
@@ -63,13 +63,7 @@ def _picked(e: Experiment, rows: tuple[str, ...], quick: bool) -> list[Row]:
             raise BlocksError(f"{e.name} has no row {part!r}{nearest(part, names)}; it has {'; '.join(names)}")
     if rows:
         return [row for row in e.rows if any(part in row.name for part in rows)]
-    return [row for row in e.rows if not row.long and (not quick or _differs(e, row))]
-
-
-def _differs(e: Experiment, row: Row) -> bool:
-    """Whether a quick run of a row is not that of an earlier one."""
-    runs = [{**r.settings, **r.quick} for r in e.rows[: e.rows.index(row) + 1]]
-    return runs[-1] not in runs[:-1]
+    return [row for row in e.rows if (row.quick is not None if quick else not row.long)]
 
 
 def _run(
@@ -81,7 +75,8 @@ def _run(
     count = trials or (min(QUICK_TRIALS, e.trials) if quick else e.trials)
     say(f"{e.name}: {e.title}. {e.source}" + (f"\n({QUICK})" if quick else ""))
     for row in rows:
-        settings = {**row.settings, **(row.quick if quick else {})}
+        changed = dict(row.quick or {}) if quick else {}
+        settings = {**row.settings, **changed}
         known = results["rows"].get(row.name, {"settings": settings, "trials": [], "seconds": 0.0})
         if known["settings"] != json.loads(json.dumps(settings)):
             known = {"settings": settings, "trials": [], "seconds": 0.0}
@@ -89,8 +84,8 @@ def _run(
         missing = [t for t in range(count) if t not in done]
         if not missing:
             continue
-        if quick and row.quick:
-            say(f"  {row.name}, but with {', '.join(f'{k}={v}' for k, v in row.quick.items())}")
+        if changed:
+            say(f"  {row.name}, but with {', '.join(f'{k}={v}' for k, v in changed.items())}")
         expected = row.paper.get("sequences")
         job = Job(
             seed,

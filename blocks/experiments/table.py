@@ -14,14 +14,14 @@ class Row:
     """One setting of an experiment.
 
     Attributes: settings, of its protocol; paper, the published numbers: "success", a share, and means of what each
-    trial measures, by its name; quick, the settings that a quick run changes; long, whether it is run only when asked
-    for by its name; note, what a reader must know of it.
+    trial measures, by its name; quick, the settings that a quick run changes, or None where it leaves the row out; long,
+    whether it is run only when asked for by its name; note, what a reader must know of it.
     """
 
     name: str
     settings: Mapping[str, Any]
     paper: Mapping[str, float] = field(default_factory=dict)
-    quick: Mapping[str, Any] = field(default_factory=dict)
+    quick: Mapping[str, Any] | None = None
     long: bool = False
     note: str = ""
 
