@@ -14,8 +14,8 @@ class Row:
     """One setting of an experiment.
 
     Attributes: settings, of its protocol; paper, the published numbers: "success", a share, and means of what each
-    trial measures, by its name; quick, the settings that a quick run changes, or None where it leaves the row out; long,
-    whether it is run only when asked for by its name; note, what a reader must know of it.
+    trial measures, by its name; quick, the settings that a quick run changes, or None where it leaves the row out;
+    long, whether it is run only when asked for by its name; note, what a reader must know of it.
     """
 
     name: str
