@@ -23,6 +23,7 @@ from blocks.cells.table import GALLERY
 from blocks.graph import Graph
 from blocks.ops.random import LAWS
 from tests.exchange.exported import SECONDS, Arrays, Wrong, of_the_examples, of_the_gallery
+from tests.exchange.ways import MISSES, WAYS
 from tests.helpers import limit
 from tests.wide import case
 
@@ -113,6 +114,8 @@ def check(graph: Graph, feeds: Arrays, others: list[Arrays], skipped: list[str],
     options: dict[str, Any] = {"weights": weights, "states": "inputs" if optional else "zeros", "gradient": gradient}
     for dtype, runtime in RUNTIMES.items():
         made = bk.to_onnx(graph, dtype=dtype, **options)
+        if dtype == "float64" and any(a.strings == [b"Relu"] for n in made.graph.node for a in n.attribute):
+            made = bk.to_onnx(graph, dtype=dtype, fused=False, **options)  # the evaluator's RNN knows Tanh alone
         session, names = runtime(made), [i.name for i in made.graph.input]
         for each in [feeds, *others]:
             what = bk.grad(graph) if gradient else graph
@@ -124,12 +127,29 @@ def check(graph: Graph, feeds: Arrays, others: list[Arrays], skipped: list[str],
                 raise Wrong(f"{found[1]} is off by {found[0]:.2g} of its largest number in {dtype}")
 
 
+def of_the_ways(name: str, make: Any) -> Iterator[tuple[str, Graph, Arrays, list[Arrays]]]:
+    """A cell that becomes one operator, or nearly does: in both directions, from states that are fed."""
+    rng, cell = np.random.default_rng(8), make(3, 5)
+    for reverse in (False, True):
+        ys, finals = bk.scan(cell, {cell.inputs[0]: bk.sequence("x", 3)}, reverse=reverse, final=True)
+        outputs = ys if isinstance(ys, dict) else {"ys": ys}
+        graph = bk.Graph({**outputs, **{f"last {k}": v for k, v in finals.items()}})
+        weights = {n: rng.normal(0.0, 0.6, s) for n, s in graph.params.items()}
+        fed = [{**weights, "x": rng.normal(size=(t, b, 3))} for t, b in ((6, 2), (1, 3), (4, 1), (1, 1))]
+        if reverse:
+            fed = [{**f, **{s: rng.normal(size=(f["x"].shape[1], 5)) for s in cell.states}} for f in fed]
+        yield f"{name}{', backwards' if reverse else ''}", graph, fed[0], fed[1:]
+
+
 def everything(networks: int) -> Iterator[tuple[str, Callable[[list[str]], None]]]:
     for name in GALLERY:
         for label, graph, feeds, _, others in of_the_gallery(name):
             yield label, lambda skipped, a=(graph, feeds, others): check(*a, skipped)
     for label, graph, feeds, _, others in of_the_examples():
         yield label, lambda skipped, a=(graph, feeds, others): check(*a, skipped)
+    for name, make in {**{k: v for k, (_, v) in WAYS.items()}, **MISSES}.items():
+        for label, graph, feeds, others in of_the_ways(name, make):
+            yield label, lambda skipped, a=(graph, feeds, others): check(*a, skipped)
     for number in range(networks):
         yield f"network {number}", lambda skipped, number=number: network(number, skipped)
 

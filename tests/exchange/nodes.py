@@ -190,6 +190,45 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return np.where(x >= 0, 1.0, np.exp(-np.abs(x))).astype(x.dtype) / (1.0 + np.exp(-np.abs(x)))
 
 
+def _split(x: np.ndarray, n: int) -> list[np.ndarray]:
+    return [np.zeros(())] * n if x is None else np.split(x[0], n)
+
+
+def _rnn(step: Callable[..., Any], states: int) -> Callable[..., Any]:
+    """An operator over time; `step`: (x, states, W, R, B) → next states, h first."""
+
+    def run(x: Any, W: Any, R: Any, B: Any = None, lengths: Any = None, h: Any = None, c: Any = None, P: Any = None, *, hidden_size: int, **options: Any) -> Any:  # fmt: skip
+        assert lengths is None and x.ndim == 3 and W.shape[1] % hidden_size == 0 and W.shape[2] == x.shape[2]
+        gates = W.shape[1] // hidden_size
+        values = [v[0] for v in (h, c)[:states]]
+        W, R, B, P, ys = _split(W, gates), _split(R, gates), _split(B, 2 * gates), _split(P, 3), []
+        for row in x:
+            values = step(row, values, W, R, B[:gates], B[gates:], P, **options)
+            ys.append(values[0])
+        return (np.stack(ys)[:, None], *(v[None] for v in values))
+
+    return run
+
+
+def _lstm_step(x: Any, states: Any, W: Any, R: Any, b: Any, r: Any, P: Any) -> Any:
+    h, c = states
+    i, o, f, g = (x @ w.T + h @ u.T + v + s for w, u, v, s in zip(W, R, b, r, strict=True))
+    new = _sigmoid(f + P[2] * c) * c + _sigmoid(i + P[0] * c) * np.tanh(g)
+    return [_sigmoid(o + P[1] * new) * np.tanh(new), new]
+
+
+def _gru_step(x: Any, states: Any, W: Any, R: Any, b: Any, r: Any, P: Any, linear_before_reset: int) -> Any:
+    (h,) = states
+    z, reset = (_sigmoid(x @ W[i].T + h @ R[i].T + b[i] + r[i]) for i in (0, 1))
+    past = reset * (h @ R[2].T + r[2]) if linear_before_reset else (reset * h) @ R[2].T + r[2]
+    return [(1 - z) * np.tanh(x @ W[2].T + past + b[2]) + z * h]
+
+
+def _rnn_step(x: Any, states: Any, W: Any, R: Any, b: Any, r: Any, P: Any, activations: Any) -> Any:
+    how = {"Tanh": np.tanh, "Relu": lambda v: np.maximum(v, 0)}[activations[0]]
+    return [how(x @ W[0].T + states[0] @ R[0].T + b[0] + r[0])]
+
+
 OPERATORS: dict[str, Callable[..., Any]] = {
     "Add": _same_types(np.add), "Sub": _same_types(np.subtract), "Mul": _same_types(np.multiply),
     "Div": _same_types(_divide), "MatMul": _same_types(np.matmul), "Pow": _same_types(np.power),
@@ -214,6 +253,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Unsqueeze": _unsqueeze, "Squeeze": lambda x, axes: np.squeeze(x, tuple(map(int, axes))),
     "Gather": lambda x, ids, axis: np.take(x, ids, axis), "GatherND": _gather_nd,
     "GatherElements": lambda x, ids, axis: np.take_along_axis(x, ids, axis),
+    "LSTM": _rnn(_lstm_step, 2), "GRU": _rnn(_gru_step, 1), "RNN": _rnn(_rnn_step, 1),
     "ScatterND": _scatter_nd, "Range": np.arange, "Identity": lambda x: x,
     "Shape": lambda x, start=0, end=None: np.array(x.shape[start:end], np.int64),
 }  # fmt: skip

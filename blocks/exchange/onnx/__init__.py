@@ -42,7 +42,8 @@ def to_onnx(
 
     Of a graph it takes and gives what `run` does, with time first; a cell is its one-step graph, whose states are
     inputs and whose next states are outputs, ``next/h``. Of a model it takes and gives what `predict` does: batch
-    first. Named dimensions are open, whatever they are called. Each loop is one `Scan`, or one operator where the cell is known.
+    first. Named dimensions are open, whatever they are called. Each loop is one `Scan`, or one operator where the cell
+    is known.
 
     Args:
         source: a `Graph`, a `Cell` or a `Model`.

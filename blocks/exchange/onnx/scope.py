@@ -16,8 +16,10 @@ import numpy as np
 from ...errors import BlocksError
 from ...graph import Graph, Node, Shape
 from ...ops.loop import FINAL, NEXT
+from ..recognise import known
 from ..rows import hole, parsed
 from ..walk import walk
+from .fused import fused
 from .parts import PARTS
 from .rows import END, ONNX, moved
 
@@ -83,11 +85,17 @@ class Scope:
     # -- loops
 
     def loop(self, node: Node, operands: list[Value]) -> Mapping[str, Value]:
+        """A loop: one operator, where it is a known cell, or a `Scan`."""
+        self.label = self.graph.name_of(node)
+        given = dict(zip(node.attrs["ports"], operands, strict=True))
+        found = known(node) if self.file.fused else None
+        return self.scan(node, given) if found is None else fused(self, node, found, given)
+
+    def scan(self, node: Node, given: Mapping[str, Value]) -> Mapping[str, Value]:
         """A loop, as a `Scan`."""
-        a = node.attrs
+        a, label = node.attrs, self.label
         body: Graph = a["body"]
-        self.label = label = self.graph.name_of(node)
-        wires, given = dict(zip(a["ports"], node.operands, strict=True)), dict(zip(a["ports"], operands, strict=True))
+        wires = dict(zip(a["ports"], node.operands, strict=True))
         inner, used = Scope(self.file, body), body.fed("input")
         sequences = [p for p in a["sequences"] if p in used]
         fed = {**given, **{p: Value(self.file.fresh(f"{p} of a step")) for p in (*a["states"], *sequences)}}
