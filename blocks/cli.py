@@ -237,11 +237,14 @@ def explain(
 ) -> None:
     """Write a page that steps through a cell with real numbers: forwards, loss, backwards, update. It computes and
     learns by itself, in any browser, and fetches nothing."""
+    from rich.console import Console
+
     from .explain import explain as page_of
     from .train.model import Model
 
     subject = Model.load(Path(cell), target="interpreter") if cell.endswith(".safetensors") else load_cell(cell)
-    page = page_of(subject, steps=steps, units=units, task=task, seed=seed, lesson=lesson)
+    with Console(stderr=True).status("tracing and drawing"):  # where there is a terminal
+        page = page_of(subject, steps=steps, units=units, task=task, seed=seed, lesson=lesson)
     typer.echo(f"written: {page.save(output)}, {page.trace.steps} steps; open it in a browser")
 
 

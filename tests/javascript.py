@@ -21,8 +21,9 @@ def engine():
 def evaluated(scripts, document):
     """What ``main(document)``, a function of the scripts, gives."""
     text = "\n".join(scripts)
+    said = f"JSON.parse({json.dumps(script_json(document))})"  # as a page has it: there a name is only a name
     if NODE:
-        body = f"{text}\nprocess.stdout.write(JSON.stringify(main({script_json(document)})));"
+        body = f"{text}\nprocess.stdout.write(JSON.stringify(main({said})));"
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "main.js"
             file.write_text(body, encoding="utf-8")
@@ -30,7 +31,7 @@ def evaluated(scripts, document):
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout)
     show = "document.body.textContent = JSON.stringify(main(said))"
-    page = f"<meta charset=utf-8><body><script>{text}\nconst said = {script_json(document)};\n{show};</script>"
+    page = f"<meta charset=utf-8><body><script>{text}\nconst said = {said};\n{show};</script>"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "page.html"
         file.write_text(page, encoding="utf-8")

@@ -225,6 +225,26 @@ def test_hostile_names_are_inert() -> None:
     assert "<img" not in body and "<b>h" not in body and "&lt;script&gt;" in page.html
 
 
+@needs_engine
+def test_names_that_javascript_has_its_own_use_for() -> None:
+    x, h, gain = bk.input("constructor", 2), bk.state("__proto__", 3), bk.parameter("toString", 3, init=1.0)
+    cell = bk.Cell({h: bk.TANH(3, name="hasOwnProperty")(x, h) * gain}, h)
+    page = bk.explain(cell, steps=3)
+    found = asked(
+        page,
+        """state.set("__proto__", 0, 0.5);
+        const first = told(state);
+        state.learn(2);
+        return { first, moved: ["toString", "hasOwnProperty.W_constructor"].map((n) => plain(state.feeds[n])[0] !== plain(state.first[n])[0]) };""",
+    )
+    start = np.zeros((1, 3))
+    start[0, 0] = 0.5
+    compare(
+        found["first"], bk.trace(bk.from_json(document_of(page)["source"]), {**page.trace.feeds, "__proto__": start})
+    )
+    assert found["moved"] == [True, True]
+
+
 def test_what_is_given_and_what_is_made() -> None:
     rng = np.random.default_rng(0)
     cell = bk.cells.gru(5, 4)

@@ -2,8 +2,8 @@
 // The state of the page as Python that gives the same numbers: the graph, what it is fed, the optimizer.
 
 function pythonOf(state) {
-  const rate = state.feeds[state.lr].data[0], own = (name) => name !== state.lr && name !== state.counter && !isSlot(state, name);
-  const rows = Object.entries(state.feeds).filter(([name]) => own(name)).map(([name, v]) => `    ${pythonText(name)}: np.array(${nested(v.data, v.shape)}, dtype=${TYPES[v.dtype]}),`);
+  const rate = state.lr ? state.feeds[state.lr].data[0] : 0.1, shown = (name) => name !== state.lr && name !== state.counter && !isSlot(state, name);
+  const rows = Object.entries(state.feeds).filter(([name]) => shown(name)).map(([name, v]) => `    ${pythonText(name)}: np.array(${nested(v.data, v.shape)}, dtype=${TYPES[v.dtype]}),`);
   return [
     "import numpy as np", "", "import blocks as bk", "",
     `graph = bk.from_json(${pythonText(state.page.source)})`, "feeds = {", ...rows, "}",

@@ -249,6 +249,8 @@ def page_document(graph: Graph, record: Trace, title: str, task: str, lesson: Le
         "feeds": {name: array_json(np.asarray(v)) for name, v in record.arrays.items() if name in _leaves(plan)},
         "loss": order[plan.loss],
         "lossName": LOSS,
+        "rate": plan.rate if plan.rate in plan.graph.inputs else None,
+        "count": plan.count if plan.count in plan.graph.inputs else None,
         "source": to_json(graph),
         "lines": [_line(line, symbols, order) for line in plan.lines],
         "figures": [figure_document(plan, loop, record.dims[loop.attrs["time"]]) for loop in loops_of(graph)],

@@ -10,14 +10,14 @@ class State {
     this.page = page;
     this.lines = page.lines.map((line) => ({ rule: "", step: [], brick: null, inside: false, base: "", kind: "value", parts: [], ...line }));
     this.symbols = new Map(this.lines.map((line, i) => [line.symbol, i]));
-    this.feeds = Object.fromEntries(Object.entries(page.feeds).map(([name, v]) => [name, interpreter.array(v)]));
-    this.first = { ...this.feeds };
+    this.feeds = own({});
+    for (const [name, v] of Object.entries(page.feeds)) this.feeds[name] = interpreter.array(v);
+    this.first = own(this.feeds);
     this.gradients = new Map(); // of a line → the line of its gradient
     this.lines.forEach((line, i) => { if (line.phase === "backward") this.gradients.set(line.of, i); });
     this.weights = this.lines.filter((line) => line.kind === "weight" && line.phase === "given").map((line) => line.fed);
     this.learnt = Object.keys(page.graph.outputs).filter((name) => name.startsWith("new/"));
-    this.lr = page.graph.nodes.find((node) => node.name?.startsWith("lr") && node.op === "input" && node.attrs.shape.length === 0)?.name;
-    this.counter = page.graph.nodes.find((node) => node.name?.startsWith("update") && node.op === "input" && node.attrs.shape.length === 0)?.name;
+    [this.lr, this.counter] = [page.rate, page.count];
     this.training = pruned(page.graph, [...this.learnt, page.lossName]);
     this.stops = stopsOf(this.lines);
     this.position = 0;
@@ -56,7 +56,9 @@ class State {
     const moved = (by) => {
       const v = this.feeds[name], data = v.data.slice();
       data[at] += by;
-      return this.lossAt({ ...this.feeds, [name]: { ...v, data } });
+      const feeds = own(this.feeds);
+      feeds[name] = { ...v, data };
+      return this.lossAt(feeds);
     };
     return (moved(step) - moved(-step)) / (2 * step);
   }
@@ -72,7 +74,8 @@ class State {
     if (!again) this.remember();
     const data = this.feeds[name].data.slice();
     data[at] = number;
-    this.feeds = { ...this.feeds, [name]: { ...this.feeds[name], data } };
+    this.feeds = own(this.feeds);
+    this.feeds[name] = { ...this.feeds[name], data };
     this.compute();
     if (name === this.lr) this.trail[this.at].loss = this.loss;
     else this.startAgain();
@@ -87,7 +90,7 @@ class State {
   }
   reset() {
     this.remember();
-    this.feeds = { ...this.first };
+    this.feeds = own(this.first);
     this.compute();
     this.startAgain();
   }
@@ -102,7 +105,7 @@ class State {
     if (!again) this.remember();
     this.trail = this.trail.slice(0, this.at + 1);
     for (let i = 0; i < updates; i++) {
-      const out = interpreter.run(this.training, this.feeds, null, this.page.dims), next = { ...this.feeds };
+      const out = interpreter.run(this.training, this.feeds, null, this.page.dims), next = own(this.feeds);
       for (const name of this.learnt) next[name.slice(4)] = out[name];
       if (this.counter && next[this.counter]) next[this.counter] = { ...next[this.counter], data: next[this.counter].data.map((n) => n + 1) };
       this.feeds = next;
@@ -117,7 +120,7 @@ class State {
   rewind(at) {
     this.at = Math.max(0, Math.min(at, this.trail.length - 1));
     const rate = this.lr && this.feeds[this.lr];
-    this.feeds = { ...this.trail[this.at].feeds };
+    this.feeds = own(this.trail[this.at].feeds);
     if (rate) this.feeds[this.lr] = rate;
     this.compute();
   }
@@ -153,6 +156,7 @@ class State {
   }
 }
 
+const own = (feeds) => Object.assign(Object.create(null), feeds); // a copy, in which every name is only a name
 function isInput(line) { return line.phase === "forward" && line.kind === "input"; }
 
 // Where the walk stops: at each value but what is fed and what stays inside of its brick. That is shown with the brick's

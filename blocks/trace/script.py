@@ -74,7 +74,7 @@ class Script:
     ``grad/<name>`` for what it is fed, and ``new/<name>`` for its weights and the optimizer's slots after the update.
 
     loss: the node that is minimised; symbols: how each value is written; written: the graph that is
-    traced, without loops.
+    traced, without loops; rate, count: the inputs for the learning rate and for the number of updates before.
     """
 
     graph: Graph
@@ -83,6 +83,8 @@ class Script:
     loss: Node
     symbols: Mapping[Node, str] = field(default_factory=dict)
     written: Written = field(default_factory=Written)
+    rate: str = LR
+    count: str = COUNT
 
     def settings(self, context: interpret.Run) -> dict[str, np.ndarray]:
         """The learning rate, the number of updates before, and the optimizer's slots: name → first value."""
@@ -118,7 +120,8 @@ def script_of(graph: Graph, dims: Mapping[str, int], loss: str, optimizer: Optim
     outputs |= update.outputs
     outputs |= {f"line/{i}": line.node for i, line in enumerate(lines)}
     steps = max((s for line in lines for s in line.step[:1]), default=0)
-    return Script(Graph(outputs), lines, steps, target, {n: bare(f.plain) for n, f in symbols.items()}, written)
+    said = {n: bare(f.plain) for n, f in symbols.items()}
+    return Script(Graph(outputs), lines, steps, target, said, written, str(update.rate.name), str(update.count.name))
 
 
 @dataclass
