@@ -248,6 +248,36 @@ def explain(
     typer.echo(f"written: {page.save(output)}, {page.trace.steps} steps; open it in a browser")
 
 
+@app.command(epilog="Example: blocks export model.safetensors --to torch -o network.py")
+def export(
+    source: Annotated[
+        str, typer.Argument(metavar="CELL|MODEL", help="A gallery cell, FILE.py:FUNCTION, or a model file.")
+    ],
+    to: Annotated[str, typer.Option(help="The language: numpy, python, torch, jax.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    inputs: Annotated[int, typer.Option(min=1, help="Features of the input of a cell.")] = 8,
+    units: Units = 8,
+) -> None:
+    """Write a cell or a model in another language, as a text that runs without blocks.
+
+    A cell is written as one step, a model as what its predict does; the text says how to read the weights from the
+    model file. With --to python it is the Python that makes the cell, or those of the model, with blocks.
+    """
+    from .exchange.export import LANGUAGES
+    from .files import write_whole
+    from .train.model import Model
+
+    if to not in LANGUAGES:
+        raise BlocksError(f"no language {to!r}{nearest(to, LANGUAGES)}; there are {', '.join(LANGUAGES)}")
+    is_model = source not in task.CELLS and ":" not in source and Path(source).is_file()
+    if is_model:
+        written = LANGUAGES[to](Model.load(source), None)
+    else:
+        written = LANGUAGES[to](load_cell(source)(inputs, units), source.rpartition(":")[2])
+    write_whole(output, written)
+    typer.echo(f"written: {output}")
+
+
 @app.command(epilog="Example: blocks figures -o figures")
 def figures(
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write into.")] = Path("blocks-figures"),

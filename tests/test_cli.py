@@ -29,8 +29,11 @@ def blocks(*args, cwd=None):
 
 
 def test_help_has_examples() -> None:
-    assert all(c in blocks("--help").stdout for c in ("demo", "train", "sample", "draw", "cells", "describe", "doctor"))
-    for command in ("demo", "train", "sample", "draw", "cells", "describe", "doctor"):
+    assert all(
+        c in blocks("--help").stdout
+        for c in ("demo", "train", "sample", "draw", "export", "cells", "describe", "doctor")
+    )
+    for command in ("demo", "train", "sample", "draw", "export", "cells", "describe", "doctor"):
         done = blocks(command, "--help")
         assert done.returncode == 0 and f"Example: blocks {command}" in done.stdout
 

@@ -170,8 +170,10 @@ def test_a_brick_of_a_users_own_is_written_as_its_operations() -> None:
 
 def test_what_is_not_written_is_refused() -> None:
     x, h = bk.input("x", 3), bk.state("h", 3)
-    with pytest.raises(bk.BlocksError, match="a Cell is written as Python, not a Graph"):
-        bk.to_python(bk.cells.srn(2, 3).graph)
+    with pytest.raises(
+        bk.BlocksError, match="a Cell is written as Python, or those of a Graph or a Model, not a function"
+    ):
+        bk.to_python(bk.cells.srn)
     brick = bk.TANH(3, name="own", init=lambda rng, shape: rng.normal(size=shape))
     with pytest.raises(
         bk.BlocksError, match=r"a function makes the first weights of own.W_x \(3, 3\) made at test_python"
@@ -193,3 +195,49 @@ def test_hostile_names_stay_text() -> None:
     x, h = bk.input(evil, 3), bk.state("def", 3)
     cell = bk.Cell(states={h: bk.TANH(3, name='b"""\\')(x, h)}, outputs={evil: h}, name="return")
     check(cell, exactly=True)
+
+
+# --- the cells of a graph ------------------------------------------------------------------------
+
+
+def test_cells_are_taken_out_of_loops(tmp_path) -> None:
+    """Masked, backwards, with draws, learnt first values and states whose old value is not used; from a file too."""
+    x, h, old = bk.input("x", 3), bk.state("h", 4, init=bk.parameter("h0", 4, init=0.5)), bk.state("old", 4, init=0.25)
+    own = bk.TANH(4, name="own")(bk.dropout(x, 0.5), h)
+    mine = bk.Cell(states={h: own, old: h * 2.0}, outputs={"y": own, "z": own * 2.0}, name="mine")
+    mask, xs = bk.sequence("mask"), bk.sequence("x", 3)
+    both = bk.bidirectional(bk.cells.lstm(3, 4), bk.cells.gru(3, 4), xs, mask=mask)
+    out = bk.scan(mine, bk.ADD(3, name="into")(both), mask=mask, reverse=True, final=True)
+    outputs = {"y": out[0]["y"], "z": out[0]["z"], "end": out[1]["mine/old"]}
+    model = bk.Model(outputs=outputs)
+    model.save(tmp_path / "model.safetensors")
+    for source in (model, bk.Graph(outputs), bk.Model.load(tmp_path / "model.safetensors")):
+        text = bk.to_python(source)
+        space: dict = {}
+        exec(text, space)
+        assert [n.name for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)] == [
+            "forward",
+            "backward",
+            "mine",
+        ]
+        for called, cell in (
+            ("forward", bk.cells.lstm(3, 4, name="forward")), ("backward", bk.cells.gru(3, 4, name="backward")), ("mine", mine),
+        ):  # fmt: skip
+            found = space[called]()
+            assert found.states == cell.states and found.outputs == cell.outputs and found.params == cell.params
+            feeds = fed(cell.graph)
+            for name, value in bk.run(cell.graph, feeds).items():
+                np.testing.assert_array_equal(bk.run(found.graph, feeds)[name], value, err_msg=name)
+        again_ = space["mine"]()
+        assert {s: w.attrs["default"] for s, w in again_.wires.items() if s == "mine/old"} == {"mine/old": 0.25}
+        assert again_.firsts["mine/h"].name == "mine/h0"
+
+
+def test_a_cell_that_is_scanned_twice_is_written_once() -> None:
+    cell, xs = bk.cells.srn(2, 3), bk.sequence("x", 2)
+    graph = bk.Graph(
+        {"y": bk.scan(cell, xs), "z": bk.scan(cell, xs, reverse=True), "w": bk.scan(bk.cells.lstm(2, 3), xs)}
+    )
+    assert bk.to_python(graph, called="rnn").count("def rnn") == 2  # the SRN, and the LSTM under a number
+    with pytest.raises(bk.BlocksError, match="scans no cell"):
+        bk.to_python(bk.Graph({"y": bk.input("x", 3) * 2.0}))

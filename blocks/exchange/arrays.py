@@ -209,12 +209,17 @@ class ArrayModule(Module):
         takes = "".join(
             f", {k}=..." if k.isidentifier() else f", **{{{harmless(k)!r}: ...}}" for k in self.given.leaves
         )
+        file = ', of a model file safetensors.numpy.load_file("model.safetensors")' if self.given.model else ""
         shapes = [f"{harmless(k)} {text(literal(s))}" for k, s in self.given.graph.params.items()]
         return [
             f'"""{harmless(self.given.title).capitalize()}, written by blocks for {self.dialect.title}.',
             "",
             f"    outputs = network(params{takes})",
             "",
-            *(["params: a dict by name", "", *indented(shapes)] if shapes else ["params: {}, as there are no weights"]),
+            *(
+                ["params: a dict by name" + file, "", *indented(shapes)]
+                if shapes
+                else ["params: {}, as there are no weights"]
+            ),
             '"""',
         ]

@@ -27,7 +27,9 @@ from ..errors import BlocksError, made
 from ..graph import FED, Graph, Node
 from ..ops.loop import NEXT
 from ..ops.random import LAWS
+from ..train.model import Model
 from .calls import Call, calls_of
+from .cells import cells_of
 from .function import LONGEST, indented, labels, listed, short
 from .python_rows import PYTHON
 from .rows import Filled, call, code, literal, name, parsed, text
@@ -319,20 +321,38 @@ def literal_of(value: Any) -> ast.expr:
 # --- the function --------------------------------------------------------------------------------
 
 
-def to_python(cell: Cell) -> str:
+def to_python(source: Cell | Graph | Model, *, called: str | None = None) -> str:
     """The Python that makes a cell: a function that returns it, with the kinds of its bricks and their options, states,
-    names, and first weights.
+    names, and first weights. Of a graph or a model, one for each cell that it scans.
 
     Executed, ``cell(inputs, units)`` and so on, it gives a cell that computes the same, with the same names. The
     function takes the features of the only input and the units, where these are all the sizes that the cell has;
     numbers stay as they are, also one that was made of the sizes (1 / √units). A brick of a class of your own is
-    written as its operations.
+    written as its operations. `called`: the name of the function; by default that of the cell.
 
     Raises BlocksError naming what is not written: a scan inside of the cell, an operation of your own without a row
     (``rows={"python": "mine.sinh({0})"}``), first weights that a function makes.
     """
-    if not isinstance(cell, Cell):
-        raise BlocksError(f"a Cell is written as Python, not a {type(cell).__name__}")
+    if isinstance(source, Cell):
+        cells = [source]
+    elif isinstance(source, Graph | Model):
+        cells = list(cells_of(source if isinstance(source, Graph) else source.graph))
+    else:
+        raise BlocksError(f"a Cell is written as Python, or those of a Graph or a Model, not a {type(source).__name__}")
+    if not cells:
+        raise BlocksError("this graph scans no cell, so there is none to write as Python")
+    names = Names({*keyword.kwlist, "bk", "np"}, lower=False)
+    functions: dict[str, str] = {}  # the text but for its name → the text: a cell may be scanned twice
+    for cell in cells:
+        lines = Text(_wires(cell)).lines_of()
+        if lines not in functions:
+            functions[lines] = f"def {names.fresh(called or cell.name or 'cell')}({lines}"
+    body = "\n\n\n".join(functions.values())
+    return ("import numpy as np\n\n" if "np." in body else "") + f"import blocks as bk\n\n\n{body}\n"
+
+
+def _wires(cell: Cell) -> Wires:
+    """The nodes of a cell with their Python; bricks that are not what they seem, as operations."""
     scope = scope_of(cell)
     firsts = {f"first/{k}_first": node for k, node in cell.firsts.items()}
     graph = Graph({**firsts, **cell.graph.outputs})
@@ -341,7 +361,7 @@ def to_python(cell: Cell) -> str:
     while True:
         wires = Wires(cell, graph, scope, sizes, plain)
         if wires.failed <= plain:
-            return Text(wires).write()
+            return wires
         plain |= wires.failed
 
 
@@ -379,7 +399,6 @@ class Text:
     def __init__(self, wires: Wires):
         self.wires, self.cell, self.graph = wires, wires.cell, wires.graph
         self.names = Names({*keyword.kwlist, "bk", "np", "name", "dict", *SIZES}, lower=False)
-        self.called = self.names.fresh(self.cell.name or "cell")
         self.needed = self.reached()
         self.uses = Counter(self.graph.outputs.values())
         for node in self.needed:
@@ -410,17 +429,15 @@ class Text:
             pending += self.wires.written[node].needs
         return sorted(found, key=lambda node: (self.wires.places.get(node, node.serial), node.serial))
 
-    def write(self) -> str:
-        """The whole text."""
+    def lines_of(self) -> str:
+        """The function, from behind ``def name(`` on."""
         for node in self.needed:
             self.say(node)
         self.close()
         options = [f"states={text(self.pairs())}", f"outputs={text(self.outputs())}"]
         body = [*self.lines, *listed("return bk.Cell(", [*options, "name=name"], ")")]
-        numbers = [f"{k}: int = {v}" for k, v in self.wires.sizes.items()]
-        head = listed(f"def {self.called}(", [*numbers, f"name: str | None = {self.cell.name!r}"], ") -> bk.Cell:")
-        imports = ["import numpy as np", ""] if any("np." in line for line in body) else []
-        return "\n".join([*imports, "import blocks as bk", "", "", *head, *indented(body)]) + "\n"
+        takes = [*(f"{k}: int = {v}" for k, v in self.wires.sizes.items()), f"name: str | None = {self.cell.name!r}"]
+        return "\n".join([f"{', '.join(takes)}) -> bk.Cell:", *indented(body)])
 
     def say(self, node: Node) -> None:
         """A node as an expression, in a line of its own where it has one."""

@@ -254,6 +254,11 @@ class TorchModule(Module):
             "",
             "    network = Network(weights)      # name → array or tensor, whose memory is shared; zeros, without",
             f"    outputs = network({takes})",
+            *(
+                ["", 'Of a model file they are safetensors.torch.load_file("model.safetensors").']
+                if self.given.model
+                else []
+            ),
             '"""',
         ]
 
