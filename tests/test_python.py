@@ -234,10 +234,8 @@ def test_cells_are_taken_out_of_loops(tmp_path) -> None:
 
 
 def test_a_cell_that_is_scanned_twice_is_written_once() -> None:
-    cell, xs = bk.cells.srn(2, 3), bk.sequence("x", 2)
-    graph = bk.Graph(
-        {"y": bk.scan(cell, xs), "z": bk.scan(cell, xs, reverse=True), "w": bk.scan(bk.cells.lstm(2, 3), xs)}
-    )
+    cell, other, xs = bk.cells.srn(2, 3), bk.cells.lstm(2, 3, name="lstm"), bk.sequence("x", 2)
+    graph = bk.Graph({"y": bk.scan(cell, xs), "z": bk.scan(cell, xs, reverse=True), "w": bk.scan(other, xs)})
     assert bk.to_python(graph, called="rnn").count("def rnn") == 2  # the SRN, and the LSTM under a number
     with pytest.raises(bk.BlocksError, match="scans no cell"):
         bk.to_python(bk.Graph({"y": bk.input("x", 3) * 2.0}))
