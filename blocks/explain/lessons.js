@@ -55,5 +55,5 @@ function lessonPanel(state, lesson) {
     choices: () => lesson.choices.map((choice, i) => el("button", { onclick: () => check(i) }, choice)),
     state: () => [el("button", { onclick: () => check() }, "Check")],
   }[lesson.asks]();
-  byId("lesson-body").replaceChildren(el("h3", {}, lesson.title), el("p", {}, lesson.question), el("p", { class: "row" }, ...answer), verdict, el("details", {}, el("summary", {}, "Hint"), el("p", {}, lesson.hint)));
+  byId("lesson-body").replaceChildren(el("h3", {}, lesson.title), el("p", {}, typeset(lesson.question)), el("p", { class: "row" }, ...answer), verdict, el("details", {}, el("summary", {}, "Hint"), el("p", {}, typeset(lesson.hint))));
 }

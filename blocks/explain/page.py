@@ -107,7 +107,8 @@ def explain(
         graph, given, title = _with_task(cell, given, steps, units, task_named(task), seed)
     _check_size(graph, given)
     record = trace(graph, {name: _exact(value) for name, value in given.items()})
-    document = page_document(graph, record, title, task if not isinstance(cell, Model) else "", asked)
+    own = isinstance(cell, Model) or _has_target(feeds or {})
+    document = page_document(graph, record, title, "" if own else task, asked)
     if not isinstance(cell, Model):
         document["compare"] = comparison(task_named(task), units, seed)
     return Page(record, page_html(document, rows_for(record.script.graph)))
@@ -140,7 +141,7 @@ def _with_task(
     """The graph of a cell with a loss, and what it is fed."""
     title = getattr(cell, "__name__", "") or getattr(cell, "name", "") or "cell"
     built = cell if isinstance(cell, Cell) else _built(cell, task, units)
-    if not any(name == "target" or name.startswith("target/") for name in feeds):
+    if not _has_target(feeds):
         data = {k: np.moveaxis(v, 0, 1) for k, v in task.make(np.random.default_rng(seed), 1, steps).items()}
         feeds = {
             **_inputs(built, data["x"], steps, seed, feeds),
@@ -152,6 +153,11 @@ def _with_task(
     graph = training_graph(built, feeds)
     first = graph.init(seed, "float64")
     return graph, {**first, **{n: v for n, v in feeds.items() if n in {**graph.inputs, **first, **graph.draws}}}, title
+
+
+def _has_target(feeds: Mapping[str, Any]) -> bool:
+    """Whether feeds say themselves what a cell's outputs are compared with."""
+    return any(name == "target" or name.startswith("target/") for name in feeds)
 
 
 def _built(make: CellMaker, task: Task, units: int) -> Cell:

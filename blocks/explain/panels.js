@@ -67,6 +67,8 @@ class Panels {
     const out = el("p", { class: small ? "numbers small" : "numbers" });
     const rule = line.rule, pieces = symbols(rule);
     if (!rule || v.data.length === 0 || pieces.length < 2 || rule.length > 900) return null;
+    const examples = this.state.page.dims.batch ?? 1;
+    if (examples > 1 && line.phase === "backward" && line.kind === "weight") return el("p", { class: "numbers" }, `added up over ${examples} examples`);
     const at = this.inside(v);
     out.append(el("span", { class: "unit" }, v.data.length > 1 ? `unit ${at.map((i) => i + 1).join(", ")}: ` : ""), el("b", {}, long(v.data[flat(at, v.shape)])), " = ");
     pieces.forEach((piece, i) => {
@@ -239,7 +241,7 @@ function picture(v, rows, columns, top, label) { // many numbers as one picture:
 const flat = (at, shape) => at.reduce((n, i, axis) => n * shape[axis] + i, 0);
 const index = (at, shape) => { const out = []; for (let axis = shape.length - 1; axis >= 0; axis--) { out.unshift(at % shape[axis]); at = Math.floor(at / shape[axis]); } return out; };
 const bracketed = (x) => (x < 0 ? `(${long(x)})` : long(x));
-const list = (data) => (data.length <= 4 ? `[${[...data].map(long).join(", ")}]` : `[${long(data[0])}, … ${data.length} numbers]`);
+const list = (data) => (data.length === 1 ? bracketed(data[0]) : data.length <= 4 ? `[${[...data].map(long).join(", ")}]` : `[${long(data[0])}, … ${data.length} numbers]`);
 const column = (v, c) => Array.from({ length: v.shape[0] }, (_, r) => v.data[r * v.shape[1] + Math.min(c, v.shape[1] - 1)]);
 const row = (v, r) => v.data.slice(r * v.shape[1], (r + 1) * v.shape[1]);
 const TITLES = { given: "Given", forward: "Forward", loss: "Loss", backward: "Backward", update: "Update" };

@@ -145,6 +145,46 @@ def compared(tab: Any, trace: Any) -> None:
             close(line["value"], sum(np.array(p, float) for p in line["parts"]), e.symbol)
 
 
+class Row(list):
+    """Numbers of a product: two of them side by side are multiplied and added up."""
+
+    def __mul__(self, other: Any) -> Any:
+        return sum(a * b for a, b in zip(self, other, strict=True)) if isinstance(other, list) else NotImplemented
+
+
+def computed(text: str) -> tuple[float, float] | None:
+    """What a rule with its numbers put in gives, and what it would with all signs alike: how far digits that are not
+    shown can matter. None for functions of several numbers, and where numbers are left out."""
+    said = text.replace("−", "-").replace("·", "*").replace("^", "**").replace("[", "Row([").replace("]", "])")
+    known = {
+        "Row": Row,
+        "tanh": np.tanh,
+        "σ": lambda x: 1 / (1 + np.exp(-x)),
+        "exp": np.exp,
+        "ln": np.log,
+        "Σ": lambda x: x,
+    }
+    try:
+        return tuple(float(eval(said.replace("-", sign), known)) for sign in ("-", "+"))  # type: ignore[return-value]
+    except (SyntaxError, NameError, TypeError, ValueError, ZeroDivisionError):
+        return None
+
+
+def put_in(stops: list[dict[str, Any]]) -> int:
+    """How many rules were computed from the numbers that are put into them; raises AssertionError for one that does
+    not give what it says."""
+    count = 0
+    for stop in stops[1:]:
+        text = stop["numbers"].partition(": ")[2] if stop["numbers"].startswith("unit") else stop["numbers"]
+        value, _, rule = text.partition(" = ")
+        found = computed(rule) if rule and "…" not in rule else None
+        if found is not None and np.isfinite(found).all():
+            want = float(value.replace("−", "-").replace("∞", "inf"))
+            assert abs(found[0] - want) <= 3e-3 * max(abs(found[1]), abs(want)), (stop["symbol"], stop["numbers"])
+            count += 1
+    return count
+
+
 def walked(tab: Any, page: bk.Page) -> int:
     """How many positions the walk has. At each the numbers are NumPy's to the digits that are shown, and what is said,
     the address and the ring are there."""
@@ -160,6 +200,7 @@ def walked(tab: Any, page: bk.Page) -> int:
             assert left is None or stop["unknown"] <= left, e.symbol
             left = stop["unknown"]
     assert stops[0]["unknown"] > 0
+    assert put_in(stops) > 0.4 * len(stops), f"{put_in(stops)} of {len(stops)} rules were computed"
     assert not (met := tab.evaluate(COLLIDE)), met
     return len(stops)
 
