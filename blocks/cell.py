@@ -7,7 +7,7 @@ A finished cell is itself a brick: called inside another cell, it brings its sta
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, overload
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,12 +19,31 @@ from .ops.loop import NEXT
 from .ops.random import draw_op, renamed
 from .ops.shape import broadcast, zeros
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Concatenate, ParamSpec
+
+    from typing_extensions import TypeVar
+
+    from .draw.views import draw as _draw
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    Outputs = TypeVar("Outputs", default=Node)
+
+    def _of_cells(of_graphs: Callable[Concatenate[Graph, P], R]) -> Callable[Concatenate[Cell[Any], P], R]: ...
+
+else:
+    from typing import TypeVar
+
+    Outputs = TypeVar("Outputs")
+
 FIRST = "first/"  # what a state begins with, beside the outputs of a cell
 
 _scoped: WeakKeyDictionary[Node, Node] = WeakKeyDictionary()  # a parameter → itself inside a named cell
 
 
-class Cell:
+class Cell(Generic[Outputs]):
     """One step of a recurrent network: states, each with its next value, and outputs.
 
     Args:
@@ -44,7 +63,15 @@ class Cell:
     that has a time dimension, and for names used twice.
     """
 
-    def __init__(self, states: Mapping[Node, Node], outputs: Node | Mapping[str, Node], name: str | None = None):
+    @overload
+    def __init__(self: Cell[Node], states: Mapping[Node, Wire], outputs: Node, name: str | None = None): ...
+
+    @overload
+    def __init__(
+        self: Cell[Any], states: Mapping[Node, Wire], outputs: Mapping[str, Node], name: str | None = None
+    ): ...
+
+    def __init__(self, states: Mapping[Node, Wire], outputs: Node | Mapping[str, Node], name: str | None = None):
         self.name = None if name is None else check_name(name, "a cell")
         self.where = user_line()
         here = f"cell {name!r}" if name else "the cell"
@@ -68,7 +95,7 @@ class Cell:
         self._initial: dict[str, Node] = {}
         self._drawn: dict[tuple[str, str], Node] = {}
 
-    def __call__(self, *wires: Wire, **named: Wire) -> Any:
+    def __call__(self, *wires: Wire, **named: Wire) -> Outputs:
         """The cell as a brick inside another cell: its output for these inputs, at this step.
 
         Inputs by position, if there is one, or by name. Its states become states of the cell around it.
@@ -79,7 +106,8 @@ class Cell:
         outputs, after = self.step(inputs, states)
         for name, node in states.items():
             object.__setattr__(node, "next", after[name])
-        return outputs[self.outputs[0]] if len(outputs) == 1 else outputs
+        found: Any = outputs[self.outputs[0]] if len(outputs) == 1 else outputs
+        return found
 
     def step(
         self, inputs: Mapping[str, Wire], states: Mapping[str, Wire], label: int | None = None
@@ -141,9 +169,8 @@ class Cell:
         """Name → shape of all weights, of learnt first values too."""
         return self.graph.params | (Graph(self.firsts).params if self.firsts else {})
 
-    def draw(self, **options: Any) -> Any:
-        """A `Figure` of one step; see `Graph.draw`."""
-        return self.graph.draw(**options)
+    if TYPE_CHECKING:  # bound in blocks/__init__.py: the figure of its graph
+        draw = _of_cells(_draw)
 
     def __repr__(self) -> str:
         return f"<Cell {self.name or ''}({', '.join(self.inputs)}; {', '.join(self.states)})>".replace(

@@ -21,11 +21,28 @@ from .tasks import text as task
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Recurrent networks of LEGO-like bricks, trained jointly, drawn from the graph that trains.",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from . import __version__
+
+        typer.echo(f"blocks {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Recurrent networks of LEGO-like bricks, trained jointly, drawn from the graph that trains."""
+
 
 CellName = Annotated[str, typer.Argument(metavar="CELL", help="A gallery cell (lstm, gru, ...) or FILE.py:FUNCTION.")]
 Units = Annotated[int, typer.Option(min=1, help="Units of the cell.")]

@@ -22,22 +22,25 @@ import functools
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from .errors import BlocksError, WiringError, made, misfit, nearest, user_line
 
 if TYPE_CHECKING:
     import networkx
+    import numpy as np
+
+    from .draw.views import draw as _draw
 
 Dim = int | str
 Shape = tuple[Dim, ...]
 DTYPES = ("float", "int", "bool")
-Wire = Any  # a Node, or anything that becomes a constant: a number, an array
+Wire = Union["Node", float, "np.ndarray[Any, Any]", "np.generic"]  # a node, or what becomes a constant
 
 
 def show_shape(shape: Iterable[Dim]) -> str:
@@ -92,6 +95,7 @@ class Op:
     commutative: bool = False
     rows: Mapping[str, str] = field(default_factory=dict)
     expand: Callable[..., Node] | None = None
+    options: KeysView[str] = field(init=False, repr=False)  # the names of its attributes
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -100,6 +104,8 @@ class Op:
             raise BlocksError(f"operation {self.name!r} is defined twice")
         signature = _signature(self)
         object.__setattr__(self, "__signature__", signature)
+        options = {name: None for name, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY}
+        object.__setattr__(self, "options", options.keys())
         object.__setattr__(self, "__doc__", _doc(self, signature))
         OPS[self.name] = self
 
@@ -113,7 +119,16 @@ class Op:
         return self
 
     def __call__(self, *operands: Wire, **attrs: Any) -> Node:
+        if not attrs.keys() <= self.options:
+            raise self.unknown(next(name for name in attrs if name not in self.options), operands)
         return apply(self, *operands, **attrs)
+
+    def unknown(self, name: str, operands: tuple[Wire, ...]) -> WiringError:
+        """The error of an option that it does not have."""
+        known = f"its options go by name: {', '.join(self.options)}" if self.options else "it has no options"
+        nodes = tuple(o for o in operands if isinstance(o, Node))
+        hint = nearest(name, self.options)
+        return WiringError(f"{self.name}: there is no option {name!r}{hint}; {known} [{user_line()}]", self.name, nodes)
 
     def __repr__(self) -> str:
         return f"<op {self.name}: {self.formula}>"
@@ -582,8 +597,7 @@ class Graph:
         def to_networkx(self) -> networkx.MultiDiGraph:
             """A networkx graph; see `show.to_networkx`."""
 
-        def draw(self, **options: Any) -> Any:
-            """A `Figure` of this graph; see `draw.draw`."""
+        draw = _draw
 
     def substitute(self, mapping: Mapping[Node, Node]) -> Graph:
         """The same graph with some nodes replaced by others."""

@@ -5,9 +5,9 @@ steps written out for drawing and teaching.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, overload
 
-from .cell import Cell
+from .cell import Cell, Outputs
 from .errors import BlocksError, WiringError, fresh_name, made, nearest
 from .graph import Graph, Node, Wire, as_node, rebuild, show_shape, stamped, substitute
 from .ops.elementwise import split_named, where
@@ -18,8 +18,42 @@ from .ops.random import stepped
 from .ops.shape import ZERO, broadcast, moveaxis, reshape
 
 
+@overload
 def scan(
-    cell: Cell,
+    cell: Cell[Outputs],
+    xs: Node | Mapping[str, Node],
+    initial: Mapping[str, Wire] | Wire | None = None,
+    reverse: bool = False,
+    mask: Node | None = None,
+    final: Literal[False] = False,
+) -> Outputs: ...
+
+
+@overload
+def scan(
+    cell: Cell[Outputs],
+    xs: Node | Mapping[str, Node],
+    initial: Mapping[str, Wire] | Wire | None = None,
+    reverse: bool = False,
+    mask: Node | None = None,
+    *,
+    final: Literal[True],
+) -> tuple[Outputs, dict[str, Node]]: ...
+
+
+@overload
+def scan(
+    cell: Cell[Any],
+    xs: Node | Mapping[str, Node],
+    initial: Mapping[str, Wire] | Wire | None = None,
+    reverse: bool = False,
+    mask: Node | None = None,
+    final: bool = False,
+) -> Any: ...
+
+
+def scan(
+    cell: Cell[Any],
     xs: Node | Mapping[str, Node],
     initial: Mapping[str, Wire] | Wire | None = None,
     reverse: bool = False,

@@ -11,7 +11,7 @@ from typing import Any
 
 from .cell import Cell
 from .errors import WiringError, nearest, user_line
-from .graph import Node, Wire, show_shape, substitute
+from .graph import Node, Wire, as_node, show_shape, substitute
 from .ops.random import check_rate, make_draw
 from .ops.shape import concat
 from .scan import scan
@@ -58,7 +58,7 @@ def residual(cell: Cell) -> Cell:
     x, y = _input_of(_cell("residual", cell)), _output_of(cell)
     shared: dict[str, Wire] = {}
     outputs, states = _stepped(cell, {}, shared)
-    given, made = shared[x], outputs[y]
+    given, made = as_node(shared[x]), outputs[y]
     if given.shape != made.shape or made.dtype != "float" or given.dtype != "float":
         raise WiringError(
             f"residual of {cell}: its input {x!r} is {show_shape(given.shape)} {given.dtype}, its output {y!r} "

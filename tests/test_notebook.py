@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import itertools
 import subprocess
 import sys
 from typing import Any
@@ -44,9 +45,16 @@ def test_a_model_is_a_picture_and_a_table() -> None:
     root = ElementTree.fromstring(f"<body>{page}</body>")
     assert [e.tag.rpartition("}")[2] for e in root] == ["svg", "table"]
     rows = [["".join(c.itertext()) for c in row] for row in root[1].iter("tr")]
-    assert rows[0] == ["weights", "shape", "number"]
-    assert {row[0]: row[2] for row in rows[1:-1]} == {n: f"{w.size:,}" for n, w in made.weights.items()}
-    assert rows[-1] == ["total", "", f"{sum(w.size for w in made.weights.values()):,}"]
+    assert rows[0] == ["brick", "gives", "weights", "shape", "number"]
+    bricks = list(itertools.accumulate((row[0] for row in rows[1:-1]), lambda last, name: name or last))
+    found = {f"{brick}.{row[2]}": row[4] for brick, row in zip(bricks, rows[1:-1], strict=True)}
+    assert found == {n: f"{w.size:,}" for n, w in made.weights.items()}
+    assert dict(zip(bricks, (row[1] for row in rows[1:-1]), strict=True)).keys() == {
+        n.rpartition(".")[0] for n in made.weights
+    }
+    assert {row[0]: row[1] for row in rows if row[0]}["out"] == "(time, batch, 2)"
+    assert {row[0]: row[1] for row in rows if row[0]}["<low>/update"] == "(batch, 4)"  # of a step
+    assert rows[-1] == ["total", "", "", "", f"{sum(w.size for w in made.weights.values()):,}"]
     assert html.escape("<low>") in page and "<low>" not in page
     assert made.summary() in made._repr_mimebundle_(include=["text/plain"])["text/plain"]
 

@@ -122,7 +122,7 @@ def test_a_hyperbolic_sine_of_two_lines_is_a_full_citizen(hyperbolic) -> None:
     lines = [line.strip() for line in bk.compile(graph).source.splitlines()]
     statements = [line for line in lines if line.startswith("sinh(")]
     assert len(statements) == 1 and ", out=" in statements[0], statements  # one statement, in place, in the step
-    assert any("sinh(" in line for line in bk.equations.equations(wave.graph))
+    assert any("sinh(" in line for line in bk.equations(wave.graph))
     assert "sinh" in wave.draw()._repr_svg_()
     assert bk.from_json(bk.to_json(gradient)).dump() == gradient.dump()
     assert "It has a gradient" in str(hyperbolic.__doc__)

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Container
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import BlocksError
-from ..graph import show_shape
+from ..train.summary import HEAD
 
 if TYPE_CHECKING:
     from ..cell import Cell
@@ -54,13 +54,10 @@ def chosen(
 
 
 def _table(model: Model) -> str:
-    """The weights as a table: name, shape, number."""
-    rows = [(name, show_shape(shape), model.weights[name].size) for name, shape in model.graph.params.items()]
-    body = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{html.escape(shape)}</td><td>{count:,}</td></tr>"
-        for name, shape, count in rows
-    )
-    head = "<tr><th>weights</th><th>shape</th><th>number</th></tr>"
-    total: Any = sum(count for *_, count in rows)
-    foot = f"<tr><th>total</th><td></td><th>{total:,}</th></tr>"
+    """The bricks and their weights as a table."""
+    rows = model.rows()
+    cells = ([*map(html.escape, row[:4]), f"{row.number:,}"] for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
+    head = "<tr>" + "".join(f"<th>{name}</th>" for name in HEAD) + "</tr>"
+    foot = f"<tr><th>total</th><td></td><td></td><td></td><th>{sum(row.number for row in rows):,}</th></tr>"
     return f"<table><thead>{head}</thead><tbody>{body}</tbody><tfoot>{foot}</tfoot></table>"

@@ -10,9 +10,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Never
 
 from ..equations import equations as lines_of
 from ..errors import BlocksError, WiringError, nearest
@@ -108,7 +108,7 @@ def draw(
     equations: bool | str = False,
     x: Mapping[str, float] | str | None = None,
     lane: Mapping[str, float] | None = None,
-    **unknown: Any,
+    **unknown: Never,
 ) -> Figure:
     """A `Figure` of a graph. One step of a cell is laid out as cells are, with its states on conveyors; any
     other graph in layers.
@@ -211,6 +211,16 @@ def with_places(
     except Unroutable:
         obstacle = "it has so many wires that there is no way for all"
     raise BlocksError(f"this graph is not drawn as a cell: {obstacle}")
+
+
+def of_its_graph(drawn: Callable[..., Figure]) -> Callable[..., Figure]:
+    """A method of cells that does what one of their graphs does."""
+
+    @wraps(drawn)
+    def method(cell: Any, *given: Any, **options: Any) -> Figure:
+        return drawn(cell.graph, *given, **options)
+
+    return method
 
 
 def draw_error(error: WiringError, theme: str | Theme | Mapping[str, Any] = "classic") -> Figure:

@@ -34,6 +34,7 @@ from .purposes import LOSS, Purpose, graph_for, measured
 from .session import read_training
 from .sources import datasets, is_listed
 from .state import Training
+from .summary import Row, rows, table
 from .terms import Tally, Terms, check_causal, looks_back_only
 from .trials import Number, check_trials, differing, inside, leading, of_one
 from .truncated import carried_states, slice_time, windows
@@ -457,17 +458,21 @@ class Model:
         self.weights.take({name: np.array(value, dtype=self.dtype) for name, value in weights.items()})
 
     def summary(self) -> str:
-        """A table of the weights: name, shape, number."""
+        """A table of the bricks: what each gives, and its weights, their shapes and how many numbers they have."""
+        return table(self.rows())
+
+    def rows(self) -> list[Row]:
+        """The rows of `summary`."""
         shapes = (self.graph if self.trials is None else side_by_side(self.graph)).params
-        rows = [(n, show_shape(s), self.weights[n].size) for n, s in shapes.items()]
-        width = max([len(n) for n, _, _ in rows] + [5])
-        lines = [f"{n:<{width}}  {s:<14} {k:>10,}" for n, s, k in rows]
-        return "\n".join([*lines, f"{'total':<{width}}  {'':<14} {sum(k for _, _, k in rows):>10,}"])
+        return rows(self.graph, shapes, self.weights)
 
     def __repr__(self) -> str:
         count = sum(w.size for w in self.weights.values())
         fed = [n for n, node in self.graph.fed("input").items() if node.attrs["default"] is None]
-        return f"<Model: {', '.join(fed)} → {', '.join(self.outputs)}; {count:,} weights>"
+        gives = [LOSS] * (LOSS in self.graph.outputs)
+        gives += [f"{n} {show_shape(self.graph.outputs[n].shape)}" for n in self.outputs]
+        trials = "" if self.trials is None else f"{self.trials} trials, "
+        return f"<Model: {', '.join(fed)} → {', '.join(gives)}; {trials}{count:,} weights>"
 
 
 def _sizes(graph: Graph) -> dict[str, tuple[int, ...]]:

@@ -17,13 +17,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import BlocksError, made, nearest
-from ..graph import Graph, Node, Wire
+from ..graph import Graph, Node
 from ..interpret import run
 from ..ops.elementwise import expm1, log, maximum, sqrt
 from ..ops.leaves import make_input
 from .inputs import Arrays
 from .schedules import SCHEDULES, Schedule, plateau
-from .update import TINY, VECTOR, Update, check_clip, norm_of, scale_to
+from .update import TINY, VECTOR, Factor, Update, check_clip, norm_of, scale_to
 from .vector import Vector
 
 
@@ -71,7 +71,7 @@ class Optimizer:
         return ()
 
     def change(
-        self, w: Node, g: Node, slots: Sequence[Node], lr: Wire, t: Node, decays: Wire
+        self, w: Node, g: Node, slots: Sequence[Node], lr: Factor, t: Node, decays: Factor
     ) -> tuple[Node, Sequence[Node]]:
         """What to subtract from a weight, and its new slots, as wires of the weight's shape.
 
@@ -81,7 +81,7 @@ class Optimizer:
         raise BlocksError(f"{type(self).__name__} does not say how weights change")
 
     def moved(
-        self, w: Node, g: Node, slots: Sequence[Node], lr: Wire, t: Node, decays: Wire
+        self, w: Node, g: Node, slots: Sequence[Node], lr: Factor, t: Node, decays: Factor
     ) -> tuple[Node, Sequence[Node]]:
         """As `change`, with weight decay."""
         g = g if _is_zero(self.l2) else g + self.l2 * decays * w
@@ -132,7 +132,7 @@ class Optimizer:
             raise BlocksError(f"{type(self).__name__}: the schedule of lr gives {rate!r} at update {step}")
         return float(rate)
 
-    def rate_at(self, step: Node) -> Wire:
+    def rate_at(self, step: Node) -> Factor:
         """The learning rate at an update, a wire that counts them from 0, as a wire, or as a number where it stays the
         same. Raises BlocksError for a schedule that is not made of operations."""
         if not callable(self.lr):
@@ -148,7 +148,7 @@ class Optimizer:
             ) from None
         if not isinstance(rate, Node | int | float | np.number) or (isinstance(rate, Node) and rate.shape != ()):
             raise BlocksError(f"{type(self).__name__}: the schedule of lr gives {rate!r}, not one number")
-        return rate
+        return rate if isinstance(rate, Node) else float(rate)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class SGD(Optimizer):
         return () if _is_zero(self.momentum) else ("momentum",)
 
     def change(
-        self, w: Node, g: Node, slots: Sequence[Node], lr: Wire, t: Node, decays: Wire
+        self, w: Node, g: Node, slots: Sequence[Node], lr: Factor, t: Node, decays: Factor
     ) -> tuple[Node, Sequence[Node]]:
         """See the class."""
         if not slots:
@@ -192,7 +192,7 @@ class RMSprop(Optimizer):
         return ("square",)
 
     def change(
-        self, w: Node, g: Node, slots: Sequence[Node], lr: Wire, t: Node, decays: Wire
+        self, w: Node, g: Node, slots: Sequence[Node], lr: Factor, t: Node, decays: Factor
     ) -> tuple[Node, Sequence[Node]]:
         """See the class."""
         s = self.decay * slots[0] + (1 - self.decay) * g * g
@@ -216,7 +216,7 @@ class Adam(Optimizer):
         return ("mean", "square")
 
     def change(
-        self, w: Node, g: Node, slots: Sequence[Node], lr: Wire, t: Node, decays: Wire
+        self, w: Node, g: Node, slots: Sequence[Node], lr: Factor, t: Node, decays: Factor
     ) -> tuple[Node, Sequence[Node]]:
         """See the class."""
         m = self.beta1 * slots[0] + (1 - self.beta1) * g

@@ -15,13 +15,14 @@ import numpy as np
 
 from ..compile import compile
 from ..errors import BlocksError
-from ..graph import Graph, Node, Wire
+from ..graph import Graph, Node
 from ..ops.elementwise import TRIALS, abs_, maximum, sqrt, stop_gradient
 from ..ops.leaves import make_input
 from ..ops.shape import max_, sum_
 from .inputs import Arrays, is_number
 from .vector import Vector
 
+Factor = float | Node  # what a weight's change is multiplied by
 VECTOR = ("weights",)  # the shape of all weights together
 SLOT, GRAD = "slot/", "grad/"
 TINY = float(np.finfo(np.float32).tiny)
@@ -35,7 +36,7 @@ class Rule(Protocol):
         """What is kept for each weight."""
 
     def moved(
-        self, w: Node, g: Node, slots: Sequence[Node], lr: Wire, t: Node, decays: Wire
+        self, w: Node, g: Node, slots: Sequence[Node], lr: Factor, t: Node, decays: Factor
     ) -> tuple[Node, Sequence[Node]]:
         """What to subtract from the weights, their decay with it, and their new slots."""
 
