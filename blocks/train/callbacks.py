@@ -52,11 +52,18 @@ class Callbacks:
     """All callbacks of a call. Raises BlocksError for what is none."""
 
     def __init__(self, given: Any):
+        self.waiting = given is not None  # whether any may stop training
         several = given if isinstance(given, Iterable) and not hasattr(given, "on_update") else [given]
         self.hooks: dict[str, list[Callable[[Any, Any], Any]]] = {hook: [] for hook in HOOKS}
         for one in () if given is None else several:
             for hook, call in _hooks_of(one).items():
                 self.hooks[hook].append(call)
+
+    def silent(self) -> Callbacks:
+        """None of them, in a process that waits for what they say in another."""
+        none = Callbacks(None)
+        none.waiting = self.waiting
+        return none
 
     def __call__(self, hook: str, model: Trainable, record: Any) -> tuple[bool, np.ndarray]:
         """Call all, and say whether training stops, and which trials end, ``(trials,)``, where it goes on. Raises

@@ -25,6 +25,7 @@ from .inputs import is_number, is_whole
 from .optimizers import Optimizer, optimizer_named
 from .progress import bar
 from .purposes import Purpose
+from .ranks import ranks
 from .schedules import plateau
 from .session import Session, Settings, Trainable
 from .sources import BATCH_SIZE, datasets, is_listed, source_of
@@ -137,7 +138,9 @@ def fit(
     _check_accumulate(accumulate, pair, carry, watch)
     order = False if carry and shuffle is None and is_listed(data) else shuffle
     _check_files(model, autosave, resume, restart)
-    called, purpose = Callbacks(callbacks), _purpose(model, metrics, watch, freeze)
+    called, purpose, team = Callbacks(callbacks), _purpose(model, metrics, watch, freeze), ranks()
+    if team.rank:  # one process shows, calls and writes
+        called, progress = called.silent(), False
     chosen = _chosen(model, optimizer, restart)
     inputs = model.inputs_of(purpose.called("data"))
     first = 0 if model.training is None or restart else model.training.at.batches
@@ -151,14 +154,15 @@ def fit(
     saved = autosave is not None
     settings = Settings(size, limit, pair, order, bool(carry), int(accumulate), average, patience, saved)
     _check_plateau(chosen, validation, metrics)
-    session = Session(model, source, validation, chosen, settings, times, purpose)
+    session = Session(model, source, validation, chosen, settings, times, purpose, team)
     if validation is not None:
         _check_validation(session, size or BATCH_SIZE)
     called("on_begin", model, model.history)
-    if autosave is not None and resume and Path(autosave).exists():
+    if autosave is not None and resume and _exists(session, Path(autosave)):
         session.resume(autosave)
     else:
         session.begin(restart)
+    team.begin(model, session.training.slots)
     try:
         _train(session, autosave, autosave_every, progress, called)
         if patience is not None:
@@ -176,15 +180,16 @@ def _train(
     called: Callbacks,
 ) -> None:
     """The epochs of a call, from where it stands."""
-    model, at = session.model, session.at
+    model, at, team = session.model, session.at, session.ranks
     left, each = session.training.call.last - at.epoch, session.updates_per_epoch()
     session.optimizer.check_rates(at.step, at.step + left * (each or 100))
     session.prepare()
-    with _stop_requested() as stop, bar(progress, each and each * left, label="training") as report:
+    with _stop_requested() as team.stopping, bar(progress, each and each * left, label="training") as report:
         while at.epoch < session.training.call.last and not at.ended:
             for loss in session.run_epoch():
                 done = loss is not None and session.stopped(*called("on_update", model, session.record()))
-                if autosave is not None and (stop or at.step % every == 0):
+                done, stop = called.waiting and team.any(done), team.stops()
+                if autosave is not None and team.rank == 0 and (stop or at.step % every == 0):
                     model.save(autosave)
                 if stop:
                     raise KeyboardInterrupt
@@ -194,10 +199,19 @@ def _train(
                     return
             session.end_epoch()
             done = session.stopped(*called("on_epoch", model, model.history.epochs[-1]))
-            if autosave is not None:
+            done = called.waiting and team.any(done)
+            if autosave is not None and team.rank == 0:
                 model.save(autosave)
             if done:
                 return
+
+
+def _exists(session: Session, autosave: Path) -> bool:
+    """Whether there is a file to go on from. Raises BlocksError where only another rank has it."""
+    here = autosave.exists()
+    if session.ranks.any(here) and not here:
+        raise BlocksError(f"{autosave} is not there for rank {session.ranks.rank}; all ranks read the same file")
+    return here
 
 
 def _check_files(model: Trainable, autosave: Any, resume: bool, restart: bool) -> None:

@@ -60,19 +60,26 @@ def graph_for(model: Graph, purpose: Purpose, time: str | None = None) -> Graph:
     if purpose.name == "advance":
         alone = with_finals(Graph({LOSS: lenient({LOSS: loss_of(model)})[LOSS]}))
         return Graph({k: v for k, v in alone.outputs.items() if k != LOSS})
+    if purpose.name in ("train", "windowed"):
+        return _gradients(forward_for(model, purpose, time), purpose.frozen)
     whole = Graph(lenient({LOSS: loss_of(model), **along(model, purpose)}))
     if purpose.name in ("loss", "data"):
         return whole
-    if purpose.name == "windowed":
-        whole = _windowed(whole, str(time))
     terms = measured(whole, time if purpose.name == "evaluate in chunks" else None)
     pieces = {name: node for of in terms for name, node in of.pieces.items()}
-    if purpose.name in ("train", "windowed"):
-        return _gradients(with_finals(Graph({**whole.outputs, **pieces})), purpose.frozen)
     if purpose.name == "accumulated":
         return _gradients_of_terms(Graph({**whole.outputs, **pieces}), purpose.frozen)
     finals = {k: v for k, v in with_finals(whole).outputs.items() if k.startswith(FINAL)}
     return Graph({**pieces, **finals} or whole.outputs)
+
+
+def forward_for(model: Graph, purpose: Purpose, time: str | None = None) -> Graph:
+    """What "train" or "windowed" runs but for the gradient."""
+    whole = Graph(lenient({LOSS: loss_of(model), **along(model, purpose)}))
+    if purpose.name == "windowed":
+        whole = _windowed(whole, str(time))
+    pieces = {name: node for of in measured(whole) for name, node in of.pieces.items()}
+    return with_finals(Graph({**whole.outputs, **pieces}))
 
 
 def measured(graph: Graph, time: str | None = None) -> tuple[Terms, Terms]:

@@ -26,6 +26,7 @@ from .inputs import Arrays, Inputs
 from .masks import all_masked
 from .optimizers import Optimizer, described
 from .purposes import LOSS, METRIC, WATCH, Purpose, measured
+from .ranks import Alone
 from .schedules import plateau
 from .sources import BATCH_SIZE, Batch, Source
 from .state import Call, Position, Training
@@ -45,6 +46,8 @@ class Trainable(Protocol):
     seed: int
     dtype: np.dtype
     trials: int | None
+    target: str
+    checkpoint: Any
     training: Training | None
 
     @property
@@ -133,7 +136,9 @@ class Session:
         settings: Settings,
         epochs: int | None,
         purpose: Purpose,
+        ranks: Alone | None = None,
     ):
+        self.ranks = ranks or Alone()
         self.model, self.source, self.validation, self.optimizer = model, source, validation, optimizer
         self.settings, self.epochs, self.tbptt = settings, epochs, settings.tbptt
         windowed = self.tbptt is not None and self.tbptt[1] > self.tbptt[0]
@@ -274,22 +279,22 @@ class Session:
     def update(self, feeds: Arrays, window: Window | None) -> Any:
         """One update; its loss, or None if the mask leaves nothing to learn from. With trials an array, with NaN for
         those that are not updated."""
-        idle = np.zeros((), bool)
+        idle, states = np.zeros((), bool), dict[str, Any]()
         if window:
             counted = slice_time(self.graph, feeds, self.time, window.counts, window.stop)
             idle = all_masked(self.graph, counted)
             if idle.all():
                 return None
             states = self.states_before(window.start, feeds)
-            feeds = {**slice_time(self.graph, feeds, self.time, window.start, window.stop), **states}
+            feeds = slice_time(self.graph, feeds, self.time, window.start, window.stop)
             if self.purpose.name == "windowed":
                 counts = np.arange(window.start, window.stop) >= window.counts
                 feeds[WINDOW] = counts.astype(self.model.dtype)
         elif self.settings.carry:
-            feeds = {**feeds, **self.states_before(0, feeds)}
+            states = self.states_before(0, feeds)
         numbers = self.numbers()
-        results = self.model.results(self.purpose, feeds, numbers)
-        loss = self.move(results, feeds, numbers, ~idle)
+        results = self.ranks.results(self.model, self.purpose, feeds, states, numbers)
+        loss = self.move(results, {**feeds, **states}, numbers, ~idle)
         if window or self.settings.carry:
             finals = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
             start, stop = (window.start, window.stop) if window else (1, 0)
@@ -411,7 +416,7 @@ class Session:
             finite = finite & (here if here.ndim == finite.ndim else here.reshape(*finite.shape, -1).all(axis=-1))
         if self.model.trials is None:
             if moving and not finite:
-                raise NonFiniteError(self.model.why_not_finite(self.purpose, feeds, results, numbers))
+                raise NonFiniteError(self.ranks.why_not_finite(self.model, self.purpose, feeds, results, numbers))
             return moving
         moving = moving & [not c.ended for c in self.at.courses]
         for r in np.flatnonzero(moving & ~finite):

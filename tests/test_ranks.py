@@ -1,0 +1,135 @@
+"""Several processes train one model: here threads, each a rank with a model of its own, joined by a barrier."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import blocks as bk
+from blocks.train import fit as fitting
+from blocks.train.ranks import Ranks
+
+RNG = np.random.default_rng(9)
+
+
+class Rank:
+    """A rank among threads: what `TorchGroup` is among processes."""
+
+    def __init__(self, rank: int, count: int, room: dict, barrier: threading.Barrier):
+        self.rank, self.count, self.room, self.barrier = rank, count, room, barrier
+
+    def gathered(self, thing):
+        self.room[self.rank] = thing
+        try:
+            self.barrier.wait(60)
+            things = [self.room[r] for r in range(self.count)]
+            self.barrier.wait(60)
+        except threading.BrokenBarrierError:
+            raise RuntimeError("connection closed by peer") from None
+        return things
+
+    def sum(self, array):
+        array[...] = np.sum(self.gathered(array.copy()), axis=0)
+
+
+def together(monkeypatch, count, train):
+    """What ``train(rank)`` gives or raises in each rank."""
+    room, barrier, local = {}, threading.Barrier(count), threading.local()
+    monkeypatch.setattr(fitting, "ranks", lambda: Ranks(Rank(local.rank, count, room, barrier)))
+
+    def one(rank):
+        local.rank = rank
+        try:
+            return train(rank)
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(count) as pool:
+        results = list(pool.map(one, range(count)))
+    monkeypatch.undo()
+    return results
+
+
+def odd(n, m):
+    """A cell of many kinds: a gate, a product of states, a normalisation."""
+    x, h, s = bk.input("x", n), bk.state("h", m), bk.state("s", m)
+    gate = bk.SIGM(m, name="gate")(x, h)
+    new = s * gate + bk.TANH(m, name="new")(x, bk.layernorm(h))
+    return bk.Cell({h: bk.sin(new) * gate, s: new}, outputs=bk.sin(new) * gate)
+
+
+CELLS = {"lstm": lambda: bk.cells.lstm(3, 4), "odd": lambda: odd(3, 4)}
+
+
+def model(cell="lstm", loss="masked", drop=0.3, dtype="float64", **options):
+    x, target = bk.sequence("x", 3), bk.sequence("target", dtype="int")
+    mask = bk.sequence("mask") if loss != "plain" else None
+    hs = bk.scan(CELLS[cell](), bk.dropout(x, drop) if drop else x, mask=mask)
+    y = bk.ADD(5, name="out")(hs)
+    each = bk.losses.cross_entropy(y, target, mask)
+    if loss == "several":  # terms that count different things, and one that counts none
+        W = bk.parameter("out.W_1", 4, 5)
+        each = each + 0.1 * bk.mean(hs * hs) + 0.01 * bk.sum(bk.parameter("beside", 3) ** 2)
+        each = each + 0.03 * bk.sum(hs * hs, axis=("time", "batch"))[0]
+    if loss == "root":  # no weighted sum of its terms
+        each = bk.sqrt(each + 0.5) * (1.0 + bk.mean(hs * hs, axis=("time", "batch"))[1])
+    metrics = {"accuracy": bk.metrics.accuracy(y, target, mask)}
+    return bk.Model(loss=each, outputs={"y": y}, dtype=dtype, seed=3, **options), metrics
+
+
+def data(loss, samples=9):
+    lengths = [9, 2, 2, 1, 7, 3, 9, 2, 1][:samples] if loss != "plain" else [6] * samples
+    x = [RNG.standard_normal((n, 3)) for n in lengths]
+    fed = {"x": x, "target": [RNG.integers(0, 5, n) for n in lengths]}
+    return fed if loss != "plain" else {name: np.array(rows) for name, rows in fed.items()}
+
+
+def same_as_one(monkeypatch, count, make, fed, **options):
+    """Ranks are equal to the last bit, and equal one process to 1e-12."""
+    alone, metrics = make()
+    alone.fit(fed, metrics=metrics, **options)
+
+    def train(rank):
+        part, own = make()
+        if rank:
+            part.weights.all[...] = 0.0  # they become those of rank 0
+        part.fit(fed, metrics=own, **options)
+        return part
+
+    ranks = together(monkeypatch, count, train)
+    for rank in ranks:
+        assert not isinstance(rank, Exception), rank
+        np.testing.assert_array_equal(rank.weights.all, ranks[0].weights.all)
+        np.testing.assert_allclose(rank.weights.all, alone.weights.all, rtol=0, atol=1e-12)
+        for mine, his in zip(rank.history.steps, alone.history.steps, strict=True):
+            for key in his:
+                np.testing.assert_allclose(mine[key], his[key], rtol=0, atol=1e-12, err_msg=key)
+        for key in ("loss", "accuracy"):
+            got = [[epoch[key] for epoch in one.history.epochs] for one in (rank, alone)]
+            np.testing.assert_allclose(*got, rtol=0, atol=1e-12)
+    assert len(alone.history.steps) > 5
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("loss", ["plain", "masked", "several", "root"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_ranks_train_as_one_process(monkeypatch, cell, loss, count) -> None:
+    def make():
+        return model(cell, loss, target="numpy")
+
+    same_as_one(monkeypatch, count, make, data(loss), epochs=3, batch_size=4, clip=0.5, optimizer=bk.Adam(0.03))
+
+
+@pytest.mark.parametrize("tbptt", [3, (3, 2), (2, 4)])
+def test_states_are_carried_by_rows(monkeypatch, tbptt) -> None:
+    fed = data("masked")
+    same_as_one(
+        monkeypatch, 2, lambda: model("lstm", "masked", target="numpy"), fed, epochs=2, batch_size=4, tbptt=tbptt
+    )
+
+
+def test_the_interpreter_shares_too(monkeypatch) -> None:
+    same_as_one(
+        monkeypatch, 2, lambda: model("odd", "masked", target="interpreter"), data("masked"), epochs=3, batch_size=4
+    )
