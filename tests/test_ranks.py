@@ -64,14 +64,15 @@ CELLS = {"lstm": lambda: bk.cells.lstm(3, 4), "odd": lambda: odd(3, 4)}
 
 def model(cell="lstm", loss="masked", drop=0.3, dtype="float64", **options):
     x, target = bk.sequence("x", 3), bk.sequence("target", dtype="int")
-    mask = bk.sequence("mask") if loss != "plain" else None
+    mask = bk.sequence("mask") if loss not in ("plain", "steep") else None
     hs = bk.scan(CELLS[cell](), bk.dropout(x, drop) if drop else x, mask=mask)
     y = bk.ADD(5, name="out")(hs)
     each = bk.losses.cross_entropy(y, target, mask)
     if loss == "several":  # terms that count different things, and one that counts none
-        W = bk.parameter("out.W_1", 4, 5)
         each = each + 0.1 * bk.mean(hs * hs) + 0.01 * bk.sum(bk.parameter("beside", 3) ** 2)
         each = each + 0.03 * bk.sum(hs * hs, axis=("time", "batch"))[0]
+    if loss == "steep":
+        each = each + bk.mean(bk.exp(x))
     if loss == "root":  # no weighted sum of its terms
         each = bk.sqrt(each + 0.5) * (1.0 + bk.mean(hs * hs, axis=("time", "batch"))[1])
     metrics = {"accuracy": bk.metrics.accuracy(y, target, mask)}
@@ -98,8 +99,8 @@ def same_as_one(monkeypatch, count, make, fed, **options):
         return part
 
     ranks = together(monkeypatch, count, train)
+    assert not [rank for rank in ranks if isinstance(rank, Exception)]
     for rank in ranks:
-        assert not isinstance(rank, Exception), rank
         np.testing.assert_array_equal(rank.weights.all, ranks[0].weights.all)
         np.testing.assert_allclose(rank.weights.all, alone.weights.all, rtol=0, atol=1e-12)
         for mine, his in zip(rank.history.steps, alone.history.steps, strict=True):
@@ -133,3 +134,98 @@ def test_the_interpreter_shares_too(monkeypatch) -> None:
     same_as_one(
         monkeypatch, 2, lambda: model("odd", "masked", target="interpreter"), data("masked"), epochs=3, batch_size=4
     )
+
+
+def rank_of(build, fed, **options):
+    def train(rank):
+        part = build(rank)
+        part.fit(fed(rank) if callable(fed) else fed, batch_size=4, **options)
+        return part
+
+    return train
+
+
+def test_another_number_of_ranks_goes_on(monkeypatch, tmp_path) -> None:
+    """Interrupted with 2 ranks in mid-batch, finished with 3: the numbers of one undisturbed process."""
+    fed, file = data("masked"), tmp_path / "run.safetensors"
+    options = {"epochs": 3, "tbptt": 3, "optimizer": bk.Adam(0.02)}
+    alone = model(target="numpy")[0]
+    alone.fit(fed, batch_size=4, **options)
+
+    def stop(model, record):
+        if record["step"] == 7:
+            raise KeyboardInterrupt
+
+    class Later(Exception):
+        pass
+
+    def first(rank):
+        part = model(target="numpy")[0]
+        try:
+            part.fit(fed, batch_size=4, autosave=file, autosave_every=1, callbacks=stop, **options)
+        except KeyboardInterrupt:
+            raise Later from None
+
+    one, other = together(monkeypatch, 2, lambda rank: ends(first, rank))
+    assert isinstance(one, Later) and isinstance(other, bk.BlocksError)
+    assert "rank 1 of 2 has lost another rank" in str(other)
+    build = lambda rank: model(target="numpy")[0]
+    for part in together(monkeypatch, 3, rank_of(build, fed, autosave=file, resume=True, **options)):
+        np.testing.assert_allclose(part.weights.all, alone.weights.all, rtol=0, atol=1e-12)
+        assert len(part.history.steps) == len(alone.history.steps)
+
+
+def ends(call, rank):
+    """A call in one rank; if it ends with an error, the others do not wait for it."""
+    try:
+        return call(rank)
+    except Exception:
+        fitting.ranks().group.barrier.abort()
+        raise
+
+
+def test_what_is_not_finite_in_one_rank_is_raised_in_all(monkeypatch) -> None:
+    fed = data("plain")
+    fed["x"][5] = 1000.0
+    build = lambda rank: model(loss="steep", drop=0, target="numpy")[0]
+    errors = together(monkeypatch, 3, rank_of(build, fed, shuffle=False))
+    assert [type(error) for error in errors] == [bk.NonFiniteError] * 3, errors
+    assert len({str(error) for error in errors}) == 1 and "rank 1" in str(errors[0])  # of 4 to 7 it has 5
+    assert "exp" in str(errors[0])
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda rank: model(target="numpy", trials=2)[0], "trials=2 are as many models"),
+        (lambda rank: model(target="numpy", drop=0.1 * rank)[0], "train models that differ in graph"),
+        (lambda rank: model(target="numpy", dtype=["float32", "float64"][rank])[0], "differ in dtype"),
+        (lambda rank: largest(), "max .* takes the batch away in one piece"),
+    ],
+)
+def test_what_ranks_cannot_do_is_refused(monkeypatch, build, message) -> None:
+    errors = together(monkeypatch, 2, rank_of(build, data("masked")))
+    for error in errors:
+        with pytest.raises(bk.BlocksError, match=message):
+            raise error
+
+
+def largest():
+    x, target, mask = bk.sequence("x", 3), bk.sequence("target", dtype="int"), bk.sequence("mask")
+    y = bk.ADD(5, name="out")(x)
+    loss = bk.losses.cross_entropy(y, target, mask) + bk.max(y)
+    return bk.Model(loss=loss, target="numpy")
+
+
+def test_one_rank_shows_and_calls(monkeypatch) -> None:
+    """Callbacks are called in the first, and what they decide holds for all."""
+    called = []
+
+    def stop(model, record):
+        called.append(threading.get_ident())
+        return record["step"] == 4
+
+    build = lambda rank: model(target="numpy")[0]
+    ranks = together(monkeypatch, 2, rank_of(build, data("masked"), epochs=9, callbacks=stop))
+    assert [len(part.history.steps) for part in ranks] == [5, 5]
+    assert len(called) == 5 and len(set(called)) == 1

@@ -136,9 +136,12 @@ def fit(
     if average is not None and not (is_number(average) and 0.0 < average < 1.0):
         raise BlocksError(f"average is a share between 0 and 1, 0.999 say, or None, not {average!r}")
     _check_accumulate(accumulate, pair, carry, watch)
+    team = ranks()
+    if team.count > 1 and accumulate > 1:
+        raise BlocksError(f"{team.count} processes share a batch's rows: make it larger, not accumulate={accumulate}")
     order = False if carry and shuffle is None and is_listed(data) else shuffle
     _check_files(model, autosave, resume, restart)
-    called, purpose, team = Callbacks(callbacks), _purpose(model, metrics, watch, freeze), ranks()
+    called, purpose = Callbacks(callbacks), _purpose(model, metrics, watch, freeze)
     if team.rank:  # one process shows, calls and writes
         called, progress = called.silent(), False
     chosen = _chosen(model, optimizer, restart)

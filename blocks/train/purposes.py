@@ -75,9 +75,8 @@ def graph_for(model: Graph, purpose: Purpose, time: str | None = None) -> Graph:
 
 def forward_for(model: Graph, purpose: Purpose, time: str | None = None) -> Graph:
     """What "train" or "windowed" runs but for the gradient."""
-    whole = Graph(lenient({LOSS: loss_of(model), **along(model, purpose)}))
-    if purpose.name == "windowed":
-        whole = _windowed(whole, str(time))
+    whole = Graph({LOSS: loss_of(model), **along(model, purpose)})
+    whole = Graph(lenient((_windowed(whole, str(time)) if purpose.name == "windowed" else whole).outputs))
     pieces = {name: node for of in measured(whole) for name, node in of.pieces.items()}
     return with_finals(Graph({**whole.outputs, **pieces}))
 
