@@ -110,7 +110,10 @@ def demo(
     )
 
 
-@app.command(epilog="Example: blocks train book.txt --cell gru --units 128 -o gru.safetensors")
+@app.command(
+    epilog="Examples: blocks train book.txt --cell gru --units 128 -o gru.safetensors; "
+    "torchrun --nproc-per-node 2 -m blocks train book.txt"
+)
 def train(
     text: Annotated[Path | None, typer.Argument(help="A text file (UTF-8); by default Python's own help.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The model file; saved while it trains.")] = Path(
@@ -131,11 +134,15 @@ def train(
         bool, typer.Option("--resume", help="Go on from the model file, if it exists: finish its run, or train on.")
     ] = False,
 ) -> None:
-    """Train a character model on a text. Ctrl-C leaves a model that --resume goes on from."""
+    """Train a character model on a text. Ctrl-C leaves a model that --resume goes on from. Under torchrun several
+    processes, also on several machines, share the streams of each batch."""
     from .train.files import check_writable
     from .train.model import Model
     from .train.optimizers import Adam
+    from .train.ranks import ranks
 
+    team = ranks()
+    say = typer.echo if team.rank == 0 else (lambda *_, **options: None)
     try:
         whole = task.python_topics() if text is None else text.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -153,22 +160,20 @@ def train(
         if saved.graph.params != model.graph.params or saved.info != model.info:
             raise BlocksError(f"{output}: this is another model ({saved}); its text, cell and units must be the same")
         model, finish = saved, saved.training is not None and saved.training.interrupted
-    typer.echo(f"{len(whole):,} characters, {len(letters)} different ones; {model}")
-    typer.echo(model.computed_by())
+    say(f"{len(whole):,} characters, {len(letters)} different ones; {model}")
+    say(model.computed_by() + (f", by {team.count} processes" if team.count > 1 else ""))
     try:
         model.fit(
             data, epochs=epochs if finish else epochs or 5, batch_size=batch, tbptt=steps, optimizer=Adam(lr),
             clip=clip, validation=task.streams(test, min(8, batch)), autosave=output, resume=finish,
         )  # fmt: skip
     except KeyboardInterrupt:
-        typer.echo(f"\nstopped; {output} holds the model so far: go on with --resume", err=True)
+        say(f"\nstopped; {output} holds the model so far: go on with --resume", err=True)
         raise typer.Exit(130) from None
     for record in model.history.epochs:
         bits = record["validation"] / math.log(2)
-        typer.echo(
-            f"epoch {record['epoch'] + 1}: loss {record.get('loss', math.nan):.4f}, held out {bits:.3f} bits/character"
-        )
-    typer.echo(f"written: {output}")
+        say(f"epoch {record['epoch'] + 1}: loss {record.get('loss', math.nan):.4f}, held out {bits:.3f} bits/character")
+    say(f"written: {output}")
 
 
 @app.command(epilog='Example: blocks sample model.safetensors --prime "The " --temperature 0.6 --top-p 0.95')
