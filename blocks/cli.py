@@ -374,13 +374,18 @@ def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="A small version, in about a minute.")] = False,
     row: Annotated[list[str] | None, typer.Option(help="Only rows with this in their name; repeatable.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Run nothing; write plots and page of what is there.")] = False,
 ) -> None:
     """Run a published experiment again, ours beside the paper's. Run once more, it goes on where it was stopped."""
+    from .experiments.page import write_page
     from .experiments.reproduce import listing, table
     from .experiments.reproduce import reproduce as run
 
     if list_:
         typer.echo("\n".join(listing()))
+        return
+    if page:
+        typer.echo(f"written: {write_page(output)}")
         return
 
     def say(line: str) -> None:

@@ -3,9 +3,11 @@ against a brute count, and what is made of the results."""
 
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import blocks as bk
 from blocks.errors import BlocksError
 from blocks.experiments import hochreiter, nets, online, reproduce, results, rows, until
 from blocks.experiments.job import Job
+from blocks.experiments.page import write_page
 from blocks.experiments.rows import EXPERIMENTS
 from blocks.experiments.table import Experiment, Row
 from blocks.tasks import long_lags, reber
@@ -280,6 +283,10 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         easy([0, 1], **options)
     assert (tmp_path / "part").is_file()
+    job = Job(0, [0, 1], show=False, **options)
+    job.restore()
+    assert job.seconds > 0.01 > Job(0, [0, 1]).seconds  # the time of the first part counts
+    said.clear()
     monkeypatch.setattr(online.Online, "learn", before)
     assert easy([0, 1], **options) == whole and any("going on" in line for line in said)
     said.clear()
@@ -380,12 +387,14 @@ TINY = Experiment(
 
 
 @pytest.fixture
-def tiny(monkeypatch):
-    monkeypatch.setitem(EXPERIMENTS, "tiny", TINY)
-    for name in list(EXPERIMENTS):
-        if name not in ("tiny", "hs-2a"):
-            monkeypatch.delitem(EXPERIMENTS, name)
-    return TINY
+def tiny():
+    """Two experiments instead of all, whose order is that of the page."""
+    every = dict(EXPERIMENTS)
+    EXPERIMENTS.clear()
+    EXPERIMENTS.update({"tiny": TINY, "hs-2a": every["hs-2a"]})
+    yield TINY
+    EXPERIMENTS.clear()
+    EXPERIMENTS.update(every)
 
 
 def test_an_experiment_is_run_once(tiny, tmp_path) -> None:
@@ -428,6 +437,24 @@ def test_what_is_no_results_is_left_alone(tiny, tmp_path) -> None:
         reproduce.reproduce("tny", tmp_path)
     with pytest.raises(BlocksError, match="no row 'thrid'.*first; second; never"):
         reproduce.reproduce("tiny", tmp_path, rows=("thrid",))
+
+
+COMMITTED = Path(__file__).parents[1] / "examples" / "experiments"
+
+
+def test_the_committed_page_is_that_of_the_results(tmp_path, monkeypatch) -> None:
+    """And the results are of the protocols as they are now."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("examples") / "experiments"
+    shutil.copytree(COMMITTED, folder)
+    write_page(folder)
+    assert (folder / "README.md").read_text() == (COMMITTED / "README.md").read_text()
+    for path in folder.glob("*.json"):
+        found = json.loads(path.read_text())
+        known = {row.name: json.loads(json.dumps(dict(row.settings))) for row in EXPERIMENTS[path.stem].rows}
+        assert not found["quick"] and {n: row["settings"] for n, row in found["rows"].items()}.items() <= known.items()
+    with pytest.raises(BlocksError, match="holds no results; blocks reproduce"):
+        write_page(tmp_path)
 
 
 def test_the_command(tmp_path) -> None:

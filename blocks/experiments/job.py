@@ -26,19 +26,25 @@ class Job:
     """What a protocol needs to know of its run.
 
     Attributes: seed; trials, the numbers of those to run, which with the seed settle all that is random; label, of the
-    progress bar; expected, sequences in which it should be done; snapshot, the file to go on from, or None; key, what
+    progress bar; expected, the sequences that the paper needed; snapshot, the file to go on from, or None; key, what
     must be the same for it to fit; show, as for `fit(progress=)`; say, where lines go.
     """
 
     seed: int
     trials: list[int]
     label: str = ""
-    expected: int | None = None
+    expected: float | None = None
     snapshot: Path | None = None
     key: str = ""
     show: bool | None = None
     say: Callable[[str], None] = lambda line: None
+    _started: float = field(default_factory=time.monotonic)
     _saved: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run, in earlier runs too."""
+        return time.monotonic() - self._started
 
     def seed_of(self, trial: int) -> int:
         """What a trial's first weights come from."""
@@ -56,6 +62,7 @@ class Job:
             return None
         if meta.get("key") != self._key():
             return None
+        self._started -= float(meta.get("seconds", 0.0))
         self.say(f"{self.label}: going on from {self.snapshot}")
         return meta["values"], arrays
 
@@ -64,7 +71,7 @@ class Job:
         if self.snapshot is None or time.monotonic() - self._saved < SECONDS:
             return
         values, arrays = make()
-        meta = {"job": json.dumps({"key": self._key(), "values": values})}
+        meta = {"job": json.dumps({"key": self._key(), "seconds": self.seconds, "values": values})}
         write_whole(self.snapshot, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, metadata=meta))
         self._saved = time.monotonic()
 
@@ -77,10 +84,11 @@ class Job:
         return [self.key, self.seed, self.trials]
 
     @contextmanager
-    def progress(self, pieces: int, done: int = 0) -> Iterator[Callable[[float | None], None]]:
-        """A function to call after each piece with its loss. After the first few it says how long all will take."""
+    def progress(self, pieces: int, done: int = 0, piece: int = 1) -> Iterator[Callable[[float | None], None]]:
+        """A function to call after each piece, of so many sequences, with its loss. After the first few it says how long
+        all will take."""
         started, count = time.monotonic(), 0
-        with bar(self.show, max(1, pieces - done), self.label) as advance:
+        with bar(self.show, max(1, pieces - done), label=self.label) as advance:
 
             def report(loss: float | None) -> None:
                 nonlocal count, started
@@ -88,9 +96,11 @@ class Job:
                 count += 1
                 if count == 1:
                     started = time.monotonic()  # the first one waits for the compiler
-                seconds = (time.monotonic() - started) / 5 * (pieces - done - count)
-                if count == 6 and seconds > 5.0:
-                    self.say(f"{self.label}: about {duration(seconds)}")
+                each = (time.monotonic() - started) / 5
+                if count == 6 and (most := each * (pieces - done - count)) > 5.0:
+                    usual = max(0.0, each * ((self.expected or 0) / piece - done - count))
+                    told = f"about {duration(usual)} if as long as in the paper, at most " if usual else "at most "
+                    self.say(f"{self.label}: {told}{duration(most)}")
 
             yield report
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..errors import BlocksError
 from ..files import write_whole
 from . import results as files
 from .job import duration
@@ -12,20 +13,33 @@ from .table import Experiment
 
 HEAD = """# The published experiments, run again
 
-`blocks reproduce NAME -o {folder}` makes each part of this page, and the page: results as JSON, a trial a line, and the
-plots. In brackets stands what the paper prints. After "±" stands half the interval of 95 % of a mean, by Student's t;
-after the number of trials that succeeded, Wilson's interval for their share. Means of sequences, and what is tested
-after them, are over the trials that succeeded. Rows that were not run say so.
+`blocks reproduce NAME -o {folder}` makes each part of this page: the results as JSON, a trial a line, the plot, and
+this text; `blocks reproduce --page -o {folder}` writes plots and text anew.
+
+In brackets stands what the paper prints. After "±" stands half the interval of 95 % of a mean, by Student's t; after
+the number of trials that succeeded, Wilson's interval for their share. Means of sequences, and what is tested after
+them, are over the trials that succeeded. Rows that were not run say so. Time is that of one core that others used too.
 """
 
 
 def write_page(folder: Path) -> Path:
-    """Write README.md into a folder of results; Markdown."""
-    parts = [HEAD.format(folder=folder.name)]
+    """Write README.md into a folder of results, Markdown, and the plots that it shows.
+
+    Raises BlocksError for a file that holds no results, and for a folder without any.
+    """
+    if not any(files.path_of(folder, name).is_file() for name in EXPERIMENTS):
+        raise BlocksError(f"{folder} holds no results; blocks reproduce NAME -o {folder} makes some")
+    from matplotlib import rc_context
+
+    parts = [HEAD.format(folder=folder.name if folder.is_absolute() else folder.as_posix())]
     for e in EXPERIMENTS.values():
         results = files.read(folder, e)
-        ran = results is not None and results["rows"]
-        parts.append(_part(e, results) if results and ran else f"## {e.name}: {e.title}\n\n{e.source}. Not run.\n")
+        if results and results["rows"]:
+            with rc_context({"svg.hashsalt": e.name}):  # the same bytes each time
+                e.plot(results).savefig(folder / f"{e.name}.svg", metadata={"Date": None})
+            parts.append(_part(e, results))
+        else:
+            parts.append(f"## {e.name}: {e.title}\n\n{e.source}. Not run.\n")
     path = folder / "README.md"
     write_whole(path, "\n".join(parts).encode())
     return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,22 +85,20 @@ def _run(
             continue
         if changed:
             say(f"  {row.name}, but with {', '.join(f'{k}={v}' for k, v in changed.items())}")
-        expected = row.paper.get("sequences")
         job = Job(
             seed,
             missing,
             row.name,
-            expected=int(2 * expected) if expected and not quick else None,
+            expected=None if quick else row.paper.get("sequences"),
             snapshot=folder / f".{e.name}.part",
             key=json.dumps([e.name, row.name, settings], sort_keys=True),
             show=show,
             say=say,
         )
-        start = time.monotonic()
         found = e.run(job, **settings)
         known = {
             "settings": settings,
-            "seconds": round(known["seconds"] + time.monotonic() - start, 1),
+            "seconds": round(known["seconds"] + job.seconds, 1),
             "trials": sorted([*known["trials"], *found], key=lambda t: t["trial"]),
         }
         names = [r.name for r in e.rows]
@@ -111,8 +108,6 @@ def _run(
         job.done()
         solved = files.success(known["trials"])[0]
         say(f"  {row.name}: {solved} of {len(known['trials'])}, {duration(known['seconds'])}")
-    if results["rows"]:
-        e.plot(results).savefig(folder / f"{e.name}.svg", metadata={"Date": None})
         write_page(folder)
     return results
 

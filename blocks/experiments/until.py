@@ -98,8 +98,7 @@ def learn_until(
         trials, done, ended = meta["trials"], meta["done"], meta["ended"]
         net.weights = {k: arrays[f"weight/{k}"] for k in net.weights}
         judge.state = {k: arrays[f"judge/{k}"] for k in judge.state}
-    pieces = -(-min(limit, job.expected or limit) // piece)
-    with job.progress(pieces, done // piece) as report:
+    with job.progress(-(-limit // piece), done // piece, piece) as report:
         while trials and done < limit:
             drawn = [draw(rng_of(job.seed, t, DATA, done), piece, t) for t in trials]
             data = batched(drawn, net.graph.inputs)
