@@ -85,8 +85,8 @@ class Job:
 
     @contextmanager
     def progress(self, pieces: int, done: int = 0, piece: int = 1) -> Iterator[Callable[[float | None], None]]:
-        """A function to call after each piece, of so many sequences, with its loss. After the first few it says how long
-        all will take."""
+        """A function to call after each piece, of so many sequences, with its loss. After the first few it says how
+        long all will take."""
         started, count = time.monotonic(), 0
         with bar(self.show, max(1, pieces - done), label=self.label) as advance:
 
