@@ -269,6 +269,30 @@ def test_nothing_is_imported_before_it_is_asked_for() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_a_known_cell_is_an_operator() -> None:
+    x, h = bk.input("x", 3), bk.state("h", 4)
+    r, z = bk.SIGM(4, name="r", bias=False)(x, h), bk.SIGM(4, name="z")(x, h)
+    new = z * bk.tanh(bk.ADD(4, name="n", bias=False)(x) + bk.ADD(4, name="nh")(h) * r) + (1 - z) * h
+    turned = bk.Cell(states={h: new}, outputs=new)  # a GRU whose update gate is 1 − z
+    xs = bk.sequence("x", 3)
+    ys = bk.concat(bk.scan(turned, xs), bk.scan(bk.cells.lstm(3, 4, name="lstm"), xs, reverse=True))
+    graph = bk.Graph({"y": bk.scan(bk.cells.gru(8, 4, name="before"), ys)})
+    source = torch_source(given(graph), fused=True)
+    check_text(source)
+    assert "W_x = torch.cat((self.r.W_x, -self.z.W_x, self.n.W_x), 1)" in source
+    assert "torch.cat((self.lstm_input.b, self.lstm_forget.b, self.lstm_candidate.b, self.lstm_output.b))" in source
+    assert "fused(torch.gru, x, (h,), W_x, W_h, b, b_h)" in source
+    assert re.search(r"fused\(torch.lstm, x, \(lstm_h, lstm_C\), W_x_2, W_h_2, b_2, reverse=True\)", source)
+    assert "def before(self" in source and "def lstm(self" not in source  # the reset before the product has no operator
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm_peephole", "mgu", "lstm_layernorm"])
+def test_what_has_no_operator_is_not_fused(name) -> None:
+    _, graph, _ = scanned(name)
+    with pytest.raises(bk.BlocksError, match="fused=True: no loop here is an LSTM, a GRU"):
+        torch_source(given(graph), fused=True)
+
+
 # --- in NumPy, the numbers too -------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from ..graph import Graph, Node
 from ..train.model import Model
 from .arrays import SIGNS, argmax, choice, joined, over, whole_or
 from .function import Value, harmless, indented
+from .fused import fused, recognised
 from .given import Given, given
 from .module import Module
 from .rows import Dialect, Row, call, code, is_zero, literal, text
@@ -113,6 +114,15 @@ TORCH = Dialect("torch", "PyTorch", ROWS)
 class TorchFunction(Stepwise):
     """A method of the module."""
 
+    module: TorchModule
+
+    def loop(self, node: Node, operands: list[Value]) -> dict[str, Value]:
+        """A loop of Python; or the operator of a known cell, where that is asked for."""
+        found = recognised(node) if self.module.fused else None
+        if found is None:
+            return super().loop(node, operands)
+        return fused(self, node, operands, found)
+
     def number(self, expression: ast.expr, dtype: str) -> ast.expr:
         """A tensor of no axes, made where the others are."""
         return self.filled(ast.Tuple([], ast.Load()), expression, dtype)
@@ -153,8 +163,8 @@ class TorchModule(Module):
     words = ("torch", "nn", "F", "np", "base64", "zlib")
     first, constants_are = "self", "constant"
 
-    def __init__(self, given: Given):
-        self.paths = _paths(list(given.graph.params))
+    def __init__(self, given: Given, fused: bool = False):
+        self.paths, self.fused = _paths(list(given.graph.params)), fused
         super().__init__(given)
         self.short: dict[str, str] = {}  # the path of a brick that is no identifier → what it is called
 
@@ -205,6 +215,11 @@ class TorchModule(Module):
     def write(self) -> str:
         """The whole text."""
         forward = self.network("forward")
+        if self.fused and "fused" not in self.needed:
+            raise BlocksError(
+                "fused=True: no loop here is an LSTM, a GRU (its reset after the product) or an RNN as PyTorch has them, "
+                "without a mask; leave it out"
+            )
         buffers = []
         for identifier, value in self.constants.values():
             made = f"torch.from_numpy({self.constant_text(value)})"
@@ -283,7 +298,7 @@ def _paths(names: list[str]) -> dict[str, str]:
     return paths
 
 
-def to_torch(source: Graph | Cell | Model, *, weights: Mapping[str, Any] | None = None) -> Any:
+def to_torch(source: Graph | Cell | Model, *, fused: bool = False, weights: Mapping[str, Any] | None = None) -> Any:
     """An `nn.Module` that computes what a graph, a cell or a model does, and can be trained by autograd.
 
     Of a graph it takes and gives what `run` does, ``module(x=…, h=…)`` → a dict by name, with time first; a cell is its
@@ -294,24 +309,27 @@ def to_torch(source: Graph | Cell | Model, *, weights: Mapping[str, Any] | None 
     weights: those of the model, or `weights`, name → array; without, the first weights of seed 0. Random numbers
     (`dropout`) are drawn in training, ``module.train()``; the module is given in evaluation, where they are their
     expectation. ``module.source`` is its text, which stands alone: it runs where there is PyTorch but no blocks. A cell
-    under a scan is a method, ``module.cell = torch.compile(module.cell)``.
+    under a scan is a method, ``module.cell = torch.compile(module.cell)``. With ``fused=True`` a loop that is an LSTM,
+    a GRU (its reset after the product) or an RNN, whatever it calls things, is the operator of `nn.LSTM` and so on
+    (cuDNN, on a GPU); its weights are those of the bricks all the same, packed at each call.
 
     Ids out of range, and a mean over a mask that admits nothing, raise in `run`; here they are what PyTorch makes of
     them, an IndexError and NaN.
 
-    Raises BlocksError naming an operation without a row (``rows={"torch": ...}``), and where PyTorch is not installed.
+    Raises BlocksError naming an operation without a row (``rows={"torch": ...}``), for ``fused=True`` where no loop is
+    such a cell, and where PyTorch is not installed.
     """
     what = given(source, weights)
-    written = torch_source(what)
+    written = torch_source(what, fused)
     torch = _torch()
     module = executed(written, "torch")["Network"]({n: torch.from_numpy(w) for n, w in what.weights.items()}).eval()
     module.source = written
     return module
 
 
-def torch_source(what: Given) -> str:
+def torch_source(what: Given, fused: bool = False) -> str:
     """The text of the module of a graph; PyTorch need not be installed."""
-    return TorchModule(what).write()
+    return TorchModule(what, fused).write()
 
 
 def _torch() -> Any:

@@ -60,12 +60,12 @@ def compare(want: Mapping[str, Any], got: Mapping[str, Any], what: str) -> None:
 Called = Callable[[Arrays, list[str], str], tuple[Arrays, Arrays]]
 
 
-def by_torch(graph: Graph, weights: Arrays) -> Called:
+def by_torch(graph: Graph, weights: Arrays, fused: bool = False) -> Called:
     import torch
 
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
-    module = bk.to_torch(graph, weights=weights)
+    module = bk.to_torch(graph, weights=weights, fused=fused)
     if set(module.state_dict()) != set(graph.params):
         raise Wrong(f"the keys of the state dict are {sorted(module.state_dict())}")
     kinds = {"float": torch.float64, "int": torch.int64, "bool": torch.bool}
@@ -122,13 +122,15 @@ def by_numpy(graph: Graph, weights: Arrays) -> Called:
 
 
 LANGUAGES: dict[str, Callable[[Graph, Arrays], Called]] = {"torch": by_torch, "jax": by_jax, "numpy": by_numpy}
+FUSED = "torch, fused"  # asked for by what has an operator
+LANGUAGES_TOO = {FUSED: lambda graph, weights: by_torch(graph, weights, fused=True)}
 NEEDS = {"torch": "pip install torch", "jax": "pip install jax"}
 
 
 def check(language: str, graph: Graph, feeds: Arrays, wrt: list[str], of: str, others: list[Arrays] = ()) -> None:  # type: ignore[assignment]
     """Raises Wrong for values or gradients that differ, at the sizes of these feeds or of others."""
     weights = {n: np.array(feeds[n], np.float64) for n in graph.params}
-    called = LANGUAGES[language](graph, weights)
+    called = (LANGUAGES | LANGUAGES_TOO)[language](graph, weights)
     gradient = bk.grad(graph, of=of, wrt=wrt) if wrt else None
     for fed in [feeds, *others]:
         outputs, by = called(fed, wrt, of)
@@ -198,6 +200,20 @@ def everything(networks: int) -> Iterator[tuple[str, Callable[[str], None]]]:
     for number in range(networks):
         yield f"network {number}", lambda language, number=number: network(language, number)
     yield "the texts alone", all_alone
+    for name in ("lstm", "gru_reset_after", "srn", "irnn"):
+        yield f"{name}, fused", lambda language, name=name: with_operator(language, name)
+
+
+def with_operator(language: str, name: str) -> None:
+    """A cell for which PyTorch has an operator, in both directions."""
+    if language == "torch":
+        cells = [GALLERY[name].make(3, 4, name=way) for way in ("ahead", "back")]
+        ys, finals = bk.bidirectional(*cells, bk.sequence("x", 3), final=True)
+        loss = bk.mean(ys * ys) + sum(bk.mean(v) for v in finals.values())
+        graph = bk.Graph({"loss": loss, "y": ys, **finals})
+        feeds = [feeds_of(graph, *sizes) for sizes in ((5, 2), (1, 3), (4, 1))]
+        weights = {n: feeds[0][n] for n in graph.params}
+        check(FUSED, graph, feeds[0], [*graph.params, "x"], "loss", [{**fed, **weights} for fed in feeds[1:]])
 
 
 def network(language: str, number: int) -> None:

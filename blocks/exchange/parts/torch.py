@@ -53,6 +53,17 @@ def drawn(law, of, sizes, training, dtype, device):
     return mean + std * torch.randn_like(mean) if training else mean
 
 
+def fused(operator, x, state, W_x, W_h, b=None, b_h=None, reverse=False):
+    """All steps of an LSTM, GRU or RNN by the operator of nn.LSTM, nn.GRU or nn.RNN (cuDNN, on a GPU)."""
+    weights = [W_x.mT.contiguous(), W_h.mT.contiguous()]
+    if b is not None or b_h is not None:
+        weights += [torch.zeros_like(b_h) if b is None else b, torch.zeros_like(b) if b_h is None else b_h]
+    rows, first = x.flip(0) if reverse else x, tuple(s[None].contiguous() for s in state)
+    first = first if len(first) > 1 else first[0]
+    ys, *last = operator(rows, first, weights, len(weights) > 2, 1, 0.0, torch.is_grad_enabled(), False, False)
+    return (ys.flip(0) if reverse else ys, *(s[0] for s in last))
+
+
 def outer_of_each(a, b, each):
     """aᵗ b, summed over all leading axes but `each`."""
     front = tuple(range(len(each)))
