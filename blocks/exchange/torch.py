@@ -217,7 +217,7 @@ class TorchModule(Module):
         forward = self.network("forward")
         if self.fused and "fused" not in self.needed:
             raise BlocksError(
-                "fused=True: no loop here is an LSTM, a GRU (its reset after the product) or an RNN as PyTorch has them, "
+                "fused=True: no loop here is an LSTM, a GRU (its reset after the product) or an RNN as PyTorch has it, "
                 "without a mask; leave it out"
             )
         buffers = []
