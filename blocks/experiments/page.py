@@ -33,13 +33,11 @@ def write_page(folder: Path) -> Path:
 
     parts = [HEAD.format(folder=folder.name if folder.is_absolute() else folder.as_posix())]
     for e in EXPERIMENTS.values():
-        results = files.read(folder, e)
-        if results and results["rows"]:
+        results = files.read(folder, e) or files.empty(e, 0, False)
+        if results["rows"]:
             with rc_context({"svg.hashsalt": e.name}):  # the same bytes each time
                 e.plot(results).savefig(folder / f"{e.name}.svg", metadata={"Date": None})
-            parts.append(_part(e, results))
-        else:
-            parts.append(f"## {e.name}: {e.title}\n\n{e.source}. Not run.\n")
+        parts.append(_part(e, results))
     path = folder / "README.md"
     write_whole(path, "\n".join(parts).encode())
     return path
@@ -50,11 +48,12 @@ def _part(e: Experiment, results: files.Results) -> str:
     rows = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
     rows += [f"| {' | '.join(line)} |" for line in lines]
     total = duration(sum(row["seconds"] for row in results["rows"].values()))
+    ran = f"Seed {results['seed']}; {total} in all." if results["rows"] else "Not run."
     quick = " **A quick run, smaller than the paper's.**" if results["quick"] else ""
-    text = [f"## {e.name}: {e.title}", f"{e.source}. Seed {results['seed']}; {total} in all.{quick}", "\n".join(rows)]
+    text = [f"## {e.name}: {e.title}", f"{e.source}. {ran}{quick}", "\n".join(rows)]
     text += [f"- {row.name}: {row.note}" for row in e.rows if row.note and row.name in results["rows"]]
     text += [line for line in [_outside(e, results), e.findings] if line]
-    text.append(f"![{e.title}]({e.name}.svg)")
+    text += [f"![{e.title}]({e.name}.svg)"] if results["rows"] else []
     return "\n\n".join(text) + "\n"
 
 
