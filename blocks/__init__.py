@@ -21,7 +21,7 @@ from .draw.notebook import figure_bundle, model_bundle
 from .draw.views import of_its_graph
 from .equations import equations
 from .errors import BlocksError, FeedError, NonFiniteError, WiringError
-from .exchange import to_jax, to_numpy, to_onnx, to_python, to_torch
+from .exchange import from_keras, from_onnx, from_torch, to_jax, to_numpy, to_onnx, to_python, to_torch
 from .explain import Page, explain
 from .files import ModelFileError, from_json, to_json
 from .grad import grad
@@ -234,6 +234,9 @@ __all__ = [
     "floor",
     "floor_divide",
     "from_json",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
     "gather",
     "gelu",
     "generate",
