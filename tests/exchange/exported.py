@@ -200,8 +200,44 @@ def everything(networks: int) -> Iterator[tuple[str, Callable[[str], None]]]:
     for number in range(networks):
         yield f"network {number}", lambda language, number=number: network(language, number)
     yield "the texts alone", all_alone
+    yield "transformations", transformed
     for name in ("lstm", "gru_reset_after", "srn", "irnn"):
         yield f"{name}, fused", lambda language, name=name: with_operator(language, name)
+
+
+def transformed(language: str) -> None:
+    """JAX: jit, vmap, a program exported with open sizes, two devices; PyTorch: a compiled step. Against predict."""
+    model = EXAMPLES["lstm"]()
+    weights = {n: np.asarray(w, np.float64) for n, w in model.weights.items()}
+    X = np.random.default_rng(2).normal(size=(4, 6, 8))
+    graph = model.graph_for("predict")
+    want = {"y": np.moveaxis(bk.run(graph, {**weights, "x": np.moveaxis(X, 1, 0)})["y"], 1, 0)}
+    if language == "torch":
+        import torch
+
+        module = bk.to_torch(model, weights=weights)
+        module.cell = torch.compile(module.cell)
+        compare(want, {"y": module(torch.tensor(X)).detach().numpy()}, "torch.compile")
+        return
+    if language != "jax":
+        return
+    import jax
+    from jax.sharding import PartitionSpec as P
+
+    jax.config.update("jax_enable_x64", True)
+    f = bk.to_jax(model, weights=weights)
+    compare(want, {"y": jax.jit(f)(f.params, X)}, "jit")
+    both = jax.vmap(lambda x: f(f.params, x))(np.stack([X, X]))
+    compare(want, {"y": both[1]}, "vmap")
+    batch, time = jax.export.symbolic_shape("batch, time")
+    kinds = {n: jax.ShapeDtypeStruct(w.shape, w.dtype) for n, w in f.params.items()}
+    exported = jax.export.export(jax.jit(f))(kinds, jax.ShapeDtypeStruct((batch, time, 8), np.float64))
+    compare(want, {"y": exported.call(f.params, X)}, "jax.export")
+    short = {"y": want["y"][:1, :2]}
+    compare(short, {"y": exported.call(f.params, X[:1, :2])}, "jax.export at other sizes")
+    devices = jax.sharding.Mesh(np.array(jax.devices()), ("data",))
+    each = jax.shard_map(f, mesh=devices, in_specs=(P(), P("data")), out_specs=P("data"), check_vma=False)
+    compare(want, {"y": jax.jit(each)(f.params, X)}, f"shard_map on {len(jax.devices())} devices")
 
 
 def with_operator(language: str, name: str) -> None:
@@ -293,6 +329,7 @@ def main() -> int:
     parser.add_argument("--language", choices=list(LANGUAGES), action="append")
     parser.add_argument("--case", help="only what has this in its name: a cell, or 'network 17'")
     options = parser.parse_args()
+    os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
     failed: collections.Counter[str] = collections.Counter()
     for language in options.language or LANGUAGES:
         try:
