@@ -112,6 +112,11 @@ MUTANTS = (
     Mutant("a learner counts its updates from 1", "blocks/train/learner.py", "state(fresh_name(\"step\", graph.nodes), shape=())", "state(fresh_name(\"step\", graph.nodes), shape=(), init=1.0)", (LEARNER,)),
     Mutant("a learner's states stay", "blocks/train/learner.py", "{**updated, **carried}", "{**updated, **{s: s for s in carried}}", (LEARNER,)),
     Mutant("√ of a square has an infinite slope", "blocks/train/optimizers.py", "sqrt(maximum(square, TINY))", "sqrt(square)", (LEARNER,)),
+    Mutant("frozen weights move", "blocks/train/update.py", "where = where if self.move is None else self.move & where", "where = where", ("tests/test_regularised.py",)),
+    Mutant("batches of an update weigh alike", "blocks/train/accumulate.py", "wide = wide * _beside(results[f\"count/{i}\"], wide)", "pass", ("tests/test_regularised.py",)),
+    Mutant("trials are made one batch", "blocks/train/sources.py", "for seed in self.seeds]\n            self.known", "for seed in self.seeds[:1] * len(self.seeds)]\n            self.known", ("tests/test_going_on.py",)),
+    Mutant("a call begins with fresh slots", "blocks/train/state.py", "kind_of(self.optimizer) != kind_of(optimizer)", "True", ("tests/test_going_on.py",)),
+    Mutant("a nucleus of one class less", "blocks/train/generate.py", "before = np.cumsum(p, axis=-1) - p", "before = np.cumsum(p, axis=-1)", ("tests/test_generate.py",)),
     Mutant("momentum is not kept", "blocks/train/optimizers.py", "v = self.momentum * slots[0] + g", "v = g", (TRAIN,)),
     # --- the record of an update, and the page
     Mutant("only the last part of a gradient", "blocks/grad.py", "handed.setdefault(node, []).append((user, g))", "handed[node] = [(user, g)]", (TRACE,)),

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import BlocksError, nearest
 from .history import History
-from .session import Trainable
+from .trainable import Trainable
 
 Record = dict[str, Any]
 

@@ -18,6 +18,7 @@ from typing import Any, Never
 
 from ..errors import BlocksError, nearest
 from ..graph import Node
+from .best import go_back
 from .callbacks import Callback, Callbacks, Function
 from .files import check_writable, json_value
 from .history import History
@@ -27,8 +28,9 @@ from .progress import bar
 from .purposes import Purpose
 from .ranks import ranks
 from .schedules import plateau
-from .session import Session, Settings, Trainable
+from .session import Session, Settings
 from .sources import BATCH_SIZE, datasets, is_listed, source_of
+from .trainable import Trainable
 from .truncated import parse_tbptt
 from .update import check_clip
 
@@ -169,7 +171,7 @@ def fit(
     try:
         _train(session, autosave, autosave_every, progress, called)
         if patience is not None:
-            session.go_back()
+            go_back(session.training, model.weights)
     finally:
         called("on_end", model, model.history)
     return model.history

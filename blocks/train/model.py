@@ -23,15 +23,15 @@ from ..errors import BlocksError, FeedError, NonFiniteError, WiringError, neares
 from ..files import ModelFileError
 from ..graph import Graph, Node, Shape, show_shape
 from ..interpret import run
-from ..ops.random import Draw
+from .checkpoint import read_training
 from .data import Data
 from .files import json_value, read_model, write_model
 from .fit import fit as _fit
 from .history import History
 from .inputs import Arrays, Inputs, is_whole
 from .masks import mask_inputs
+from .outputs import batch_first, first_not_finite, joined
 from .purposes import LOSS, Purpose, graph_for, measured
-from .session import read_training
 from .sources import datasets, is_listed
 from .state import Training
 from .summary import Row, rows, table
@@ -372,15 +372,15 @@ class Model:
         outputs = {k: self._handed_out(parts, graph.outputs[k].shape, time, prepared) for k, parts in pieces.items()}
         result = outputs[self.outputs[0]] if len(outputs) == 1 else outputs
         more = 0 if self.trials is None else 1
-        states = {k: v[-1] if k in alone else _joined(v, shapes[k].index("batch") + more) for k, v in finals.items()}
+        states = {k: v[-1] if k in alone else joined(v, shapes[k].index("batch") + more) for k, v in finals.items()}
         return (result, states) if final else result
 
     def _handed_out(self, batches: list[list[np.ndarray]], shape: Shape, time: str, data: Data) -> Any:
         """An output as `predict` gives it."""
         if self.trials is None:
-            return _user_first(batches, shape, time, data)
+            return batch_first(batches, shape, time, data)
         trials = [[[part[r] for part in parts] for parts in batches] for r in range(self.trials)]
-        rows = [_user_first(of_one, shape, time, data) for of_one in trials]
+        rows = [batch_first(of_one, shape, time, data) for of_one in trials]
         return rows if isinstance(rows[0], list) else np.stack(rows)
 
     def _pieces(self, purpose: Purpose | str, data: Data, batch_size: int, chunk: int | None) -> Any:
@@ -491,43 +491,3 @@ def _check_renamed(unknown: Mapping[str, Any]) -> None:
 
 def _as_purpose(purpose: Purpose | str) -> Purpose:
     return Purpose(purpose) if isinstance(purpose, str) else purpose
-
-
-def _joined(arrays: list[np.ndarray], axis: int) -> np.ndarray:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)
-
-
-def _user_first(batches: list[list[np.ndarray]], shape: Shape, time: str, data: Data) -> Any:
-    """An output of all batches with the batch first; a list, where sequences have lengths of their own."""
-    at = shape.index("batch") if "batch" in shape else None
-    whole = [_joined(parts, shape.index(time)) if time in shape else parts[-1] for parts in batches]
-    if at is None:
-        return whole[-1]
-    whole = [np.moveaxis(part, at, 0) for part in whole]
-    lengths = data.lengths.get(str(shape[0])) if at == 1 else None
-    if lengths is not None:
-        rows = [row for part in whole for row in part]
-        return [row[:n] for row, n in zip(rows, lengths, strict=True)]
-    return np.ascontiguousarray(_joined(whole, 0))
-
-
-def first_not_finite(graph: Graph, feeds: Mapping[str, Any], draw: Draw) -> str:
-    """Which node of a run is the first whose value is not finite."""
-    found: list[str] = []
-
-    class Found(Exception):
-        pass
-
-    def watch(node: Node, value: Any, steps: tuple[int, ...]) -> None:
-        if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f" and not np.isfinite(value).all():
-            inside = f", at step {steps[-1]} of the loop" if steps else ""
-            made = f", made at {node.where}" if node.where else ""
-            kind = "NaN" if np.isnan(value).any() else "infinite"
-            found.append(f"the first such value is {node.describe()} ({node.op.name}{made}){inside}: it is {kind}")
-            raise Found
-
-    try:
-        run(graph, feeds, watch, draw)
-    except Found:
-        return found[0]
-    return "it came and went: no value of a second run is"

@@ -6,23 +6,23 @@ there to the same bits.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ..errors import BlocksError, FeedError, NonFiniteError, warn
 from ..files import ModelFileError
-from ..graph import Graph, Shape
+from ..graph import Shape
 from .accumulate import Gathered, check_accumulated
-from .files import read_model
+from .best import add_to_average, averaged, compare
+from .checkpoint import checkpoint_of
 from .history import History
-from .inputs import Arrays, Inputs
+from .inputs import Arrays
 from .masks import all_masked
 from .optimizers import Optimizer, described
 from .purposes import LOSS, METRIC, WATCH, Purpose, measured
@@ -30,75 +30,11 @@ from .ranks import Alone
 from .schedules import plateau
 from .sources import BATCH_SIZE, Batch, Source
 from .state import Call, Position, Training
-from .terms import Tally, Terms, Totals, check_causal
+from .terms import Tally, Totals, check_causal
+from .trainable import Trainable
 from .trials import DIVERGED, Number, TrialWarning, each
 from .truncated import WINDOW, Window, carried_states, slice_time, windows
 from .update import Update, check_plain
-from .vector import Vector
-
-
-class Trainable(Protocol):
-    """What training asks of a model."""
-
-    graph: Graph
-    info: dict[str, Any]
-    history: History
-    seed: int
-    dtype: np.dtype
-    trials: int | None
-    target: str
-    checkpoint: Any
-    training: Training | None
-
-    @property
-    def weights(self) -> Vector:
-        """Name → array."""
-
-    def graph_for(self, purpose: Purpose | str) -> Graph:
-        """The graph of one purpose, "train" say."""
-
-    def execute(self, purpose: Purpose | str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
-        """Run it, and see that all is finite."""
-
-    def results(self, purpose: Purpose | str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
-        """Run it."""
-
-    def why_not_finite(
-        self,
-        purpose: Purpose | str,
-        feeds: Mapping[str, Any],
-        results: Arrays,
-        step: Number | None = None,
-        trial: int | None = None,
-    ) -> str:
-        """What is not, and where."""
-
-    def runs_on(self, purpose: Purpose | str) -> str:
-        """The target of that graph."""
-
-    def prepare(self, purpose: Purpose | str) -> None:
-        """Compile what runs it."""
-
-    def time(self) -> str:
-        """The name of the time dimension."""
-
-    def inputs_of(self, purpose: Purpose | str) -> Inputs:
-        """What that graph takes."""
-
-    def terms(self, time: str | None = None, purpose: Purpose | str = "loss") -> tuple[Terms, Terms]:
-        """What the loss counts, and what the metrics do."""
-
-    def run_once(self, graph: Graph, feeds: Mapping[str, Any]) -> Arrays:
-        """Run any graph of its weights."""
-
-    def numbers_over(self, loss: Tally, metrics: Tally, fixed: Mapping[str, Any]) -> dict[str, Any]:
-        """The loss and the metrics, given what has no batch."""
-
-    def evaluated(self, data: Any, batch_size: int, chunk: int | None, purpose: Purpose) -> dict[str, Any]:
-        """The loss and the metrics of some data."""
-
-    def save(self, path: str | os.PathLike[str], training: bool = True) -> None:
-        """Write the model to a file, and where its training stands."""
 
 
 @dataclass(frozen=True)
@@ -185,16 +121,8 @@ class Session:
 
         Raises ModelFileError if the file is no checkpoint of this model and this call.
         """
-        graph, arrays, meta = read_model(path)
         name, model = os.fspath(path), self.model
-        same = meta.get("seed") == model.seed and meta.get("trials") == model.trials
-        if graph.params != model.graph.params or not same:
-            raise ModelFileError(f"{name}: this is a checkpoint of another model")
-        if str(meta.get("dtype")) != str(model.dtype):
-            raise ModelFileError(f"{name}: this checkpoint is {meta.get('dtype')}, the model {model.dtype}")
-        training, history = read_training(name, arrays, meta, model.weights)
-        if training is None:
-            raise ModelFileError(f"{name}: this is a model, but no checkpoint: it does not say where training stood")
+        training, history, weights = checkpoint_of(model, path)
         then, now = training.call.settings, self.fingerprint()
         for key in {**now, **then}:
             if key == "data" and key not in then:  # it was saved, but not by autosave
@@ -216,7 +144,7 @@ class Session:
             )
         training.optimizer, training.target = self.optimizer, ""
         model.training, model.history, self.training = training, history, training
-        model.weights.take({k: arrays[k] for k in model.weights})
+        model.weights.take(weights)
         self._ready()
 
     def _ready(self) -> None:
@@ -323,7 +251,8 @@ class Session:
         for tally in self.tallies:
             tally.totals.add(results, moving)
         self.rule.accept(moving)
-        self.average(moving)
+        if self.settings.average is not None:
+            add_to_average(self.training, self.model.weights, self.settings.average, moving)
         numbers_now = {LOSS: results[LOSS], "norm": norm, **_within(results, METRIC)}
         now: dict[str, Any]
         if self.model.trials is None:
@@ -339,18 +268,6 @@ class Session:
         for course, moves in zip(self.at.courses, np.atleast_1d(moving).tolist(), strict=True):
             course.updates += moves
         return loss
-
-    def average(self, moving: np.ndarray) -> None:
-        """Take the weights into their average: a += (1 - d) (w - a), from the first ones on."""
-        share, weights = self.settings.average, self.model.weights.all
-        if share is None:
-            return
-        known = self.training.average
-        if not known.size:
-            self.training.average = weights.copy()
-            return
-        where: Any = True if self.model.trials is None else moving[:, None]
-        np.copyto(known, known + (1.0 - share) * (weights - known), where=where)
 
     def record(self) -> dict[str, Any]:
         """The record of the last update, with what is watched: ``(batch, time, ...)``, behind trials."""
@@ -527,77 +444,17 @@ class Session:
         self._ready_totals()
         if self.validation is not None:
             size = self.settings.batch_size or BATCH_SIZE
-            with self.averaged():
+            with averaged(self.training, self.model.weights):
                 found = self.model.evaluated(self.validation, size, self.settings.chunk, self.purpose)
             record["validation"] = found.pop(LOSS)
             record |= {f"validation_{name}": value for name, value in found.items()}
-            self.compare(np.atleast_1d(record["validation"]))
+            losses_now = np.atleast_1d(record["validation"])
+            compare(self.training, self.model.weights, losses_now, self.settings.patience, self.end)
         history.epochs.append(record)
         self.rescale()
         self.at.next_epoch()
         if not self.source.endless:
             self.training.carried = {}
-
-    @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
-        """The weights are their moving average inside, where there is one."""
-        weights, average = self.model.weights.all, self.training.average
-        if not average.size:
-            yield
-            return
-        now = weights.copy()
-        weights[...] = average
-        try:
-            yield
-        finally:
-            weights[...] = now
-
-    def compare(self, losses: np.ndarray) -> None:
-        """Keep the weights of each trial whose validation loss is the best so far; early stopping of each."""
-        better = np.zeros(len(losses), bool)
-        for r, (course, loss) in enumerate(zip(self.at.courses, losses.tolist(), strict=True)):
-            if course.ended:
-                continue
-            if not np.isfinite(loss):
-                self.end(r, f"diverged: its validation loss is {loss} after epoch {self.at.epoch}")
-            elif course.best is None or loss < course.best:
-                course.best, course.waited, better[r] = loss, 0, True
-            else:
-                course.waited += 1
-                if self.settings.patience is not None and course.waited >= self.settings.patience:
-                    self.end(r, f"stopped after epoch {self.at.epoch}: no better validation loss for {course.waited}")
-        if better.any():
-            self.training.best = self.chosen(better, self.training.best)
-
-    def go_back(self) -> None:
-        """Take the weights with the best validation loss; those as they are, where there is none."""
-        if self.training.best.size:
-            known = np.array([c.best is not None for c in self.at.courses])
-            np.copyto(self.model.weights.all, self.chosen(~known, self.training.best))
-
-    def chosen(self, now: np.ndarray, best: np.ndarray) -> np.ndarray:
-        """The weights as they are evaluated, as one vector, for some trials; else those that were the best."""
-        weights = self.training.average if self.training.average.size else self.model.weights.all
-        if not best.size:
-            return weights.copy()
-        return np.where(now if self.model.trials is None else now[:, None], weights, best)
-
-
-def read_training(
-    name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], weights: Vector
-) -> tuple[Training | None, History]:
-    """Where the training of a model in a file stands, and its history; None, where the file does not say. Raises
-    ModelFileError, naming the file, for what is broken."""
-    training = meta.get("training")
-    if not isinstance(training, dict) or "call" not in training:
-        return None, History()
-    try:
-        stands = Training.read(arrays, training, weights)
-        history = History(ended={r: c.ended for r, c in enumerate(stands.at.courses) if c.ended})
-        history.read(training["steps"], training["epochs"])
-    except (BlocksError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{name}: this checkpoint is broken ({error})") from None
-    return stands, history
 
 
 def _within(results: Mapping[str, np.ndarray], prefix: str) -> Arrays:
