@@ -275,15 +275,16 @@ def export(
     source: Annotated[
         str, typer.Argument(metavar="CELL|MODEL", help="A gallery cell, FILE.py:FUNCTION, or a model file.")
     ],
-    to: Annotated[str, typer.Option(help="The language: numpy, python, torch, jax.")],
+    to: Annotated[str, typer.Option(help="The language: numpy, python, torch, jax, onnx.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
     inputs: Annotated[int, typer.Option(min=1, help="Features of the input of a cell.")] = 8,
     units: Units = 8,
 ) -> None:
-    """Write a cell or a model in another language, as a text that runs without blocks.
+    """Write a cell or a model in another language, as a text that runs without blocks; for onnxruntime, as a file.
 
     A cell is written as one step, a model as what its predict does; the text says how to read the weights from the
-    model file. With --to python it is the Python that makes the cell, or those of the model, with blocks.
+    model file. With --to python it is the Python that makes the cell, or those of the model, with blocks. With --to
+    onnx the weights stand in the file.
     """
     from .exchange.export import LANGUAGES
     from .files import write_whole

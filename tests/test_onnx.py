@@ -9,6 +9,7 @@ from hypothesis import given as given_by
 
 import blocks as bk
 from blocks.cells.table import GALLERY
+from blocks.exchange.export import LANGUAGES
 from blocks.exchange.onnx import file_of
 from blocks.exchange.walk import STRUCTURE
 from blocks.graph import OPS
@@ -167,5 +168,6 @@ def test_what_cannot_be_written_is_refused(sinh, monkeypatch) -> None:  # noqa: 
     with pytest.raises(bk.BlocksError, match="this model has no loss"):
         bk.to_onnx(bk.Model(outputs=bk.scan(cell, bk.sequence("x", 2))), gradient=True)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(bk.BlocksError, match="package onnx, which is not installed: pip install onnx"):
-        bk.to_onnx(cell)
+    for write in (bk.to_onnx, lambda source: LANGUAGES["onnx"](source, None)):
+        with pytest.raises(bk.BlocksError, match="package onnx, which is not installed: pip install onnx"):
+            write(cell)

@@ -8,8 +8,11 @@ operator among them, as onnxruntime runs them; what `from_onnx` refuses, by name
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +27,9 @@ def session(made: Any) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        made if isinstance(made, bytes) else made.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 def from_pytorch() -> Iterator[tuple[str, float, float]]:
@@ -114,6 +119,17 @@ def made_there() -> Iterator[tuple[str, float, float]]:
             yield f"made there: {kind} {own} {directions}", float(abs(found - want.transpose(1, 0, 2)).max()), 1e-5
 
 
+def by_command() -> Iterator[tuple[str, float, float]]:
+    """``blocks export --to onnx``."""
+    model = bk.Model(outputs=bk.ADD(2, name="out")(bk.scan(bk.cells.mlstm(3, 4), bk.sequence("x", 3))))
+    with tempfile.TemporaryDirectory() as place:
+        model.save(f"{place}/model.safetensors")
+        command = [sys.executable, "-m", "blocks", "export", "model.safetensors", "--to", "onnx", "-o", "model.onnx"]
+        subprocess.run(command, cwd=place, check=True, capture_output=True)
+        (found,) = session(Path(place, "model.onnx").read_bytes()).run(["y"], {"x": X.astype(np.float32)})
+    yield "by command", float(abs(found - model.predict({"x": X})).max()), 1e-5
+
+
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "clip": ("LSTM", {"clip": 3.0}, "LSTM 'LSTM' has the option clip=3.0"),
     "layout": ("GRU", {"layout": 1}, "has the option layout=1"),
@@ -145,7 +161,7 @@ def main() -> int:
             print(f"imported: skipped, {package} is not installed (pip install {package})")
             return 0
     count = failed = 0
-    for part in (from_pytorch, there_and_back, made_there, refused):
+    for part in (from_pytorch, there_and_back, made_there, by_command, refused):
         for label, gap, most in part():
             count += 1
             if not gap <= most:
