@@ -49,7 +49,7 @@ def letters(results: Results) -> Any:
     axes.plot(steps, curves["first_bit"], color=PAPER, lw=1, label="the first bit: a consonant comes")
     axes.set_xticks(steps, list(curves["text"]))
     axes.set(ylabel="RMS error", ylim=(0, None))
-    axes.legend(frameon=False, loc="upper right")
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
     return figure
 
 
@@ -62,7 +62,7 @@ def words(results: Results) -> Any:
     axes.plot(steps[onset], error[onset], "o", color=PAPER, ms=5, label="a word begins")
     axes.set_xticks(steps, list(curves["text"]))
     axes.set(ylabel="RMS error", ylim=(0, None))
-    axes.legend(frameon=False, loc="upper right")
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
     return figure
 
 
