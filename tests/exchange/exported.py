@@ -201,6 +201,7 @@ def everything(networks: int) -> Iterator[tuple[str, Callable[[str], None]]]:
         yield f"network {number}", lambda language, number=number: network(language, number)
     yield "the texts alone", all_alone
     yield "transformations", transformed
+    yield "training", trained
     for name in ("lstm", "gru_reset_after", "srn", "irnn"):
         yield f"{name}, fused", lambda language, name=name: with_operator(language, name)
 
@@ -238,6 +239,30 @@ def transformed(language: str) -> None:
     devices = jax.sharding.Mesh(np.array(jax.devices()), ("data",))
     each = jax.shard_map(f, mesh=devices, in_specs=(P(), P("data")), out_specs=P("data"), check_vma=False)
     compare(want, {"y": jax.jit(each)(f.params, X)}, f"shard_map on {len(jax.devices())} devices")
+
+
+def trained(language: str) -> None:
+    """Ten updates in PyTorch, and blocks predicts the same: the memory of the weights is one. And back."""
+    if language != "torch":
+        return
+    import torch
+
+    target = bk.sequence("target", 3)
+    y = bk.ADD(3, name="out")(bk.scan(bk.cells.gru(2, 4), bk.sequence("x", 2)))
+    model = bk.Model(loss=bk.losses.squared_error(y, target), outputs=y, dtype="float64")
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(5, 7, 2)), rng.normal(size=(5, 7, 3))
+    module, first = bk.to_torch(model), model.evaluate({"x": X, "target": Y})
+    optimizer = torch.optim.Adam(module.parameters(), 0.03)
+    for _ in range(10):
+        optimizer.zero_grad()
+        (module(torch.tensor(X)) - torch.tensor(Y)).square().mean().backward()
+        optimizer.step()
+    compare({"y": model.predict({"x": X})}, {"y": module(torch.tensor(X)).detach().numpy()}, "after ten updates there")
+    if not model.evaluate({"x": X, "target": Y}) < first:
+        raise Wrong("ten updates have not changed the weights of the model")
+    model.fit({"x": X, "target": Y}, epochs=3, optimizer=bk.Adam(0.03), progress=False)
+    compare({"y": model.predict({"x": X})}, {"y": module(torch.tensor(X)).detach().numpy()}, "after updates here")
 
 
 def with_operator(language: str, name: str) -> None:
