@@ -69,6 +69,13 @@ def test_smoothing_shares_the_target() -> None:
     t = 1 / (1 + np.exp(-Z)) * 0.7 + 0.15
     want = (np.log1p(np.exp(Y)) - Y * t).mean()
     np.testing.assert_allclose(value(L.binary_cross_entropy(y, bk.sigm(z), label_smoothing=0.3)), want)
+    t = 1.0 / (1.0 + np.exp(-Z))
+    for given, (w0, w1) in (([0.5, 3.0], (0.5, 3.0)), ({1: 4.0}, (1.0, 4.0)), (np.ones(2), (1.0, 1.0))):
+        weighted = w1 * t * np.log1p(np.exp(-Y)) + w0 * (1 - t) * np.log1p(np.exp(Y))
+        got = value(L.binary_cross_entropy(y, bk.sigm(z), class_weights=given))
+        np.testing.assert_allclose(got, weighted.mean(), rtol=1e-12)
+    with pytest.raises(bk.WiringError, match="class_weights name the classes 0 to 1, not 2"):
+        L.binary_cross_entropy(y, bk.sigm(z), class_weights={2: 1.0})
 
 
 def test_the_last_step() -> None:

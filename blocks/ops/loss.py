@@ -171,19 +171,34 @@ def _class_weights(given: Any, classes: int) -> Node:
 
 
 def binary_cross_entropy(
-    logits: Node, target: Node, mask: Wire | None = None, *, label_smoothing: float = 0.0, reduction: str = "mean"
+    logits: Node,
+    target: Node,
+    mask: Wire | None = None,
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: Any = None,
+    reduction: str = "mean",
 ) -> Node:
     """The mean of -t ln σ(z) - (1 - t) ln(1 - σ(z)) = softplus(z) - t z, in nats.
 
-    `logits` z and `target` t (0, 1 or between) of one shape. Exact for z of any size. label_smoothing: s, from 0 to 1:
-    t is (1 - s) t + s / 2. mask, reduction: see the module. Raises WiringError if the shapes differ, and for options
-    that it does not have.
+    Args:
+        logits, target: z and t (0, 1 or between), of one shape. Exact for z of any size.
+        mask, reduction: see the module.
+        label_smoothing: s, from 0 to 1: t is (1 - s) t + s / 2.
+        class_weights: of 0 and of 1, ``(2,)``: numbers, a wire, or a dict, class → weight, where the other has 1:
+            -w₁ t ln σ(z) - w₀ (1 - t) ln(1 - σ(z)). The mean does not divide by them.
+
+    Raises WiringError if the shapes differ, and for options that it does not have.
     """
     with stamped(role="loss"):
         _same_shape(logits, target)
         share = _share(label_smoothing)
         t = target * (1.0 - share) + share / 2.0 if share else target
-        return reduced(softplus(logits) - t * logits, mask, reduction)
+        if class_weights is None:
+            return reduced(softplus(logits) - t * logits, mask, reduction)
+        weights = _class_weights(class_weights, 2)
+        of_0, of_1 = (sum_(weights * constant(value=one)) for one in np.eye(2))
+        return reduced(of_1 * t * softplus(-logits) + of_0 * (1.0 - t) * softplus(logits), mask, reduction)
 
 
 # --- differences ---------------------------------------------------------------------------------
