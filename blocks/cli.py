@@ -363,12 +363,14 @@ def describe(
 
 @app.command(epilog="Example: blocks reproduce hs-adding --trials 5 -o results")
 def reproduce(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An experiment, as --list names them, or all.")] = "all",
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="An experiment, as --list names them, or all.")
+    ] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The folder for results, plots and a page of both.")
     ] = Path("blocks-experiments"),
     list_: Annotated[
-        bool, typer.Option("--list", help="List the experiments, their rows and the papers' numbers.")
+        bool, typer.Option("--list", help="List the experiments, their rows and the papers' numbers; so does no NAME.")
     ] = False,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials of each row; as many as the paper ran.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -382,11 +384,11 @@ def reproduce(
     from .experiments.reproduce import listing, table
     from .experiments.reproduce import reproduce as run
 
-    if list_:
-        typer.echo("\n".join(listing()))
-        return
     if page:
         typer.echo(f"written: {write_page(output)}")
+        return
+    if list_ or name is None:
+        typer.echo("\n".join(listing()))
         return
 
     def say(line: str) -> None:

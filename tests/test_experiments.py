@@ -464,6 +464,7 @@ def test_the_command(tmp_path) -> None:
         )
 
     listed = blocks("--list").stdout
+    assert blocks().stdout == listed
     assert all(name in listed for name in EXPERIMENTS) and "sequences 74,000" in listed and "(long)" in listed
     done = blocks("elman-words", "--quick", "--trials", "1", "--json", "-o", "out")
     assert done.returncode == 0, done.stderr
