@@ -30,6 +30,7 @@ RECORDED, TIES, MASKS, COUNTS, PASSES, PROGRAM, DRAWS = (
     f"tests/test_{n}.py" for n in ("recorded", "ties", "masks", "counts", "passes", "program", "draws")
 )
 TRACE, JAVASCRIPT, EXPLAIN = (f"tests/test_{n}.py" for n in ("trace", "javascript", "explain"))
+ONNX, RECOGNISE, IMPORTS = (f"tests/test_{n}.py" for n in ("onnx", "recognise", "imports"))
 TRIALS, MODELS = "tests/test_trials.py", "tests/test_model_trials.py"
 
 
@@ -60,6 +61,15 @@ MUTANTS = (
     Mutant("backwards in the same direction", "blocks/grad.py", "reverse=not ", "reverse=", (RECORDED, RANDOM)),
     Mutant("final cotangents forgotten", "blocks/grad.py", "cotangents.get(FINAL + s, zeros(d.shape))", "cotangents.get(FINAL, zeros(d.shape))", (RECORDED, RANDOM)),
     Mutant("live states not grown", "blocks/grad.py", "        live |= more\n", "        break\n", (RANDOM, CELLS)),
+    # --- exchange
+    Mutant("ONNX: gates in PyTorch's order", "blocks/exchange/onnx/fused.py", '("input", "output", "forget", "candidate")', '("input", "forget", "output", "candidate")', (RECOGNISE,)),
+    Mutant("ONNX: a loop backwards runs forwards", "blocks/exchange/onnx/scope.py", "(0,), (-1,)) if around else sequence", "(0,), (-1,)) if not self else sequence", (RECOGNISE, ONNX)),
+    Mutant("ONNX: a sequence that is masked whole holds its own steps", "blocks/exchange/onnx/parts.py", '"Where", has_steps, own, other', '"Where", has_steps, own, own', (ONNX,)),
+    Mutant("recognition: weights may differ from place to place", "blocks/exchange/recognise.py", "if key not in bound or bound[key] is t else None", "if key not in bound or t is not self else None", (RECOGNISE,)),
+    Mutant("recognition: a factor does not matter", "blocks/exchange/recognise.py", "(not fixed and value != other)", "(not fixed and value is None)", (RECOGNISE,)),
+    Mutant("recognition: a turned gate is not turned", "blocks/exchange/onnx/fused.py", "if found.turned:", "if not found:", (RECOGNISE,)),
+    Mutant("Keras's GRU has PyTorch's order", "blocks/exchange/from_keras.py", '"gru": ("update", "reset", "candidate")', '"gru": ("reset", "update", "candidate")', (IMPORTS,)),
+    Mutant("PyTorch's second bias is left out", "blocks/exchange/from_torch.py", "gates(bricks, first + second, \"b\")", "gates(bricks, first, \"b\")", (IMPORTS,)),
     # --- loops, bricks, masks, losses
     Mutant("a reversed loop is not", "blocks/ops/loop.py", "    for t in reversed(range(steps)) if reverse else range(steps):", "    for t in range(steps):", (RECORDED, RANDOM)),
     Mutant("a bias is dropped", "blocks/bricks.py", 'return net + self.param("b", (self.units,), 0.0) if self.bias else net\n\n    def product', "return net\n\n    def product", (RECORDED, CELLS)),

@@ -120,6 +120,22 @@ def test_a_model_with_its_gradient_trains() -> None:
     np.testing.assert_allclose(moved, bk.run(model.graph, {**other, **turned})["loss"], atol=1e-13)
 
 
+@pytest.mark.parametrize("vary", [(), ("mask",), ("ids", "mask", "target")])
+def test_trials_have_their_numbers(vary) -> None:
+    """Products, rows, sums of rows and held steps of each trial's own."""
+    ids, mask = bk.sequence("ids", dtype="int"), bk.sequence("mask")
+    ys = bk.scan(bk.cells.gru(3, 4), bk.gather(bk.parameter("E", 7, 3), ids), mask=mask)
+    loss = bk.losses.cross_entropy(bk.ADD(5, name="out")(ys), bk.sequence("target", dtype="int"), mask)
+    graph = bk.trials(bk.grad(bk.Graph({"loss": loss, "last": bk.last(ys, mask)})), vary)
+    rng, sizes = np.random.default_rng(0), {"time": 6, "trials": 3, "batch": 2}
+    shapes = {n: [sizes.get(d, d) for d in s] for n, s in {**graph.params, **graph.inputs}.items()}
+    feeds = {n: rng.normal(0.0, 0.5, shapes[n]) for n in graph.params}
+    feeds |= {"ids": rng.integers(0, 7, shapes["ids"]), "target": rng.integers(0, 5, shapes["target"])}
+    feeds["mask"] = np.ones(shapes["mask"])
+    feeds["mask"][3:, ..., 0], feeds["mask"][0, ..., 1] = 0.0, 0.0
+    check(graph, feeds)
+
+
 def test_an_output_that_is_called_as_an_input() -> None:
     h = bk.state("h", 3)
     h1 = bk.tanh(h + bk.input("x", 3))
