@@ -85,7 +85,8 @@ def check_marks(scene: Scene) -> None:
     marks = [(w, w.mark, w.mark_at) for w in scene.wires if w.mark and w.mark_at]
     boxes = []
     for wire, mark, (x, y) in marks:
-        ends = (wire.points[-1], wire.points[0]) if wire.kind != "gradient" else (wire.points[0],)
+        turned = wire.kind == "gradient" and scene.title.endswith("gradient")
+        ends = (wire.points[0],) if turned else (wire.points[-1], wire.points[0])
         assert min(abs(x - a) + abs(y - b) for a, b in ends) < 28, f"the mark of {wire.key} is far from its entry"
         boxes.append((wire.key, x - mark.width / 2, y - 3, x + mark.width / 2, y + 3))
     for key, x0, y0, x1, y1 in boxes:

@@ -79,7 +79,7 @@ def test_an_option_changes_the_figure_or_is_refused(option: str, kind: str, monk
             assert graph.draw(**options).title == "another title"
         assert digest(graph, **options) != digest(graph, **without)
         return
-    for work in ("layered", "layout", "diagram_of"):
+    for work in ("drawn", "Drawing"):
         monkeypatch.setattr(views, work, lambda *a, **k: pytest.fail("work was done"))
     with pytest.raises(bk.BlocksError, match=rf"{option}\b.*: only for one step of a cell.*takes highlight, bricks"):
         graph.draw(**options)

@@ -87,13 +87,11 @@ class Shape:
 class Wire:
     """A value on its way from one shape to another, along horizontal and vertical pieces.
 
-    `kind` is wire, bus (several values side by side), conveyor (a state along its lane) or gradient. `net`
-    is the same for all wires that carry one value. `hops` are the points where it jumps over another wire.
-    Where Graphviz has laid it out, `curve` is its way: a start, then two handles and an end for each piece. `mark` is
-    what stands at an entry whose order matters, beside the end of the wire there. `carries` says that its value has a
-    gradient, which comes back on its way; `kept`, that the gradient of its target needs its value. `holds` are the
-    names of the nodes that it carries, at that `step`; of weights that all steps share, at step 0. A `sample`
-    says what others mean.
+    `kind` is wire, bus (several values side by side), conveyor (a state along its lane) or gradient. `net` is the same
+    for all wires that carry one value. `hops` are the points where it jumps over another wire. `mark` is what stands at
+    an entry whose order matters, beside the end of the wire there. `carries` says that its value has a gradient, which
+    comes back on its way; `kept`, that the gradient of its target needs its value. `holds` are the names of the nodes
+    that it carries, at that `step`; of weights that all steps share, at step 0. A `sample` says what others mean.
     """
 
     key: str
@@ -104,7 +102,6 @@ class Wire:
     points: tuple[Point, ...]
     arrow: bool = True
     hops: tuple[Point, ...] = ()
-    curve: tuple[Point, ...] = ()
     tooltip: str = ""
     label: Line | None = None
     label_at: Point | None = None
@@ -198,7 +195,6 @@ class Scene:
                 net=prefix + w.net,
                 points=tuple(map(at, w.points)),
                 hops=tuple(map(at, w.hops)),
-                curve=tuple(map(at, w.curve)),
                 label_at=at(w.label_at) if w.label_at else None,
                 mark_at=at(w.mark_at) if w.mark_at else None,
             )
@@ -239,7 +235,7 @@ def fit(scene: Scene) -> Scene:
     """The scene moved so that its smallest corner is at (0, 0), with a margin all around."""
     points = [p for s in scene.shapes for p in ((s.left, s.bottom), (s.right, s.top))]
     points += [p for f in scene.frames for p in ((f.x, f.y), (f.x + f.w, f.y + f.h))]
-    points += [p for w in scene.wires for p in (*w.points, *w.curve)]
+    points += [p for w in scene.wires for p in w.points]
     points += [p for n in scene.notes for p in ((n.x, n.y - n.line.size), (n.x + n.line.width, n.y + n.line.size))]
     for w in scene.wires:
         for words, at in ((w.label, w.label_at), (w.mark, w.mark_at)):

@@ -7,6 +7,7 @@ usual ones; with Helvetica or Arial the same label is narrower. So it stays in i
 from __future__ import annotations
 
 import itertools
+import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -149,5 +150,6 @@ def clip(text: str, longest: int = 24) -> str:
 
 
 def extent(lines: Sequence[Line]) -> tuple[float, float]:
-    """Width and height of some lines below each other."""
-    return max((x.width for x in lines), default=0.0), sum(x.size * LINE_HEIGHT for x in lines)
+    """Width and height of some lines below each other; the width in quarters of a point, so that sums of them, and with
+    these the places of wires, are exact."""
+    return math.ceil(4 * max((x.width for x in lines), default=0.0)) / 4, sum(x.size * LINE_HEIGHT for x in lines)

@@ -1,7 +1,7 @@
 """The walk from a graph to a diagram: what each node becomes, and which wires it takes.
 
     a node of a brick            ─▶  one element for the brick
-    a loop                       ─▶  its body, in a frame
+    a loop                       ─▶  a box, in which its body is drawn
     what is not drawn            ─▶  nothing: its users take their wire from where it takes its own
     any other node               ─▶  an element of its own
 
@@ -12,7 +12,7 @@ element is labelled.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 
@@ -24,14 +24,11 @@ from .signs import entry_marks
 
 @dataclass
 class Scope:
-    """A graph that is walked: the one that is drawn, or the body of a loop in it."""
+    """A graph that is walked."""
 
     graph: Graph
-    frame: str = ""  # the frame that its elements stand in
     home: dict[Node, str] = field(default_factory=dict)  # node → the element that its value comes from
     boxes: dict[Hashable, str] = field(default_factory=dict)  # brick → its element
-    outside: Mapping[str, str] | None = None  # for the body of a loop: input → the element that feeds it
-    loops: dict[Node, Mapping[str, str]] = field(default_factory=dict)  # loop → its outputs' elements
 
 
 class Builder(ABC):
@@ -62,7 +59,7 @@ class Builder(ABC):
     ) -> Element:
         """A new element."""
         tip = tooltip or f"{name}: {node.op.formula}, {show_shape(node.shape)}"
-        element = Element(self.key(kind), kind, form, name, tuple(lines), tip, [node], {name}, frame=scope.frame)
+        element = Element(self.key(kind), kind, form, name, tuple(lines), tip, [node], {name})
         self.elements[element.key] = element
         return element
 
@@ -108,4 +105,4 @@ class Builder(ABC):
 
     @abstractmethod
     def loop(self, scope: Scope, node: Node, name: str) -> None:
-        """The body of a loop; or a pick of what it gives."""
+        """A loop; or a pick of what it gives."""

@@ -15,8 +15,8 @@ from ..typeset import Labels
 
 @dataclass
 class Element:
-    """One thing to draw; `kind` and `form` as in `scene.Shape`. `entries` are what it takes its values from; `frame`
-    is the frame that it stands in, if any."""
+    """One thing to draw; `kind` and `form` as in `scene.Shape`. `entries` are what it takes its values from; a pin, a
+    place where a value goes into the frame of a loop or comes out of it, belongs to the box `frame`."""
 
     key: str
     kind: str
@@ -43,11 +43,26 @@ class Link:
 
 @dataclass
 class Box:
-    """A frame around the body of a loop; `parent` is the frame that it stands in, if any."""
+    """A loop, which is drawn as a frame around its body; `ins` and `outs` are its pins by port and by output. Weights
+    of one brick that are states, and begin with what is not drawn, have one pin."""
 
     key: str
-    text: str
-    parent: str
+    name: str
+    node: Node
+    ins: dict[str, str] = field(default_factory=dict)
+    outs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """State → what it is drawn as."""
+        return grouped(s for s in self.node.attrs["states"] if s not in self.ins)
+
+
+def grouped(states: Iterable[str]) -> dict[str, str]:
+    """State → what it is drawn as: itself, or, of several weights of one brick, their brick."""
+    names = list(states)
+    stems = [name.rpartition(".")[0] for name in names]
+    return {n: stem if stem and stems.count(stem) > 1 else n for n, stem in zip(names, stems, strict=True)}
 
 
 @dataclass
@@ -71,12 +86,16 @@ class Diagram:
 
 @dataclass
 class Network:
-    """Of any graph: elements by key, the frames of its loops, and all that was met on the way through it, in
-    order: elements, links with their targets, and the ends of frames."""
+    """Of any graph: elements by key, sources before targets, and its loops by key. `stepped`: it is one step of a cell,
+    with states that come in and go out."""
 
     elements: dict[str, Element]
-    frames: list[Box]
-    met: list[Element | Box | tuple[Element, Link]]
+    boxes: dict[str, Box]
+    stepped: bool = False
+
+    def home(self, key: str) -> str:
+        """What stands in a rank for an element: itself, or the box that it is a pin of."""
+        return self.elements[key].frame or key
 
 
 def common_scope(names: Iterable[str]) -> str:
@@ -92,15 +111,15 @@ def is_cell(graph: Graph) -> bool:
 
 def calls(graph: Graph) -> dict[Node, Node]:
     """Node of a brick → the last node of that call of the brick. Two calls share weights and nothing else:
-    a product with weights takes its wire from outside."""
+    a product with weights takes its wire from outside. What a gradient or an update does for a brick is no call."""
     inside: dict[Node, Node] = {}
     last: dict[Node, Node] = {}
     for node in graph.order():
-        if not node.brick or not node.operands:
+        if not node.brick or not node.operands or node.role in ("gradient", "update"):
             continue
         matrix = f"{node.brick}.W"
-        weighted = any(o.op.name == "parameter" and str(o.name).startswith(matrix) for o in node.operands)
-        joined = [o for o in node.operands if o.brick == node.brick and o.operands and not weighted]
+        weighted = any(o.role == "parameter" and str(o.name).startswith(matrix) for o in node.operands)
+        joined = [o for o in node.operands if o.brick == node.brick and o in inside and not weighted]
         roots = [_root(inside, o) for o in joined]
         inside[node] = node
         for root in roots:

@@ -20,8 +20,7 @@ def strokes(scene: Scene) -> list[tuple[Wire, list[Point]]]:
     sharp where the wire forks, but for a fork that is faded on a wire that is not."""
     done: dict[str, list[Wire]] = {}
     out: list[tuple[Wire, list[Point]]] = []
-    out += [(wire, list(wire.curve)) for wire in scene.wires if wire.curve]
-    for wire in sorted((w for w in scene.wires if not w.curve), key=lambda w: (w.kind != "conveyor", not w.lit)):
+    for wire in sorted(scene.wires, key=lambda w: (w.kind != "conveyor", not w.lit)):
         before = done.setdefault(wire.net, [])
         ways = [_after_fork(wire.points, other.points) for other in before]
         way = min(ways, key=_length, default=list(wire.points))

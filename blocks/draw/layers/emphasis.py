@@ -7,13 +7,13 @@ is seen with its product, the output gate with the tanh that the product needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...errors import BlocksError, nearest
 from ...graph import Node
-from ..diagram.elements import Diagram, Element, Network
-from ..scene import Scene, ways_from
+from ..diagram.elements import Diagram, Element
+from ..scene import Scene, Shape, Wire, ways_from
 
 Wanted = str | Iterable[str] | Callable[[Node], bool] | None
 
@@ -28,31 +28,36 @@ def emphasise(scene: Scene, diagram: Diagram, wanted: Wanted) -> Scene:
         replace(w, lit=(w.source, w.target) in wires or (w.source in lit and w.target in lit and w.kind == "conveyor"))
         for w in scene.wires
     )
-    shining = [w for w in drawn if w.lit]
+    return _with_wires(scene, shapes, drawn)
+
+
+def emphasise_layers(scene: Scene, elements: Mapping[str, Element], wanted: Wanted) -> Scene:
+    """The same for a graph of any kind, whose elements have the keys of their shapes: what is wanted, and the wires
+    between two such parts."""
+    if wanted is None:
+        return scene
+    lit = chosen(elements, {}, wanted)
+    shapes = tuple(replace(s, lit=s.key in lit) for s in scene.shapes)
+    return _with_wires(scene, shapes, [replace(w, lit=w.source in lit and w.target in lit) for w in scene.wires])
+
+
+def _with_wires(scene: Scene, shapes: Sequence[Shape], wires: Sequence[Wire]) -> Scene:
+    """The scene with shapes and wires lit or faded, and its forks with them."""
+    shining = [w for w in wires if w.lit]
     dots = tuple(
         replace(d, lit=len(ways_from((d.x, d.y), [w for w in shining if w.net == d.net])) > 1) for d in scene.dots
     )
-    return replace(scene, shapes=shapes, wires=drawn, dots=dots)
-
-
-def emphasise_layers(scene: Scene, network: Network, wanted: Wanted) -> Scene:
-    """The same for a graph in layers: what is wanted, and the wires between two such parts."""
-    if wanted is None:
-        return scene
-    lit = chosen(network.elements, {}, wanted)
-    shapes = tuple(replace(s, lit=s.key in lit) for s in scene.shapes)
-    wires = tuple(replace(w, lit=w.source in lit and w.target in lit) for w in scene.wires)
-    return replace(scene, shapes=shapes, wires=wires)
+    return replace(scene, shapes=tuple(shapes), wires=tuple(wires), dots=dots)
 
 
 def chosen(by_key: Mapping[str, Element], conveyors: Mapping[str, list[str]], wanted: Wanted) -> set[str]:
     """The keys of the elements that were asked for."""
     elements = by_key.values()
     if callable(wanted):
-        return {e.key for e in elements if e.kind != "merge" and any(wanted(n) for n in e.nodes)}
+        return {key for key, e in by_key.items() if e.kind != "merge" and any(wanted(n) for n in e.nodes)}
     found: set[str] = set()
     for name in [wanted] if isinstance(wanted, str) else list(wanted or []):
-        keys = {e.key for e in elements if name in e.names or e.name.startswith(f"{name}/")}
+        keys = {key for key, e in by_key.items() if name in e.names or e.name.startswith(f"{name}/")}
         if not keys:
             known = sorted({n for e in elements for n in (e.name, *e.names) if e.kind != "merge"})
             hint = nearest(str(name), known)

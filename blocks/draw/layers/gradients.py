@@ -60,7 +60,7 @@ def reversed_scene(scene: Scene) -> Scene:
     bare = [replace(w, mark=None, mark_at=None) for w in wires]
     title = f"{scene.title}: the gradient"
     drawn = replace(scene, shapes=(*shapes, *rings), wires=(*lanes, *bare), dots=tuple(dots), title=title)
-    return marked(replace(drawn, description=title), marks)
+    return marked(replace(drawn, description=title), marks, turned=True)
 
 
 def _turned(s: Shape) -> Shape:

@@ -3,7 +3,7 @@ else is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -20,13 +20,15 @@ class Crowded(Exception):
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
-def with_shapes(scene: Scene) -> Scene:
-    """The shape of each value on its wire, once for each value; of a gradient, where it arrives."""
+def with_shapes(scene: Scene, nets: Container[str] | None = None) -> Scene:
+    """The shape of each value on its wire, once for each value; of a gradient, where it arrives. nets: only
+    these."""
     inner = {s.key for s in scene.shapes if s.form in ("sum", "ring")}
 
     def text(wire: Wire) -> Line | None:
         end = wire.target if wire.kind == "gradient" else wire.source
-        return line(wire.shape, SIZE) if wire.shape and end not in inner and wire.kind != "kept" else None
+        asked = nets is None or wire.net in nets
+        return line(wire.shape, SIZE) if asked and wire.shape and end not in inner and wire.kind != "kept" else None
 
     return with_labels(scene, text)
 

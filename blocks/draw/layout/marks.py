@@ -18,8 +18,9 @@ BACK, ASIDE = (
 )  # from the border of the shape backwards, and from the wire to its side
 
 
-def marked(scene: Scene, marks: Mapping[str, str]) -> Scene:
-    """The scene with a mark at the end of each wire that has one, by the wire's key."""
+def marked(scene: Scene, marks: Mapping[str, str], turned: bool = False) -> Scene:
+    """The scene with a mark at the end of each wire that has one, by the wire's key; at the start of those that are
+    turned round, whose entry is an exit now."""
     taken = [box for s in scene.shapes for box in _covered(s)]
     for f in scene.frames:
         ends = (f.x, f.y), (f.x + f.w, f.y), (f.x + f.w, f.y + f.h), (f.x, f.y + f.h)
@@ -33,7 +34,7 @@ def marked(scene: Scene, marks: Mapping[str, str]) -> Scene:
     for wire in scene.wires:
         if mark := marks.get(wire.key):
             text = line(mark, SIZE)
-            places = list(_places(wire, text.width))
+            places = list(_places(wire, text.width, turned))
             free = (p for p in places if not any(meet(box_of(text, p, INK), other) for other in taken))
             at = next(free, places[0])
             taken.append(box_of(text, at))
@@ -54,9 +55,9 @@ def _heading(points: Sequence[Point]) -> Point:
     return ((x1 > x0) - (x1 < x0), (y1 > y0) - (y1 < y0))
 
 
-def _places(wire: Wire, width: float) -> Iterator[Point]:
+def _places(wire: Wire, width: float, turned: bool) -> Iterator[Point]:
     """Where a mark may stand: on the one side of the wire's end, or on the other, then farther from the shape."""
-    points = wire.points[::-1] if wire.kind == "gradient" else wire.points  # what was an entry is an exit
+    points = wire.points[::-1] if turned and wire.kind == "gradient" else wire.points
     (x, y), (dx, dy) = points[-1], _heading(points)
     for back in BACK:
         for side in (1, -1):

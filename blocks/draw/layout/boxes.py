@@ -1,0 +1,227 @@
+"""Loops: the body of each in a frame, as a cell is drawn, with an arrow from each state's new value to its old one.
+
+          ┌────────◀───────┐
+          │ ┌────────────┐ │
+    h ────┴▶│            │─┴──── last h
+   first h ▶│            │
+            └────────────┘
+
+Time runs from left to right; a loop that runs from the last step to the first is the mirror image. A body that the
+layout of cells does not take, one with a gradient or with a loop in it, stands in ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from ...graph import subgraphs
+from ...ops.loop import FINAL
+from ..diagram.body import body_of
+from ..diagram.cell import diagram_of
+from ..diagram.elements import Box, Element, Network, common_scope
+from ..diagram.network import network_of
+from ..layers.groups import framed
+from ..layers.labels import free_place
+from ..scene import Point, Scene, Shape, Wire, fit
+from ..text import Run, clip, line
+from ..typeset import Labels, name_line
+from .cell import RING, layout
+from .joints import spliced, with_joints
+from .network import Block, laid_out
+from .route import Unroutable
+
+PIN = "pin-"
+LARGEST = 120  # elements of a body that is laid out as a cell
+TURN, FAR, UP, OFF, OUT = (
+    10.0,
+    12.0,
+    12.0,
+    4.0,
+    6.0,
+)  # loop to loop; name to loop; frame to loop; first value beside the
+# loop; out of everything
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How any graph is drawn: its bricks as one box each, and what its author calls things."""
+
+    bricks: bool = True
+    labels: Labels = field(default_factory=Labels)
+
+
+def drawn(network: Network, ways: Ways, title: str = "") -> tuple[Scene, dict[str, Element]]:
+    """The scene of a diagram and of all that is in its boxes; and its elements, by the keys of their shapes."""
+    blocks: dict[str, Block] = {}
+    elements = {key: e for key, e in network.elements.items() if not e.frame}
+    for key, box in network.boxes.items():
+        blocks[key], inside = block_of(box, ways)
+        elements |= {f"{key}-{inner}": e for inner, e in inside.items()}
+    scene = laid_out(network, blocks, title=title)
+    return with_joints(spliced(scene, [s.key for s in scene.shapes if s.kind == "pin"])), elements
+
+
+def block_of(box: Box, ways: Ways) -> tuple[Block, dict[str, Element]]:
+    """A loop as a block."""
+    scene, elements = _body(box, ways)
+    scene = _pinned(_looped(_captioned(scene, box), box, elements), box, elements)
+    scene = fit(mirrored(scene) if box.node.attrs["reverse"] else scene)
+    at = {s.key.removeprefix(PIN): s.x for s in scene.shapes if s.kind == "pin"}
+    ins, outs = ({key: at[key] for key in ports.values()} for ports in (box.ins, box.outs))
+    return Block(scene, ins, outs), elements
+
+
+def _body(box: Box, ways: Ways) -> tuple[Scene, dict[str, Element]]:
+    """The scene of a loop's body: as that of a cell, or in ranks."""
+    graph, name = body_of(box), f"{box.name}, one step"
+    weights = [port for port, node in graph.fed("input").items() if port in box.ins and node.role == "parameter"]
+    learns = any(node.role in ("gradient", "update") or subgraphs(node) for node in graph.order())
+    if ways.bricks and not weights and not learns:
+        diagram = diagram_of(graph, labels=ways.labels)
+        if len(diagram.elements) <= LARGEST:
+            with suppress(Unroutable):
+                return framed(layout(diagram, title=name), diagram.elements), diagram.elements
+    return drawn(network_of(graph, ways.bricks, ways.labels, box), ways, name)
+
+
+def _captioned(scene: Scene, box: Box) -> Scene:
+    """The scene with the name of its cell in its frame, and the way of time where that is back."""
+    scope, steps = common_scope(str(n) for n in box.node.attrs["states"])[:-1], ("1", "T")
+    frame, (first, last) = scene.frames[0], reversed(steps) if box.node.attrs["reverse"] else steps
+    text = name_line(clip(scope, 30), 10) if scope else line("", 10)
+    ends = [Run(step, italic=step == "T") for step in (first, last)]
+    said = Run(": " if scope else ""), Run("t", italic=True), Run(" = "), ends[0], Run(" … "), ends[1]
+    text = text._replace(runs=(*text.runs, *said))
+    tip = f"{box.name}: each step, {'backwards' if box.node.attrs['reverse'] else 'forwards'} in time"
+    at = free_place(scene, text, (frame.x + 8, frame.y + 4, frame.x + frame.w - 8, frame.y + frame.h - 4))
+    named = replace(frame, lines=(text,) if at else (), at=at, tooltip=tip)
+    return replace(scene, frames=(named, *scene.frames[1:]))
+
+
+def _looped(scene: Scene, box: Box, elements: Mapping[str, Element]) -> Scene:
+    """The scene with an arrow from the new value of each state round to the old one, and pins for the first values of
+    states and the last."""
+    own = [s for s in scene.shapes if _own(s)]
+    after = sorted((s for s in own if s.kind == "next"), key=lambda s: -s.y)
+    before = {s.name: s for s in own if s.kind == "state"}
+    firsts = sorted((s for s in before.values() if s.name in box.ins), key=lambda s: s.y)
+    if not after:
+        return scene
+    left = min([s.left for s in before.values()] or [scene.frames[0].x]) - FAR
+    right, top = max(s.right for s in after) + FAR, max(f.y + f.h for f in scene.frames) + UP
+    outer, high = left - TURN * len(firsts), top + len(after) * TURN
+    shapes, wires = list(scene.shapes), list(scene.wires)
+    for number, end in enumerate(after):
+        x, start = right + number * TURN, before.get(end.name)
+        corner = ((end.right, end.y), (x, end.y))
+        kind = next(w.kind for w in scene.wires if w.target == end.key)
+        if start:
+            over, back = top + number * TURN, outer - number * TURN
+            entry = start.y + OFF * (start in firsts)
+            points = (*corner, (x, over), (back, over), (back, entry), (start.left, entry))
+            tip = f"{end.name}, from each step to the next"
+            wires.append(Wire(f"loop-{end.key}", kind, end.key, start.key, end.key, points, tooltip=tip))
+        for pin in dict.fromkeys(box.outs[name] for n in elements[end.key].names if (name := FINAL + n) in box.outs):
+            shapes.append(_pin(pin, x, high))
+            wires.append(
+                Wire(f"last-{end.key}", kind, end.key, f"{PIN}{pin}", end.key, (*corner, (x, high)), arrow=False)
+            )
+    for number, start in enumerate(firsts):
+        x, pin = left - number * TURN, f"{PIN}{box.ins[start.name]}"
+        shapes.append(_pin(box.ins[start.name], x, 0.0))
+        way = ((x, 0.0), (x, start.y - OFF), (start.left, start.y - OFF))
+        wires.append(Wire(f"first-{start.key}", "wire", pin, start.key, pin, way))
+    return replace(scene, shapes=tuple(shapes), wires=tuple(wires))
+
+
+def _pinned(scene: Scene, box: Box, elements: Mapping[str, Element]) -> Scene:
+    """The scene with pins, on its lower and upper border, in the place of what comes in from outside and goes there."""
+    scene = _merged(scene)
+    found = {}  # shape → the pins that it may be
+    for s in filter(_own, scene.shapes):
+        ports = box.ins if s.kind == "input" else box.outs if s.kind == "output" else {}
+        names = elements[s.key].names if s.key in elements else set()
+        found[s.key] = [pin for name, pin in ports.items() if name in names]
+    pins: dict[str, str] = {}
+    for key, own in sorted(found.items(), key=lambda item: len(item[1])):  # what can be one alone has the first say
+        free = [pin for pin in own if pin not in pins.values()]
+        pins |= dict([(key, free[0])] if free else [])
+    rest = [s for s in scene.shapes if s.key not in pins and s.kind != "pin"]
+    low = min([*(s.bottom for s in rest), *(f.y for f in scene.frames)]) - OUT
+    points = [y for w in scene.wires for _, y in w.points if w.source not in pins and w.target not in pins]
+    high = max([*(s.top for s in rest), *(f.y + f.h for f in scene.frames), *points]) + OUT
+    made: dict[str, Shape] = {s.key: s for s in rest}
+    for s in scene.shapes:
+        if s.kind == "pin":
+            made[s.key] = replace(s, y=low if s.y == 0.0 else high)
+        elif s.key in pins:
+            at = next((w.points[-1][0] for w in scene.wires if w.target == s.key), s.x)
+            made[s.key] = _pin(pins[s.key], at, low if s.kind == "input" else high)
+    known = {s.key for s in made.values()}
+    missing = [key for key in (*box.ins.values(), *box.outs.values()) if f"{PIN}{key}" not in known]
+    for number, key in enumerate(missing):  # what no one takes inside
+        made[f"{PIN}{key}"] = _pin(key, scene.frames[0].x + 2 * OUT * (number + 1), low)
+    wires = []
+    for w in scene.wires:
+        start, end = made[w.source], made[w.target]
+        points_of = list(w.points)
+        points_of[0] = (start.x, start.y) if start.kind == "pin" else points_of[0]
+        points_of[-1] = (end.x, end.y) if end.kind == "pin" else points_of[-1]
+        net = start.key if start.kind == "pin" else w.net
+        arrow = w.arrow and end.kind != "pin"
+        wires.append(replace(w, source=start.key, target=end.key, net=net, points=tuple(points_of), arrow=arrow))
+    return replace(scene, shapes=tuple(made.values()), wires=tuple(wires), dots=())
+
+
+def _merged(scene: Scene) -> Scene:
+    """The scene with a merge before each output that takes several values."""
+    shapes, wires = list(scene.shapes), list(scene.wires)
+    for s in scene.shapes:
+        into = sorted((w for w in scene.wires if w.target == s.key), key=lambda w: w.points[-1][0])
+        if s.kind != "output" or len(into) < 2:
+            continue
+        ring = Shape(f"{s.key}m", "merge", "ring", s.name, into[len(into) // 2].points[-1][0], s.y, RING, RING)
+        shapes.append(ring)
+        for number, w in enumerate(into):
+            x, side = w.points[-1][0], number - len(into) // 2
+            end = ((x, s.y), (ring.left if side < 0 else ring.right, s.y)) if side else ((x, ring.bottom),)
+            wires[wires.index(w)] = replace(w, target=ring.key, points=(*w.points[:-1], *end), arrow=False)
+        up = ((ring.x, ring.top), (ring.x, s.top))
+        wires.append(Wire(f"{ring.key}-{s.key}", "bus", ring.key, s.key, ring.key, up, tooltip=s.name))
+    return replace(scene, shapes=tuple(shapes), wires=tuple(wires))
+
+
+def _own(s: Shape) -> bool:
+    """Whether a shape stands in the body itself: what is in a box of it has the key of that before its own."""
+    return "-" not in s.key
+
+
+def _pin(key: str, x: float, y: float) -> Shape:
+    return Shape(f"{PIN}{key}", "pin", "pin", "", x, y, 0.0, 0.0)
+
+
+def mirrored(scene: Scene) -> Scene:
+    """The scene with left and right exchanged, its letters as they were."""
+
+    def at(p: Point) -> Point:
+        return (-p[0], p[1])
+
+    wires = [
+        replace(
+            w,
+            points=tuple(map(at, w.points)),
+            hops=tuple(map(at, w.hops)),
+            label_at=at(w.label_at) if w.label_at else None,
+            mark_at=at(w.mark_at) if w.mark_at else None,
+        )
+        for w in scene.wires
+    ]
+    return replace(
+        scene,
+        shapes=tuple(replace(s, x=-s.x) for s in scene.shapes),
+        wires=tuple(wires),
+        frames=tuple(replace(f, x=-f.x - f.w, at=at(f.at) if f.at else None) for f in scene.frames),
+        dots=tuple(replace(d, x=-d.x) for d in scene.dots),
+    )
