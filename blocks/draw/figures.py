@@ -31,14 +31,14 @@ TITLES = {
 
 
 def figure_7_3(theme: str = "classic") -> Figure:
-    """The SRN and the LSTM side by side: one line from step to step, and two."""
+    """The SRN and below it the LSTM of the book: one line from step to step, and two."""
     scenes = [
         draw(cells.book_srn(SIZE, SIZE).graph, unroll=3, title="SRN", theme=theme).scene,
-        draw(cells.lstm(SIZE, SIZE).graph, unroll=3, title="LSTM", theme=theme).scene,
+        draw(cells.book_lstm(SIZE, SIZE).graph, unroll=3, title="LSTM", theme=theme).scene,
     ]
     title = "A simple recurrent network and an LSTM over three steps, the middle one open"
     captions = ("SRN: one line from step to step", "LSTM: two lines from step to step")
-    return Figure(panels(scenes, captions, title), theme_of(theme))
+    return Figure(panels(scenes, captions, title, below=True), theme_of(theme))
 
 
 def figure_7_4(part: str, theme: str = "classic") -> Figure:

@@ -56,7 +56,8 @@ class _NetworkBuilder(Builder):
         self.boxes: dict[str, Box] = {}
         self.loops: dict[Node, Box] = {}
         states = [n.removeprefix(NEXT) for n in graph.outputs if n.startswith(NEXT)]
-        self.states = {s: s for s in states} | (box.groups if box else grouped(states))
+        together = {} if not bricks else box.groups if box else grouped(states)
+        self.states = {s: s for s in states} | together
         self.together: dict[str, Element] = {}  # states of one brick → their element
         self.stepped = bool(states) or box is not None
         self.times = {n.shape[0] for n in graph.order() if n.role == "sequence"}
@@ -159,7 +160,7 @@ class _NetworkBuilder(Builder):
         if node.dtype != "loop":
             box, output = self.loops[node.operands[0]], node.attrs["output"]
             state = output.removeprefix(FINAL)
-            group = FINAL + box.groups[state] if state != output and state in box.groups else output
+            group = FINAL + box.groups[state] if self.bricks and state != output and state in box.groups else output
             known = [pin for other, pin in box.outs.items() if self.elements[pin].name == group]
             box.outs[output] = scope.home[node] = known[0] if known else self.pin(scope, box, group, node)
             return

@@ -130,7 +130,7 @@ def _open(cell: Scene) -> _Block:
 def _closed(cell: Scene, diagram: Diagram, title: str, now: str) -> _Block:
     """The step as one box with the same heights."""
     frame = cell.frames[0]
-    lines = (line(clip(title, 10), 13), line("same weights", 7.5))
+    lines = (line(clip(title, 10), 13), line("same weights", 9))
     rows = [[s.w + 8 for s in cell.shapes if s.kind == kind] for kind in ("input", "output")]
     width = max(CLOSED, extent(lines)[0] + 12, *(max(row) * (len(row) + 1) for row in rows if row))
     box = Shape(
