@@ -11,6 +11,7 @@ import pytest
 
 import blocks as bk
 from blocks.draw import views
+from blocks.draw.diagram.cell import diagram_of
 from blocks.draw.views import CELL, OPTIONS
 
 
@@ -72,7 +73,7 @@ def test_an_option_changes_the_figure_or_is_refused(option: str, kind: str, monk
     without = {name: value for name, value in options.items() if name != option}
     if kind == "a cell" or CELL not in OPTIONS[option].taken_by or len(OPTIONS[option].taken_by) > 1:
         if option == "lane":  # another order of the lanes
-            assert len(set(views.diagram_of(graph).conveyors) & {"low/C", "high/h"}) == 2
+            assert len(set(diagram_of(graph).conveyors) & {"low/C", "high/h"}) == 2
         if option == "shapes":
             assert any(w.label and w.label.plain.startswith("(") for w in graph.draw(**options).scene.wires)
         if option == "title":

@@ -33,6 +33,7 @@ def test_figure_7_3() -> None:
             crossing = {
                 w.points[0][1] if w.points[0][1] == w.points[-1][1] else round(y, 3)
                 for w in scene.wires
+                if w.key.startswith(panel)
                 for (x0, y), (x1, y1) in pairwise(w.points)
                 if y == y1 and min(x0, x1) < border < max(x0, x1)
             }

@@ -180,6 +180,10 @@ class Scene:
         """The same scene with more frames, in front of those it has."""
         return replace(self, frames=(*self.frames, *frames))
 
+    def with_space(self, by: float) -> Scene:
+        """The same scene with more room on its left and its right."""
+        return replace(self.moved(by, 0.0), width=self.width + 2 * by)
+
     def moved(self, dx: float, dy: float, prefix: str = "") -> Scene:
         """The same scene elsewhere, `prefix` before all its keys."""
 

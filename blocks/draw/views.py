@@ -18,19 +18,20 @@ from ..errors import BlocksError, WiringError, nearest
 from ..graph import Graph, subgraphs
 from .diagram.elements import is_cell
 from .diagram.network import network_of, network_of_error
-from .drawing import LARGEST, ROOMS, Drawing, is_given
+from .drawing import LABEL_ROOM, LARGEST, ROOMS, Drawing, is_given
 from .figure import Figure
 from .layers.emphasis import Wanted, emphasise_layers
 from .layers.labels import places, with_shapes
 from .layers.legend import with_legend
 from .layout.boxes import Ways, drawn
 from .layout.route import Unroutable
-from .scene import Point, Scene, Wire
+from .scene import Point, Scene, Wire, fit
 from .text import clip
 from .themes import Theme
 from .themes import theme as theme_of
 from .typeset import Labels
 
+SPACE = 60.0  # beside a figure, for the labels of its wires
 CELL, LAYERS = "one step of a cell", "a graph of any kind"
 NEEDED_FOR = {"unroll": "the steps of a cell side by side", "values": "the colours of numbers"}
 
@@ -158,10 +159,12 @@ def draw(
         except Unroutable:
             obstacle = "it has so many wires that there is no way for all"
         _check(given, obstacle)
-    scene, elements = drawn(network_of(graph, bricks, called), Ways(bricks, called), title or _named(graph))
+    scene, elements = drawn(
+        network_of(graph, bricks, called), Ways(bricks, called, LABEL_ROOM * shapes), title or _named(graph)
+    )
     called.check()
     scene = emphasise_layers(scene, elements, highlight)
-    scene = with_shapes(scene) if shapes else scene
+    scene = fit(with_shapes(scene.with_space(SPACE))) if shapes else scene
     return Figure(with_legend(scene) if legend else scene, colours)
 
 
@@ -205,8 +208,8 @@ def of_its_graph(drawn: Callable[..., Figure]) -> Callable[..., Figure]:
 def draw_error(error: WiringError, theme: str | Theme | Mapping[str, Any] = "classic") -> Figure:
     """A `Figure` of a wiring error: the operands as far as they were built, and the operation that does not
     take them, with the wires between them marked and their shapes written on them."""
-    scene, _ = drawn(network_of_error(error), Ways(), "a wiring error")
-    scene = with_shapes(scene, [w.net for w in scene.wires if w.kind == "wrong"])
+    scene, _ = drawn(network_of_error(error), Ways(room=LABEL_ROOM), "a wiring error")
+    scene = fit(with_shapes(scene.with_space(SPACE), [w.net for w in scene.wires if w.kind == "wrong"]))
     return Figure(replace(scene, description=str(error)), theme_of(theme))
 
 

@@ -12,15 +12,15 @@ APART, CAPTION = 26.0, 12.0
 
 
 def panels(scenes: Sequence[Scene], captions: Sequence[str] = (), title: str = "", below: bool = False) -> Scene:
-    """One scene of several, from left to right (or from above downwards, with `below`); captions stand over
-    them."""
+    """One scene of several, from left to right (or from above downwards, with `below`), each in the middle; captions
+    stand over them."""
     placed: list[Scene] = []
     captioned: list[Shape] = []
-    tallest = max(s.height for s in scenes)
+    tallest, widest = max(s.height for s in scenes), max(s.width for s in scenes)
     apart = len(scenes) > 1 or any(s.kind == "caption" for s in scenes[0].shapes)
     start = 0.0
     for number, scene in enumerate(scenes, 1):
-        dx, dy = (0.0, start - scene.height) if below else (start, (tallest - scene.height) / 2)
+        dx, dy = ((widest - scene.width) / 2, start - scene.height) if below else (start, (tallest - scene.height) / 2)
         placed.append(scene.moved(dx, dy, f"panel{number}-" if apart else ""))
         if number <= len(captions) and captions[number - 1]:
             top = dy + scene.height if below else tallest

@@ -46,10 +46,12 @@ TURN, FAR, UP, OFF, OUT = (
 
 @dataclass(frozen=True)
 class Ways:
-    """How any graph is drawn: its bricks as one box each, and what its author calls things."""
+    """How any graph is drawn: its bricks as one box each, what its author calls things, and how much more room there is
+    between two wires, for labels."""
 
     bricks: bool = True
     labels: Labels = field(default_factory=Labels)
+    room: float = 0.0
 
 
 def drawn(network: Network, ways: Ways, title: str = "") -> tuple[Scene, dict[str, Element]]:
@@ -59,7 +61,7 @@ def drawn(network: Network, ways: Ways, title: str = "") -> tuple[Scene, dict[st
     for key, box in network.boxes.items():
         blocks[key], inside = block_of(box, ways)
         elements |= {f"{key}-{inner}": e for inner, e in inside.items()}
-    scene = laid_out(network, blocks, title=title)
+    scene = laid_out(network, blocks, title, ways.room)
     return with_joints(spliced(scene, [s.key for s in scene.shapes if s.kind == "pin"])), elements
 
 
@@ -82,7 +84,7 @@ def _body(box: Box, ways: Ways) -> tuple[Scene, dict[str, Element]]:
         diagram = diagram_of(graph, labels=ways.labels)
         if len(diagram.elements) <= LARGEST:
             with suppress(Unroutable):
-                return framed(layout(diagram, title=name), diagram.elements), diagram.elements
+                return framed(layout(diagram, ways.room, name), diagram.elements), diagram.elements
     return drawn(network_of(graph, ways.bricks, ways.labels, box), ways, name)
 
 

@@ -36,14 +36,14 @@ class Block:
     outs: dict[str, float] = field(default_factory=dict)
 
 
-def laid_out(network: Network, blocks: Mapping[str, Block], frame: str = "cell", title: str = "") -> Scene:
-    """The scene of a diagram, pins still in it. frame: the kind of the frame round a step of a cell."""
-    return _Layout(network, blocks, frame, title).scene()
+def laid_out(network: Network, blocks: Mapping[str, Block], title: str = "", room: float = 0.0) -> Scene:
+    """The scene of a diagram, pins still in it. room: points more between two ranks, for labels."""
+    return _Layout(network, blocks, title, room).scene()
 
 
 class _Layout:
-    def __init__(self, network: Network, blocks: Mapping[str, Block], frame: str, title: str):
-        self.network, self.blocks, self.frame, self.title = network, blocks, frame, title
+    def __init__(self, network: Network, blocks: Mapping[str, Block], title: str, room: float):
+        self.network, self.blocks, self.title, self.room = network, blocks, title, room
         self.shapes = {key: shape_of(e) for key, e in network.elements.items() if not e.frame}
         self.links = [(e, link) for e in network.elements.values() for link in e.entries]
         self.items = self.made()
@@ -198,7 +198,7 @@ class _Layout:
         for number, pieces in enumerate(self.channels):
             framed = self.network.stepped and number in (0, len(self.channels) - 1)
             every = [part for p in pieces.values() for part in _parts(p) if part.level >= 0]
-            margin = MARGIN if every else MARGIN - LEVEL / 2
+            margin = (MARGIN if every else MARGIN - LEVEL / 2) + self.room / 2
             y += tall[number] + (PADDED if framed and number == 0 else margin)
             rooms: dict[int, float] = {}
             for p in every:
@@ -268,7 +268,7 @@ class _Layout:
                 reach_x = x0 - ASIDE - shape.w / 2 if left else x1 + ASIDE + shape.w / 2
                 drawn[key] = replace(shape, x=reach_x, y=y)
         self.side = x1
-        return [Frame("cell", self.frame, x0, y0, x1 - x0, y1 - y0, tooltip=self.title)]
+        return [Frame("cell", "cell", x0, y0, x1 - x0, y1 - y0, tooltip=self.title)]
 
     def wire(self, element: Element, link: Link, drawn: Mapping[str, Shape], pins: Mapping[str, Shape]) -> Wire:
         net = self.net[link.source]
