@@ -91,8 +91,9 @@ def draw(
     lane: Mapping[str, float] | None = None,
     **unknown: Never,
 ) -> Figure:
-    """A `Figure` of a graph. One step of a cell is laid out as cells are, with its states on conveyors; any
-    other graph in layers.
+    """A `Figure` of a graph. One step of a cell is laid out as cells are, with its states on conveyors; any other graph
+    in ranks from below upwards, each of its loops as a cell in a frame, with arrows from the new values of its states
+    round to the old ones.
 
     Args:
         highlight: what to emphasise, the rest is faded: names of bricks, inputs, states, outputs or groups of
