@@ -112,6 +112,7 @@ class _NetworkBuilder(Builder):
         said = name + ("" if node.step is None else f"({node.step})")
         text = line("∂" if gradient else symbol_of_brick(node), 13), name_line(self.called(said), 9)
         kind, shown = ("gradient", f"∂ {said}") if gradient else ("brick", said)
+        kind = "operation" if node.role == "update" else kind
         element = self.add(scope, kind, "box", shown, text, node)
         element.nodes = [n for n, group in self.groups.items() if group == brick]
         calls_of = [n for (called, *_), n in self.last.items() if called == node.brick and n.role != "gradient"]
