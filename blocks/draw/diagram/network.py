@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 
 from ...errors import WiringError
-from ...graph import Graph, Node
+from ...graph import Graph, Node, show_shape
 from ...notation import is_mark, is_silent, root
 from ...ops.loop import FINAL, NEXT
 from ..text import Line, clip, line
@@ -20,6 +20,7 @@ from .build import Builder, Scope
 from .elements import Box, Element, Link, Network, calls, common_scope, grouped, owners
 from .signs import draw_lines, label, one_number, scalar, symbol, symbol_of_brick, symbol_with
 
+LEAVES = {"gradient": "gradient", "state": "update"}  # what else stands in a brick's box: sums, and optimizers' slots
 DRAWN_INSIDE = ("parameter", "draw")  # what a loop hands on to its body, and stands there
 
 
@@ -139,6 +140,7 @@ class _NetworkBuilder(Builder):
         group = self.states.get(name)
         if group in self.together:
             self.together[group].names.add(name)
+            self.together[group].tooltip += f"; {name}, {show_shape(node.shape)}"
             return self.together[group]
         timed = node.role == "sequence" or (self.stepped and node.role in ("state", "input"))
         text = self.said(group or name, 13, ("t−1" if group else "t") if timed else "")
@@ -238,8 +240,8 @@ def _groups(graph: Graph, called: dict[Node, Node]) -> dict[Node, tuple[Hashable
     for node in graph.order():
         group: tuple[Hashable, ...] | None = None
         before = {found.get(o, o) for o in node.operands}
-        if node.brick and node.op.kind != "loop" and (node.operands or node.role == "gradient"):
-            own = called.get(node) if node.role not in ("gradient", "update") else node.role
+        if node.brick and node.op.kind != "loop" and (node.operands or node.role in LEAVES):
+            own = called.get(node) if node.role not in (*LEAVES, "update") else LEAVES.get(node.role, node.role)
             name = (node.brick, node.step, own)
             group = (*name, pieces[name])
             if any(_leads(after, group, source) for source in before - {group}):
