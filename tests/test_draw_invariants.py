@@ -87,7 +87,7 @@ def check_marks(scene: Scene) -> None:
     for wire, mark, (x, y) in marks:
         turned = wire.kind == "gradient" and scene.title.endswith("gradient")
         ends = (wire.points[0],) if turned else (wire.points[-1], wire.points[0])
-        assert min(abs(x - a) + abs(y - b) for a, b in ends) < 28, f"the mark of {wire.key} is far from its entry"
+        assert min(abs(x - a) + abs(y - b) for a, b in ends) < 36, f"the mark of {wire.key} is far from its entry"
         boxes.append((wire.key, x - mark.width / 2, y - 3, x + mark.width / 2, y + 3))
     for key, x0, y0, x1, y1 in boxes:
         on_canvas(scene, key, (x0, y0), (x1, y1))
