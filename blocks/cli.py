@@ -111,8 +111,8 @@ def demo(
 
 
 @app.command(
-    epilog="Examples: blocks train book.txt --cell gru --units 128 -o gru.safetensors; "
-    "torchrun --nproc-per-node 2 -m blocks train book.txt"
+    epilog="Example: blocks train book.txt --cell gru --units 128 -o gru.safetensors; "
+    "by two processes: torchrun --nproc-per-node 2 -m blocks train book.txt"
 )
 def train(
     text: Annotated[Path | None, typer.Argument(help="A text file (UTF-8); by default Python's own help.")] = None,
