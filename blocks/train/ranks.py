@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -265,7 +266,7 @@ def ranks() -> Alone:
         if not asked.isdigit() or int(asked) < 2 or not {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
             return Alone()
         try:
-            import torch.distributed as distributed
+            distributed = importlib.import_module("torch.distributed")
         except ImportError:
             raise BlocksError(
                 f"{asked} processes train together by torch.distributed: pip install 'blocks[torch]'"
