@@ -316,8 +316,16 @@ def test_what_is_no_callback_is_refused(callbacks, message) -> None:
     model = bk.Model(loss=loss, outputs={"y": y})
     with pytest.raises(bk.BlocksError, match=message):
         model.fit(data(), callbacks=callbacks)
-    with pytest.raises(bk.BlocksError, match=r"fit\(callback=\) is callbacks= now"):
-        model.fit(data(), callback=print)
+    with pytest.raises(bk.BlocksError, match="callback is a function of a record"):
+        model.fit(data(), callback=3)
     with pytest.raises(bk.BlocksError, match="no output or input 'z'|no output or input 'yy' .did you mean 'y'"):
         model.fit(data(), watch="yy")
     assert model.training is None
+
+
+def test_a_callback_may_take_the_record_alone() -> None:
+    y, *_, loss = wires(masked=False)
+    seen = []
+    model = bk.Model(loss=loss, outputs={"y": y})
+    model.fit(data(), epochs=9, callback=lambda record: seen.append(record) or len(seen) == 3)
+    assert seen == model.history.steps and len(seen) == 3

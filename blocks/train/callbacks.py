@@ -49,15 +49,19 @@ Function = Callable[[Any, Record], Any]
 
 
 class Callbacks:
-    """All callbacks of a call. Raises BlocksError for what is none."""
+    """All callbacks of a call, and a function of the record alone. Raises BlocksError for what is none."""
 
-    def __init__(self, given: Any):
-        self.waiting = given is not None  # whether any may stop training
+    def __init__(self, given: Any, alone: Callable[[Record], Any] | None = None):
+        self.waiting = given is not None or alone is not None  # whether any may stop training
         several = given if isinstance(given, Iterable) and not hasattr(given, "on_update") else [given]
         self.hooks: dict[str, list[Callable[[Any, Any], Any]]] = {hook: [] for hook in HOOKS}
         for one in () if given is None else several:
             for hook, call in _hooks_of(one).items():
                 self.hooks[hook].append(call)
+        if alone is not None:
+            if not callable(alone):
+                raise BlocksError(f"callback is a function of a record, not {alone!r:.80}")
+            self.hooks["on_update"].append(lambda model, record: alone(record))
 
     def silent(self) -> Callbacks:
         """None of them, in a process that waits for what they say in another."""

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time as clock
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Never
@@ -60,6 +60,7 @@ def fit(
     metrics: Mapping[str, Node] | None = None,
     watch: str | Sequence[str] | Mapping[str, Node] = (),
     callbacks: Callback | Function | Sequence[Any] | None = None,
+    callback: Callable[[dict[str, Any]], Any] | None = None,
     **unknown: Never,
 ) -> History:
     """Train a model. A second call goes on where the first one ended: 4 calls of one epoch are one call of 4, to the
@@ -102,6 +103,7 @@ def fit(
         watch: what a callback sees of each update: the names of the model's outputs and inputs, or name → wire.
         callbacks: a function (model, record), called after each update; an object with `on_update`, `on_epoch` or
             `on_end`, see `Callback`; or several of them. What returns True stops training.
+        callback: the same, of the record alone, for what needs no model.
 
     Random numbers (`bernoulli`, `dropout`) are drawn anew for each update, from the model's seed and the number of the
     update; so for each chunk of `tbptt`. Losses over the validation data are without them, with their expectation.
@@ -143,7 +145,7 @@ def fit(
         raise BlocksError(f"{team.count} processes share a batch's rows: make it larger, not accumulate={accumulate}")
     order = False if carry and shuffle is None and is_listed(data) else shuffle
     _check_files(model, autosave, resume, restart)
-    called, purpose = Callbacks(callbacks), _purpose(model, metrics, watch, freeze)
+    called, purpose = Callbacks(callbacks, callback), _purpose(model, metrics, watch, freeze)
     if team.rank:  # one process shows, calls and writes
         called, progress = called.silent(), False
     chosen = _chosen(model, optimizer, restart)
@@ -308,8 +310,6 @@ OPTIONS = tuple(k for k, p in inspect.signature(fit).parameters.items() if p.kin
 def _check_names(unknown: Mapping[str, Any]) -> None:
     """Raises BlocksError for options that `fit` does not have, or has under another name now."""
     for name, value in unknown.items():
-        if name == "callback":
-            raise BlocksError("fit(callback=) is callbacks= now, of functions (model, record)")
         if name in RENAMED:
             hint = "" if name == "every" else "; to keep few states in memory: Model(..., checkpoint='sqrt')"
             raise BlocksError(f"fit({name}={value!r}) is {RENAMED[name]}= now, the name of a file{hint}")
