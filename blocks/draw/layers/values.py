@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..scene import MARGIN, Scene, Shade, Shape, Wire, fit
-from ..text import line
+from ..text import extent, line
 from .labels import SIZE, Crowded, labelled, places
 from .runs import Known
 
@@ -168,8 +168,9 @@ def with_scales(scene: Scene, scales: Sequence[Scale]) -> Scene:
     def write(key: str, words: str) -> None:
         nonlocal x
         text = line(words, 10)
-        shapes.append(Shape(key, "caption", "text", words, x + text.width / 2, y, text.width, 14.0, (text,)))
-        x += text.width + 6
+        width, _ = extent((text,))
+        shapes.append(Shape(key, "caption", "text", words, x + width / 2, y, width, 14.0, (text,)))
+        x += width + 6
 
     for scale in (s for s in scales if s.top is not None):
         write(f"{scale.of}-from", f"{scale.of}, root mean square: {number(scale.low)}")
