@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import functools
 import textwrap
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,7 +45,7 @@ class Value(NamedTuple):
     everywhere: bool = False
 
 
-class Function:
+class Function(ABC):
     """A function under construction; a `walk.Writer`."""
 
     def __init__(self, module: Module, called: str, graph: Graph):
@@ -62,25 +63,25 @@ class Function:
 
     # -- what a language says
 
+    @abstractmethod
     def number(self, expression: ast.expr, dtype: str) -> ast.expr:
         """A Python number as an array of no axes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def filled(self, sizes: ast.expr, value: ast.expr, dtype: str) -> ast.expr:
         """An array of these sizes with one number."""
-        raise NotImplementedError
 
+    @abstractmethod
     def repeated(self, sizes: ast.expr, value: ast.expr) -> ast.expr:
         """An array repeated to these sizes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def array(self, value: np.ndarray) -> Value:
         """A constant array."""
-        raise NotImplementedError
 
+    @abstractmethod
     def repeat(self, node: Node, loop: Repeated) -> dict[str, Value]:
         """The lines of a loop, and what it gives."""
-        raise NotImplementedError
 
     # -- values
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import keyword
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,7 +22,7 @@ BUILTINS = ("float", "next", "range", "slice", "super", "tuple", "vars", "zip", 
 LITERAL = 64  # numbers of a constant that is written out; of more, the bytes are
 
 
-class Module:
+class Module(ABC):
     """A text under construction. A language is a subclass with its dialect, and its kind of function."""
 
     dialect: Dialect
@@ -56,25 +57,25 @@ class Module:
 
     # -- what a language says
 
+    @abstractmethod
     def weight(self, called: str) -> ast.expr:
         """The weights of that name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def moved(self, value: ast.expr, source: int, destination: int) -> ast.expr:
         """An array with an axis at another place."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call(self, called: str) -> tuple[str, list[str]]:
         """How a function is called, and with what before all else."""
-        raise NotImplementedError
 
+    @abstractmethod
     def taken(self, f: Function, identifier: str, leaf: Node) -> ast.expr:
         """What is fed, as the array that is computed with."""
-        raise NotImplementedError
 
+    @abstractmethod
     def type_without_weights(self, inputs: dict[str, Node]) -> dict[str, str]:
         """What "dtype" and "device" are, where no weights say so: of the inputs that must be fed."""
-        raise NotImplementedError
 
     # -- what functions ask for
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import abstractmethod
 
 from ..graph import Node
 from .function import Function, Repeated, Value, assigned, indented, listed, plural, short
@@ -12,13 +13,13 @@ from .rows import name, text
 class Stepwise(Function):
     """A function whose loops are loops of Python."""
 
+    @abstractmethod
     def rows_of(self, sequence: ast.expr, reverse: bool) -> ast.expr:
         """What has the rows of a sequence, one after the other."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stacked(self, rows: str, reverse: bool) -> str:
         """A list of rows as one array."""
-        raise NotImplementedError
 
     def repeat(self, node: Node, loop: Repeated) -> dict[str, Value]:
         """The lines of a loop, and what it gives."""

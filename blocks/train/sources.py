@@ -12,6 +12,7 @@ same bits. Of several trials each has an order of its own, and batches that are 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,7 @@ class Batch:
         return self.data.steps_of(self.index, time)
 
 
-class Source:
+class Source(ABC):
     """Batches of training data for some inputs, those of one trial or of several; `seed` is that of the first."""
 
     again = True  # whether any batch can be had again, after an interruption
@@ -51,13 +52,13 @@ class Source:
         self.inputs = inputs
         self.seeds = [seed + r for r in range(inputs.trials or 1)]
 
+    @abstractmethod
     def batches(self, at: Position) -> Iterator[Batch]:
         """The batches of an epoch, from where training stands."""
-        raise NotImplementedError
 
     def digest(self) -> str:
-        """A short text that differs for other data."""
-        raise NotImplementedError
+        """A short text that differs for other data; none, where no batch can be had again."""
+        return ""
 
     def steps(self, at: Position, time: str) -> list[int] | None:
         """The steps of each batch of an epoch, where they are known before."""
