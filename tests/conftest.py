@@ -2,7 +2,8 @@
 
 How many examples Hypothesis tries: `pytest` is quick, `pytest --hypothesis-profile=deep` takes thousands.
 
-A test of random networks takes its number from the profile; it names no number of its own, unless it is dear.
+A test of random networks takes its number from the profile; where it wants another one in the quick profile, it says
+`examples` (tests/strategies.py), and has the profile's in any other.
 Both are derandomised, so that a test gives the same answer twice; the deep one also looks for a smaller case.
 """
 
@@ -12,7 +13,8 @@ import tempfile
 from hypothesis import HealthCheck, Phase, settings
 
 every = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": list(HealthCheck)}
-settings.register_profile("quick", max_examples=20, phases=[Phase.explicit, Phase.generate], **every)
+QUICK = 20
+settings.register_profile("quick", max_examples=QUICK, phases=[Phase.explicit, Phase.generate], **every)
 settings.register_profile("some", settings.get_profile("quick"), max_examples=100)  # for mutants
 settings.register_profile("deep", max_examples=3000, print_blob=True, **every)
 settings.load_profile("quick")

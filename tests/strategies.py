@@ -1,10 +1,12 @@
 """Random graphs and random cells for Hypothesis, with random sizes, weights and feeds."""
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 import blocks as bk
 
+from .conftest import QUICK
 from .wide import Drawn, network
 from .wide.dice import MANY
 
@@ -29,6 +31,11 @@ def pointwise(draw, wires, kinks=False):
     if kind == "where":
         return bk.where(bk.greater(a, b), bk.tanh(a), b)
     return getattr(bk, kind)(a, b)
+
+
+def examples(quick: int) -> settings:
+    """Of how many examples a test has in the quick profile; in any other it has as many as the profile says."""
+    return settings(max_examples=quick if settings().max_examples == QUICK else settings().max_examples)
 
 
 @st.composite

@@ -10,6 +10,8 @@ import pytest
 
 from blocks.cells.table import GALLERY
 
+from .command import blocks
+
 USER_CELL = """
 import blocks as bk
 
@@ -22,10 +24,6 @@ def mine(inputs, units):
 def wrong(inputs, units):
     return 3
 """
-
-
-def blocks(*args, cwd=None):
-    return subprocess.run([sys.executable, "-m", "blocks", *map(str, args)], capture_output=True, text=True, cwd=cwd)
 
 
 def test_help_has_examples() -> None:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import blocks as bk
 from blocks.compile import PASSES, compile
 from blocks.interpret import bind, execute
 
-from .strategies import graphs, networks
+from .strategies import examples, graphs, networks
 
-many = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+many = examples(60)
 
 
 def single(feeds):
@@ -98,7 +98,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr("blocks.ops.loop.CACHED", 7)
 
 
-@settings(many, max_examples=100)
+@examples(30)
 @given(case=networks(kinks=True), every=st.sampled_from([1, 2, 3, 7, "sqrt"]))
 def test_random_cells_in_small_blocks_and_with_checkpoints(small_blocks, case, every) -> None:
     graph, feeds = case
@@ -113,7 +113,7 @@ def test_random_cells_in_small_blocks_and_with_checkpoints(small_blocks, case, e
     same(bk.run(gradient, single(feeds)), program(single(feeds)), 1e-4, "float32")
 
 
-@settings(many, max_examples=60)
+@examples(30)
 @given(case=graphs(kinks=True))
 def test_random_graphs_in_small_blocks(small_blocks, case) -> None:
     graph, feeds = case

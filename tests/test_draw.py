@@ -227,7 +227,7 @@ import hashlib, sys
 import blocks as bk
 from blocks.draw.figures import figures
 out = hashlib.sha256()
-for name, figure in figures():
+for name, figure in list(figures())[::4]:
     for format in ("svg", "png", "dot", "tex", "mmd", "graphml", "json"):
         out.update(figure.render(format))
 x = bk.sequence("x", 4)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 import blocks as bk
 from blocks.draw.diagram.slopes import slope
@@ -24,6 +24,7 @@ from blocks.graph import Graph, Node, substitute, topological
 from blocks.notation import is_silent
 from blocks.ops.leaves import make_input
 
+from .strategies import examples
 from .test_draw_invariants import GALLERY, UNUSUAL, cells, gallery_cell
 
 STEPS = 3
@@ -324,9 +325,7 @@ def test_the_drawn_gradient_of_unusual_cells(make: Callable[[int, int], bk.Cell]
     check_gradient(make(4, 5))
 
 
-@settings(
-    max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-)
+@examples(30)
 @given(cells())
 def test_the_drawn_gradient_of_random_cells(cell: bk.Cell) -> None:
     check_gradient(cell)

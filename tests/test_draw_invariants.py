@@ -9,7 +9,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 import blocks as bk
 from blocks.draw.diagram.cell import diagram_of
@@ -17,6 +17,8 @@ from blocks.draw.formats.strokes import strokes
 from blocks.draw.layout.cell import layout
 from blocks.draw.scene import Scene, Shape, Wire
 from blocks.draw.text import LINE_HEIGHT, extent
+
+from .strategies import examples
 
 EPS = 1e-6
 GALLERY = list(bk.cells.__all__)
@@ -446,24 +448,19 @@ def cells(draw: st.DrawFn) -> bk.Cell:
     return bk.Cell({s: one_of() for s in states}, outputs)
 
 
-RANDOM = settings(
-    max_examples=500, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-)
-
-
-@RANDOM
+@examples(120)
 @given(cells())
 def test_random_cells(cell: bk.Cell) -> None:
     check_cell(cell)
 
 
-@settings(RANDOM, max_examples=150)
+@examples(40)
 @given(cells(), st.sampled_from([{"zoom": 2}, {"zoom": "all"}, {"shapes": True}, {"zoom": "none"}]))
 def test_random_steps(cell: bk.Cell, options: dict[str, Any]) -> None:
     check(cell.draw(unroll=3, **options).scene)
 
 
-@settings(RANDOM, max_examples=100)
+@examples(40)
 @given(
     cells(), st.sampled_from([{}, {"shapes": True}, {"counts": True}, {"unroll": 3}]), st.sampled_from([True, "beside"])
 )
@@ -471,7 +468,7 @@ def test_random_gradients(cell: bk.Cell, options: dict[str, Any], gradient: bool
     check(cell.draw(gradient=gradient, **options).scene)
 
 
-@RANDOM
+@examples(60)
 @given(cells().filter(lambda cell: len(cell.graph.order()) > 12))
 def test_larger_random_cells(cell: bk.Cell) -> None:
     check_cell(cell)

@@ -534,7 +534,7 @@ def test_equations_and_figures_say_what_is_drawn() -> None:
     back = [(w.source, w.target) for w in cell.draw(gradient=True).scene.wires if w.kind == "gradient"]
     assert back and not any(shapes[n].key in pair for pair in back for n in shapes)  # a draw is given
     graph = bk.Graph({"y": bk.scan(cell, bk.sequence("x", 3))})
-    assert [s.kind for s in graph.draw().scene.shapes if s.name == "keep"] == ["draw", "draw"]  # of a step, and of all
+    assert [s.kind for s in graph.draw().scene.shapes if s.name == "keep"] == ["draw"]  # once, in the frame
     assert " draw " in graph.dump() and graph.to_networkx().nodes["keep"]["op"] == "draw"
     feeds = {"x": np.ones((1, 3)), "h": np.zeros((1, 4)), "C": np.zeros((1, 4)), **cell.graph.init(0)}
     drawn_with = [cell.draw(values={**feeds, **extra})._repr_svg_() for extra in ({}, {"keep": np.zeros((1, 4))})]

@@ -21,6 +21,7 @@ from blocks.exchange.torch import TORCH, TorchModule, torch_source
 from blocks.exchange.walk import STRUCTURE, all_nodes, ready
 from blocks.graph import OPS
 
+from .command import blocks
 from .exchange.examples import EXAMPLES
 from .exchange.exported import alone
 from .strategies import wide
@@ -399,22 +400,21 @@ def test_large_constants_are_bytes() -> None:
 # --- the command line ----------------------------------------------------------------------------
 
 
-def exported(*args: object, cwd: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "blocks", "export", *map(str, args)], capture_output=True, text=True, cwd=cwd
-    )
-
-
 def test_export_writes_what_the_functions_do(tmp_path) -> None:
     model = EXAMPLES["lstm"]()
     model.save(tmp_path / "model.safetensors")
     for language in WRITERS:
-        done = exported("model.safetensors", "--to", language, "-o", "out.py", cwd=tmp_path)
+        done = blocks("export", "model.safetensors", "--to", language, "-o", "out.py", cwd=tmp_path)
         assert done.returncode == 0 and done.stdout == "written: out.py\n", done.stderr
         assert (tmp_path / "out.py").read_text(encoding="utf-8") == written(language, model)
-    assert exported("gru", "--to", "python", "-o", "gru.py", "--inputs", 3, "--units", 5, cwd=tmp_path).returncode == 0
+    assert (
+        blocks("export", "gru", "--to", "python", "-o", "gru.py", "--inputs", 3, "--units", 5, cwd=tmp_path).returncode
+        == 0
+    )
     assert (tmp_path / "gru.py").read_text(encoding="utf-8") == bk.to_python(bk.cells.gru(3, 5), called="gru")
-    done = exported("gru.py:gru", "--to", "numpy", "-o", "step.py", cwd=tmp_path)  # the file is one to call again
+    done = blocks(
+        "export", "gru.py:gru", "--to", "numpy", "-o", "step.py", cwd=tmp_path
+    )  # the file is one to call again
     assert done.returncode == 0 and "def network(params, x, h=None)" in (tmp_path / "step.py").read_text(
         encoding="utf-8"
     )
@@ -433,6 +433,6 @@ def test_export_writes_what_the_functions_do(tmp_path) -> None:
 )
 def test_export_refuses(tmp_path, args, said) -> None:
     (tmp_path / "note.txt").write_text("no model")
-    done = exported(*args, "-o", "out.py", cwd=tmp_path)
+    done = blocks("export", *args, "-o", "out.py", cwd=tmp_path)
     assert done.returncode == 2 and re.search(said, done.stderr) and "Traceback" not in done.stderr
     assert not (tmp_path / "out.py").exists()

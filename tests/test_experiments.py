@@ -4,8 +4,6 @@ against a brute count, and what is made of the results."""
 import inspect
 import json
 import shutil
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +18,8 @@ from blocks.experiments.page import write_page
 from blocks.experiments.rows import EXPERIMENTS
 from blocks.experiments.table import Experiment, Row
 from blocks.tasks import long_lags, reber
+
+from . import command
 
 RNG = np.random.default_rng(17)
 
@@ -458,10 +458,7 @@ def test_the_committed_page_is_that_of_the_results(tmp_path, monkeypatch) -> Non
 
 
 def test_the_command(tmp_path) -> None:
-    def blocks(*args):
-        return subprocess.run(
-            [sys.executable, "-m", "blocks", "reproduce", *args], capture_output=True, text=True, cwd=tmp_path
-        )
+    blocks = partial(command.blocks, "reproduce", cwd=tmp_path)
 
     listed = blocks("--list").stdout
     assert blocks().stdout == listed

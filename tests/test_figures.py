@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +10,8 @@ import pytest
 import blocks as bk
 from blocks.cells.table import GALLERY as GALLERY_CELLS
 from blocks.draw.figures import figure_7_3, figure_7_4, figures, gallery_page, write_figures
+
+from .command import blocks
 
 GALLERY = Path(__file__).parent.parent / "examples" / "gallery"
 
@@ -72,25 +72,20 @@ def test_written(tmp_path: Path) -> None:
         write_figures(tmp_path, ("gif",))
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "blocks", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
 def test_command(tmp_path: Path) -> None:
-    done = run("figures", "-o", tmp_path / "f", "--format", "svg", "--theme", "monochrome")
+    done = blocks("figures", "-o", tmp_path / "f", "--format", "svg", "--theme", "monochrome")
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "f").glob("*.svg"))) == 5 + len(bk.cells.__all__)
     assert "Warning" not in done.stderr
     figure = tmp_path / "c.tex"
     options = ["--unroll", 3, "--zoom", 2, "--highlight", "C", "--counts", "--theme", "dark"]
-    done = run("draw", "lstm", "-o", figure, *options)
+    done = blocks("draw", "lstm", "-o", figure, *options)
     assert done.returncode == 0, done.stderr
     assert figure.read_text(encoding="utf-8").startswith("\\documentclass")
     for option in (["--open", "forget"], ["--gradient"], ["--shapes"], ["--operations"], ["--unroll", 30, "--full"]):
-        done = run("draw", "gru" if option[0] == "--unroll" else "lstm", "-o", tmp_path / "c.svg", *option)
+        done = blocks("draw", "gru" if option[0] == "--unroll" else "lstm", "-o", tmp_path / "c.svg", *option)
         assert done.returncode == 0, done.stderr
-    done = run("draw", "lstm", "-o", tmp_path / "c.svg", "--theme", "drak")
+    done = blocks("draw", "lstm", "-o", tmp_path / "c.svg", "--theme", "drak")
     assert done.returncode == 2 and "did you mean 'dark'" in done.stderr
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import blocks as bk
@@ -23,6 +23,7 @@ from blocks.compile.plan.sizes import Size
 from blocks.graph import OPS
 
 from .native import HERE, function, judged, threads, together
+from .strategies import examples
 from .wide import case
 
 needs_compiler = pytest.mark.skipif(not HERE, reason="no C compiler on the PATH")
@@ -364,7 +365,7 @@ def numbers_of(geometry, sizes):
     return {evaluate(geometry.offset, sizes) + sum(parts) for parts in itertools.product(*axes)}
 
 
-@settings(max_examples=200)
+@examples(100)
 @given(st.data())
 def test_what_is_said_of_two_accesses_is_true_for_all_sizes(data) -> None:
     """Parts of one array, as slices, transposes and repetitions make them."""

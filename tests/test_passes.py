@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import blocks as bk
@@ -23,9 +23,9 @@ from blocks.compile.passes.sweep import build_in_order, same
 from blocks.graph import OPS, Node
 from blocks.interpret import bind, execute
 
-from .strategies import sizes
+from .strategies import examples, sizes
 
-many = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+many = examples(30)
 
 
 def close(expected, got, label, tolerance=1e-9):

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import blocks as bk
@@ -23,6 +23,7 @@ from blocks.compile.targets import emit_numpy
 from blocks.graph import OPS
 
 from .moving import judge, network
+from .strategies import examples
 from .test_compile import many, training_step
 
 # --- sizes and geometry --------------------------------------------------------------------------
@@ -272,7 +273,7 @@ def late(*_):
     raise TimeoutError
 
 
-@settings(many, max_examples=60)
+@examples(25)
 @given(st.integers(0, 2**32))
 def test_random_networks_that_move_numbers(seed) -> None:
     rng = np.random.default_rng(seed)

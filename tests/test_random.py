@@ -5,12 +5,12 @@ How many, the profile says (see conftest.py); each has a limit of time, and one 
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 import blocks as bk
 
 from .helpers import limit, poisoned, same
-from .strategies import graphs, networks, wide
+from .strategies import examples, graphs, networks, wide
 from .wide import Dice, Replayed, case, network, shrink
 
 SECONDS = 20  # for each network
@@ -49,7 +49,7 @@ def test_programs_give_the_numbers_of_the_interpreter(made) -> None:
             same(first, program(made.feeds), 0.0, "a second call")
 
 
-@settings(max_examples=25)
+@examples(12)
 @given(wide())
 def test_programs_of_second_derivatives(made) -> None:
     with limit(SECONDS, made):
@@ -59,7 +59,7 @@ def test_programs_of_second_derivatives(made) -> None:
             same(bk.run(twice, feeds), bk.compile(twice)(feeds), 1e-8)
 
 
-@settings(max_examples=10)
+@examples(8)
 @given(wide())
 def test_equations_and_figures_of_everything(made) -> None:
     with limit(SECONDS, made):
@@ -88,7 +88,7 @@ def test_plain_cells(made) -> None:
     bk.check_grads(graph.verify(), feeds)
 
 
-@settings(max_examples=25)
+@examples(20)
 @given(networks())
 def test_plain_cells_of_second_order(made) -> None:
     graph, feeds = made

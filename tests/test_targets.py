@@ -258,22 +258,30 @@ def test_a_modelout_a_compiler(no_compiler) -> None:
 def test_a_run_that_goes_on_elsewhere_warns(own_cache) -> None:
     file = own_cache / "run.safetensors"
 
-    def run_on(target, epochs, **options):
+    def run_on(target, **options):
         one = model(target=target)
-        one.fit(data(), epochs=epochs, batch_size=4, autosave=file, **options)
+        one.fit(data(), epochs=2, batch_size=4, autosave=file, **options)
         return one
 
-    whole = run_on("native", 2).weights
-    run_on("native", 1)
-    again = run_on("native", 2, resume=True)
+    def interrupted_on(target):
+        with pytest.raises(KeyboardInterrupt):
+            run_on(target, callbacks=stop)
+
+    def stop(one, record):
+        if record["epoch"] == 1:
+            raise KeyboardInterrupt
+
+    whole = run_on("native").weights
+    interrupted_on("native")
+    again = run_on("native", resume=True)
     assert all(np.array_equal(again.weights[name], whole[name]) for name in whole)
-    run_on("native", 1)
+    interrupted_on("native")
     with pytest.warns(UserWarning, match=r"run.safetensors was written by a run on native, this one is on numpy"):
-        other = run_on("numpy", 2, resume=True)
+        other = run_on("numpy", resume=True)
     same(whole, other.weights, 1e-9)
-    run_on("interpreter", 1)
+    interrupted_on("interpreter")
     with pytest.warns(UserWarning, match="on interpreter, this one is on native"):
-        run_on("native", 2, resume=True)
+        run_on("native", resume=True)
 
 
 @needs_compiler

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 import blocks as bk
 from blocks.compile.passes.lift import RULES
@@ -11,7 +11,7 @@ from blocks.graph import OPS
 from blocks.ops.elementwise import merge_named, place_of_trials
 
 from .helpers import limit, poisoned, same
-from .strategies import wide
+from .strategies import examples, wide
 
 R, T, B = 4, 5, 3
 rng = np.random.default_rng(7)
@@ -171,7 +171,7 @@ def several(made) -> tuple[dict, dict, list[str]]:
     return own, {k: v for k, v in made.feeds.items() if k not in own}, vary
 
 
-@settings(max_examples=12)
+@examples(10)
 @given(wide(kinks=False))
 def test_any_network_and_its_gradient_have_trials(made) -> None:
     """Each trial has the numbers of a network of its own, in the interpreter and compiled, draws too."""

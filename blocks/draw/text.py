@@ -10,6 +10,7 @@ import itertools
 import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from . import fonts
@@ -78,6 +79,7 @@ def missing(lines: Iterable[Line], font: str | None = None) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+@lru_cache(4096)
 def width_of(run: Run) -> float:
     """The width of a run, beside the size of its font."""
     return sum(width_in(face, text) for text, face in pieces(run))

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from itertools import pairwise
+from math import ceil
 
 from ..scene import Point, Scene, Wire
 from ..text import LINE_HEIGHT, Line, line
 
-SIZE, OFF = 7.5, 1.5
+SIZE, OFF, GRID = 7.5, 1.5, 5
 
 
 class Crowded(Exception):
@@ -95,15 +96,18 @@ def free_place(scene: Scene, label: Line, area: Box, others: Iterable[tuple[Line
     taken += [box_of(w.label, w.label_at) for w in scene.wires if w.label and w.label_at]
     taken += [box_of(w.mark, w.mark_at) for w in scene.wires if w.mark and w.mark_at]
     taken += [box_of(other, at) for other, at in others]
-    w, h = label.width / 2, label.size * LINE_HEIGHT / 2
+    width, height = labelled(label)
+    w, h = width / 2, height / 2
     y = area[3] - h
     while y - h >= area[1]:
         x = area[0] + w
         while x + w <= area[2]:
-            if not any(meet(box_of(label, (x, y)), other) for other in taken):
+            box = _box((x, y), width, height)
+            in_the_way = next((other for other in taken if meet(box, other)), None)
+            if in_the_way is None:
                 return x, y
-            x += 5
-        y -= 5
+            x += GRID * max(1, ceil((in_the_way[2] - box[0]) / GRID))
+        y -= GRID
     return None
 
 

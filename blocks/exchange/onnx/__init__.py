@@ -66,8 +66,9 @@ def to_onnx(
     Raises BlocksError for options that there are not, an operation without a row (``rows={"onnx": ...}``), a loss that
     is not there, and where onnx is not installed.
     """
+    what = _checked(source, weights, gradient, states, dtype)
     onnx = _onnx()
-    made = file_of(onnx, source, weights, gradient, fused, states, dtype)
+    made = File(onnx, what, gradient, states, fused, dtype).model()
     onnx.checker.check_model(made, full_check=True)
     if path is not None:
         write_whole(path, made.SerializeToString())
@@ -84,11 +85,17 @@ def file_of(
     dtype: str = "float32",
 ) -> Any:
     """The model, made by a package that is as `onnx` is; not checked."""
+    return File(onnx, _checked(source, weights, gradient, states, dtype), gradient, states, fused, dtype).model()
+
+
+def _checked(
+    source: Graph | Cell | Model, weights: Mapping[str, Any] | None, gradient: bool, states: str, dtype: str
+) -> Given:
+    """What to export. Raises BlocksError for options that there are not, and where there is no loss."""
     for name, value, known in (("states", states, ("zeros", "inputs")), ("dtype", dtype, ("float32", "float64"))):
         if value not in known:
             raise BlocksError(f"to_onnx: {name} is {' or '.join(known)}, not {value!r:.40}{nearest(str(value), known)}")
-    what = _with_gradient(source, weights) if gradient else given(source, weights)
-    return File(onnx, what, gradient, states, fused, dtype).model()
+    return _with_gradient(source, weights) if gradient else given(source, weights)
 
 
 def _with_gradient(source: Graph | Cell | Model, weights: Mapping[str, Any] | None) -> Given:
