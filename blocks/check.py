@@ -57,7 +57,7 @@ def check_grads(
         raise BlocksError(f"the order of a gradient check is 1 or 2, not {order!r}")
     exact = {name: _float64(value) for name, value in feeds.items()}
     arrays, context = bind(graph, exact, draw)
-    leaves = graph.fed("input") | graph.fed("parameter")
+    leaves = graph.fed("input", "parameter")
     names = [n for n, leaf in leaves.items() if leaf.dtype == "float"] if wrt is None else list(wrt)
     with np.errstate(all="ignore"):  # NaN and infinity are compared, not warned of
         fault = _Check(context, order, tolerance, seed).fault(graph, arrays, names)

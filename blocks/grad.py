@@ -41,7 +41,7 @@ def grad(graph: Graph, of: str = "loss", wrt: Iterable[str] | None = None) -> Gr
     target = graph.outputs[of]
     if target.shape != () or target.dtype != "float":
         raise BlocksError(f"{of!r} is {show_shape(target.shape)} {target.dtype}; a gradient is taken of one number")
-    nodes = {**graph.nodes, **graph.outputs, **graph.fed("input"), **graph.fed("parameter")}
+    nodes = {**graph.nodes, **graph.outputs, **graph.fed("input", "parameter")}
     names = list(graph.params) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
     for name in names:
         if name not in nodes:

@@ -533,9 +533,11 @@ class Graph:
         """Name → node, in order."""
         return {name: node for node, name in self._names.items()}
 
-    def fed(self, op: str) -> MappingProxyType[str, Node]:
-        """Name → node of the leaves of one kind, "input", "parameter" or "draw"."""
-        return self._fed[op]
+    def fed(self, *ops: str) -> MappingProxyType[str, Node]:
+        """Name → node of the leaves of some kinds, "input", "parameter" or "draw"."""
+        if len(ops) == 1:
+            return self._fed[ops[0]]
+        return MappingProxyType({name: node for op in ops for name, node in self._fed[op].items()})
 
     @property
     def inputs(self) -> dict[str, Shape]:

@@ -96,7 +96,7 @@ def bind(graph: Graph, feeds: Feeds, draw: Draw = None) -> tuple[dict[str, np.nd
 
     Raises FeedError naming a feed that is missing, unknown or does not fit.
     """
-    leaves = graph.fed("input") | graph.fed("parameter") | graph.fed("draw")
+    leaves = graph.fed("input", "parameter", "draw")
     for name in feeds:
         if name not in leaves:
             raise FeedError(f"the graph has no input {name!r}{nearest(str(name), leaves)}; it has {', '.join(leaves)}")

@@ -270,6 +270,79 @@ def test_predict_and_evaluate_take_the_expectation() -> None:
     assert len(set(losses)) == 3 and np.std(losses) > 1e-3
 
 
+def network_with(drawn_, masked, trials):
+    """A model with three leaves that are drawn, or inputs of the same names: in a cell, before it, without a batch."""
+
+    def leaf(make, name, *features, shape=None):
+        return make(*features, name=name, shape=shape) if drawn_ else bk.input(name, *features, shape=shape)
+
+    x, h = bk.input("x", 3), bk.state("h", 4)
+    moved = bk.TANH(4, name="hidden")(x, h) + 0.3 * leaf(bk.normal, "push", 4)
+    cell = bk.Cell({h: moved}, outputs=moved)
+    xs, mask = bk.sequence("x", 3), bk.sequence("mask") if masked else None
+    own = {} if drawn_ else {"push": bk.sequence("push", 4)}
+    hs = bk.scan(cell, {"x": xs * leaf(bk.bernoulli, "fixed", 3), **own}, mask=mask)
+    y = bk.ADD(5, name="out")(hs)
+    loss = bk.losses.cross_entropy(y, bk.sequence("target", dtype="int"), mask)
+    loss = loss * (1.0 + leaf(bk.uniform, "scale", shape=()))
+    return bk.Model(loss=loss, outputs={"y": y}, seed=2, dtype="float64", trials=trials)
+
+
+@pytest.mark.parametrize(
+    ("trials", "listed", "options"),
+    [
+        (None, False, {"batch_size": 4, "epochs": 2}),
+        (None, True, {"batch_size": 4, "tbptt": (2, 3), "shuffle": False}),
+        (3, False, {"batch_size": 5, "tbptt": 3}),
+        (2, True, {"batch_size": 4}),
+        (None, False, {"batch_size": 3, "accumulate": 2}),
+    ],
+)
+def test_a_draw_that_the_data_has_is_an_input_of_that_name(trials, listed, options) -> None:
+    """In all that a model does with data: to the bits of a model that has inputs instead."""
+    rng = np.random.default_rng(4)
+    rows = {**data(), "push": rng.standard_normal((12, 10, 4)), "fixed": rng.random((12, 3))}
+    if listed:
+        lengths = rng.integers(1, 11, 12)
+        rows = {k: [r[:n] for r, n in zip(v, lengths, strict=True)] if k != "fixed" else v for k, v in rows.items()}
+    rows["scale"] = np.array(0.7)
+    models = [network_with(drawn_, listed, trials) for drawn_ in (True, False)]
+    for m in models:
+        m.fit(rows, optimizer=bk.SGD(0.3), validation=rows, **options)
+    fed_, plain = models
+    assert fed_.history.steps and not np.isnan(fed_.history.validation).any()
+    np.testing.assert_array_equal(fed_.weights.all, plain.weights.all)
+    np.testing.assert_array_equal(fed_.history.loss, plain.history.loss)
+    np.testing.assert_array_equal(fed_.history.validation, plain.history.validation)
+    for chunk in (None, 3):
+        np.testing.assert_array_equal(fed_.evaluate(rows, 5, chunk), plain.evaluate(rows, 5, chunk))
+        for mine, other in zip(fed_.predict(rows, 5, chunk), plain.predict(rows, 5, chunk), strict=True):
+            for a, b in zip(mine, other, strict=True):
+                np.testing.assert_array_equal(a, b)
+    half = {k: v for k, v in rows.items() if k != "push"}  # the rest is drawn as ever
+    assert np.all(fed_.evaluate(half) != fed_.evaluate(rows))
+    zeros = {**rows, "push": [0 * r for r in rows["push"]] if listed else 0 * rows["push"]}
+    np.testing.assert_allclose(fed_.evaluate(half), fed_.evaluate(zeros), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"push": np.ones((12, 10, 3))}, "'push': (samples, time, 4) fits, not (12, 10, 3)"),
+        ({"push": np.ones((12, 9, 4))}, "'push' has 9 steps where 'x' has 10; both are over 'time'"),
+        ({"fixed": np.ones((11, 3))}, "fixed has 11"),
+        ({"scale": np.nan}, "'scale' is nan"),
+        ({"fixd": np.ones((12, 3))}, "the model has no input 'fixd' (did you mean 'fixed'?)"),
+    ],
+)
+def test_a_draw_in_the_data_that_does_not_fit(change, said) -> None:
+    m = network_with(True, False, None)
+    for use in (m.evaluate, m.fit):
+        with pytest.raises(bk.FeedError, match=re.escape(said)):
+            use({**data(), **change})
+    assert m.training is None
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_dropout_without_a_draw_is_the_identity_to_the_last_bit(dtype) -> None:
     rng = np.random.default_rng(0)

@@ -130,6 +130,12 @@ def test_states_are_carried_by_rows(monkeypatch, tbptt) -> None:
     )
 
 
+def test_a_draw_in_the_data_is_shared_by_rows(monkeypatch) -> None:
+    fed = data("plain")
+    fed["keep"] = (RNG.random((9, 6, 3)) < 0.6).astype(float)
+    same_as_one(monkeypatch, 3, lambda: model(loss="plain", target="numpy"), fed, epochs=3, batch_size=4)
+
+
 def test_the_interpreter_shares_too(monkeypatch) -> None:
     same_as_one(
         monkeypatch, 2, lambda: model("odd", "masked", target="interpreter"), data("masked"), epochs=3, batch_size=4

@@ -199,6 +199,68 @@ def test_predict_in_chunks_with_states() -> None:
         np.testing.assert_allclose(states[s], last[s], rtol=1e-12)
 
 
+OWN = (
+    "first",
+    "last",
+    "feeds",
+    "losses",
+    "value/0",
+    "count/0",
+    "grad/out.b",
+    "term/0",
+    "metric/y",
+    "step",
+    "h",
+    "final",
+)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_outputs_and_inputs_are_called_does_not_matter(name) -> None:
+    """Names that training uses itself, and that runs of a model use, change nothing."""
+
+    def build(called, fed_):
+        x = bk.sequence(fed_, 3)
+        hs = bk.scan(bk.cells.lstm(3, 4), {"x": x})
+        y = bk.ADD(5, name="out")(hs)
+        loss = bk.losses.cross_entropy(y, bk.sequence("target", dtype="int"))
+        return bk.Model(loss, {called: y, "other": hs}, seed=1, dtype="float64")
+
+    rows = data()
+    plain, own = build("y", "x"), build(name, name if name != "h" else "x")
+    mine = {name if name != "h" and k == "x" else k: v for k, v in rows.items()}
+    for m, fed_ in ((plain, rows), (own, mine)):
+        m.fit(fed_, epochs=2, batch_size=5, validation=fed_, tbptt=4)
+    assert own.history.steps == plain.history.steps and own.history.epochs == plain.history.epochs
+    assert own.evaluate(mine, chunk=3) == plain.evaluate(rows, chunk=3)
+    for chunk in (None, 3):
+        (got, states), (expected, known) = (
+            m.predict(fed_, 5, chunk, final=True) for m, fed_ in ((own, mine), (plain, rows))
+        )
+        np.testing.assert_array_equal(got[name], expected["y"])
+        np.testing.assert_array_equal(got["other"], expected["other"])
+        assert set(states) == set(known) == {"h", "C"}
+        np.testing.assert_array_equal(states["C"], known["C"])
+
+
+def test_an_output_may_be_anything() -> None:
+    """NaN in what is predicted is no loss that is not finite, whatever it is called."""
+    x = bk.input("x", 2)
+    m = bk.Model(outputs={"grad/x": bk.log(x), "losses": x})
+    with np.errstate(all="ignore"):
+        assert np.isnan(m.predict({"x": np.array([[-1.0, 1.0]])})["grad/x"][0, 0])
+
+
+def test_names_that_a_run_needs_are_refused() -> None:
+    x = bk.input("x", 2)
+    for name, why in (("loss", "that is the loss"), ("final/h", "that is what the last state of a run is called")):
+        with pytest.raises(bk.WiringError, match=f"an output cannot be called '{name}'; {why}"):
+            bk.Model(outputs={name: x})
+    m = bk.Model(loss=bk.mean(x * x), outputs={"y": x})
+    with pytest.raises(bk.WiringError, match="a metric cannot be called 'loss'"):
+        m.evaluate({"x": np.ones((3, 2))}, metrics={"loss": bk.mean(x)})
+
+
 def test_training_is_reproducible_and_depends_on_the_seed() -> None:
     d = data()
     runs = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,9 @@ class Given:
         return node.shape.index("batch") if self.model and "batch" in node.shape else 0
 
     @property
-    def leaves(self) -> dict[str, Node]:
+    def leaves(self) -> MappingProxyType[str, Node]:
         """What may be fed by name: inputs, and draws."""
-        return {**self.graph.fed("input"), **self.graph.fed("draw")}
+        return self.graph.fed("input", "draw")
 
 
 def given(source: Graph | Cell | Model, weights: Weights | None = None) -> Given:

@@ -117,7 +117,7 @@ class Module(ABC):
     def network(self, entry: str) -> list[str]:
         """The function of the whole graph."""
         f = self.kind(self, entry, self.graph)
-        asked = {**self.graph.fed("input"), **self.graph.fed("draw")}
+        asked = self.graph.fed("input", "draw")
         required: list[str] = []
         optional: list[str] = []
         named: list[tuple[str, str, bool]] = []

@@ -111,8 +111,9 @@ def uniform(
 
     They are made anew for each update of `Model.fit`, and for each `run` with ``draw=(seed, update)``; elsewhere, as
     in `predict` and `evaluate`, they are their expectation. In a cell they are new at each step. They are drawn in
-    float64; a run in float32 rounds them. They can be fed under their name: a `name` is one value wherever it is
-    used. Without one they are called ``uniform``, ``uniform_2``, … in the order of the graph.
+    float64; a run in float32 rounds them. They can be fed under their name, to a run or in the data of a model: a
+    `name` is one value wherever it is used. Without one they are called ``uniform``, ``uniform_2``, … in the order of
+    the graph.
 
     Raises WiringError for numbers that are not finite, or where low > high.
     """

@@ -50,7 +50,7 @@ class Data:
                 self._same_lengths(name, str(self.nodes[name].shape[0]), lengths)
         self._make_masks()
         for name, node in self.nodes.items():
-            if name not in self.values and node.attrs["default"] is None:
+            if name not in self.values and inputs.needed(name):
                 raise FeedError(
                     f"the model's input {name!r} {show_shape(node.shape)} has no data{nearest(name, data)}; "
                     f"there is data for {', '.join(map(str, data)) or 'nothing'}"

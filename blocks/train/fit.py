@@ -106,7 +106,8 @@ def fit(
         callback: the same, of the record alone, for what needs no model.
 
     Random numbers (`bernoulli`, `dropout`) are drawn anew for each update, from the model's seed and the number of the
-    update; so for each chunk of `tbptt`. Losses over the validation data are without them, with their expectation.
+    update; so for each chunk of `tbptt`. Losses over the validation data are without them, with their expectation. A
+    draw that the data has under its name is what stands there.
 
     A batch in which the mask leaves nothing teaches nothing, and is passed over.
 

@@ -12,6 +12,7 @@ from ..graph import Graph, Node
 from .data import Data
 from .inputs import Arrays, is_number, is_whole
 from .model import Model
+from .purposes import FINAL, within
 from .terms import check_causal
 from .truncated import carried_states
 
@@ -74,8 +75,7 @@ def generate(
         rows = last.reshape(len(rngs), -1, classes)
         ids = np.stack([_drawn(z, temperature, top_k, top_p, without, rng) for z, rng in zip(rows, rngs, strict=True)])
         written.append(ids[0] if model.trials is None else ids)
-        states: Arrays = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
-        feeds = {**_step_of(graph, feeds), name: np.expand_dims(written[-1], -2), **states}
+        feeds = {**_step_of(graph, feeds), name: np.expand_dims(written[-1], -2), **within(results, FINAL)}
     return np.stack(written, axis=-1)
 
 

@@ -1,4 +1,7 @@
-"""What the inputs of a graph take: found out once, and asked of each array that a user hands over."""
+"""What the inputs of a graph take: found out once, and asked of each array that a user hands over.
+
+A draw is one of them, that need not be fed: where it is not, the run makes its numbers.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ class Inputs:
     """
 
     def __init__(self, graph: Graph, dtype: np.dtype, others: Sequence[str] = (), trials: int | None = None):
-        self.nodes = graph.fed("input")
+        self.nodes = graph.fed("input", "draw")
         self.dtype, self.others, self.trials = dtype, others, trials
         self.masks = mask_inputs(graph)
         self.covered = covered_inputs(graph)
@@ -133,6 +136,10 @@ class Inputs:
             if len(part) == 0:
                 raise FeedError(f"{name!r}, sample {i}: this sequence is empty")
         return parts, np.array([len(p) for p in parts])
+
+    def needed(self, name: str) -> bool:
+        """Whether an input must be fed."""
+        return self.nodes[name].attrs.get("default", "drawn") is None
 
     def known(self, name: str) -> bool:
         """Whether an input is called so, or one that is passed over. Raises FeedError if none is."""

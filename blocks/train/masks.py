@@ -59,7 +59,7 @@ def covered_inputs(graph: Graph) -> dict[str, str]:
             heeds = node.op in HEEDING and mask in _factors(node.operands[1])
             exposed.update(node.operands[1:] if heeds else node.operands)
         shape = graph.fed("input")[mask].shape
-        for name, node in graph.fed("input").items():
+        for name, node in graph.fed("input", "draw").items():
             if node not in exposed and len(shape) == 2 and node.shape[:2] == shape:
                 covered.setdefault(name, mask)
     return covered

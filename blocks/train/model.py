@@ -12,7 +12,8 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from .history import History
 from .inputs import Arrays, Inputs, is_whole
 from .masks import mask_inputs
 from .outputs import batch_first, first_not_finite, joined
-from .purposes import LOSS, Purpose, graph_for, measured
+from .purposes import FINAL, LOSS, Purpose, graph_for, measured, within
 from .sources import datasets, is_listed
 from .state import Training
 from .summary import Row, rows, table
@@ -39,6 +40,21 @@ from .terms import Tally, Terms, check_causal, looks_back_only
 from .trials import Number, check_trials, differing, inside, leading, of_one
 from .truncated import carried_states, slice_time, windows
 from .vector import Vector
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a run of some steps of a batch gave, what the whole batch was fed, and whether the batch begins and ends
+    with them."""
+
+    results: Arrays
+    feeds: Arrays
+    first: bool
+    last: bool
+
+    def finals(self) -> Arrays:
+        """The states behind it."""
+        return within(self.results, FINAL)
 
 
 class Model:
@@ -76,8 +92,10 @@ class Model:
     ):
         _check_renamed(renamed)
         named = {"y": outputs} if isinstance(outputs, Node) else dict(outputs or {})
-        if LOSS in named:
-            raise WiringError(f"an output cannot be called {LOSS!r}; that is the loss")
+        for name in named:
+            if name == LOSS or str(name).startswith(FINAL):
+                taken = "the loss" if name == LOSS else "what the last state of a run is called"
+                raise WiringError(f"an output cannot be called {name!r}; that is {taken}")
         if loss is not None:
             if not isinstance(loss, Node) or loss.shape != () or loss.dtype != "float":
                 got = loss.describe() if isinstance(loss, Node) else type(loss).__name__
@@ -192,14 +210,15 @@ class Model:
         finite. Of several trials none is raised; see `not_finite`.
         """
         results = self.results(purpose, feeds, step)
-        if self.trials is None and self.not_finite(results):
+        predicts = _as_purpose(purpose).name == "predict"  # under the user's names, and it may be anything
+        if self.trials is None and not predicts and self.not_finite(results):
             raise NonFiniteError(self.why_not_finite(purpose, feeds, results, step))
         return results
 
     def results(self, purpose: Purpose | str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
         """As `execute`, but whatever comes out."""
         graph = self.graph_for(purpose)
-        known = graph.fed("input")
+        known = graph.fed("input", "draw")
         fed = {**self._weights_of(purpose), **{k: v for k, v in feeds.items() if k in known}}
         draw = None if step is None or not graph.fed("draw") else (self.seed, step)
         interpreted = self.target == INTERPRETER
@@ -223,7 +242,7 @@ class Model:
     def not_finite(self, results: Mapping[str, np.ndarray]) -> np.ndarray:
         """Whether NaN or infinity is in a loss or a gradient that says something, ``()``; or in which trials."""
         lead = () if self.trials is None else (self.trials,)
-        watched = [v for k, v in results.items() if k.startswith((LOSS, "grad/", "value/"))]
+        watched = [v for k, v in results.items() if k == LOSS or k.startswith(("grad/", "value/"))]
         if all(np.isfinite(v).all() for v in watched):
             return np.zeros(lead, bool)
         counts = [np.not_equal(v, 0) for k, v in results.items() if k.startswith("count/")]
@@ -246,9 +265,9 @@ class Model:
         fed: dict[str, Any] = {**self.weights, **feeds}
         if trial is not None:
             results = {k: v[trial] for k, v in results.items()}
-            fed = of_one(fed, {**graph.params, **graph.inputs}, trial)
+            fed = of_one(fed, {**graph.params, **graph.inputs, **graph.draws}, trial)
             seed, step = seed + trial, step[trial] if isinstance(step, tuple) else step
-        known = graph.fed("input") | graph.fed("parameter")
+        known = graph.fed("input", "parameter", "draw")
         draw = None if step is None else (seed, step)
         where = first_not_finite(graph, {k: v for k, v in fed.items() if k in known}, draw)
         at = "" if step is None else f" at update {step}"
@@ -289,9 +308,9 @@ class Model:
             fixed |= {k: v for k, v in prepared.values.items() if "batch" not in prepared.nodes[k].shape}
             for terms in known:
                 terms.pieces_fit(several or prepared.samples > batch_size)
-            for results in self._pieces(running, prepared, batch_size, chunk):
+            for piece in self._pieces(running, prepared, batch_size, chunk):
                 for tally in tallies:
-                    tally.add(results, results["feeds"], results["last"])
+                    tally.add(piece.results, piece.feeds, piece.last)
         if tallies[0].totals.nothing():
             raise FeedError("the mask masks everything: there is nothing to evaluate")
         return self.numbers_over(tallies[0], tallies[1], fixed)
@@ -309,11 +328,11 @@ class Model:
 
     def inputs_of(self, purpose: Purpose | str) -> Inputs:
         """What the graph of a purpose takes."""
-        return Inputs(self.graph_for(purpose), self.dtype, tuple(self.graph.inputs), self.trials)
+        return Inputs(self.graph_for(purpose), self.dtype, tuple(self.graph.fed("input", "draw")), self.trials)
 
     def run_once(self, graph: Graph, feeds: Mapping[str, Any]) -> Arrays:
         """Some outputs in double precision; for what is run once a call."""
-        known = graph.fed("input") | graph.fed("parameter")
+        known = graph.fed("input", "parameter", "draw")
         fed = {k: np.asarray(v) for k, v in {**self.weights, **feeds}.items() if k in known}
         wide = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in fed.items()}
         if self.trials is None:
@@ -344,7 +363,8 @@ class Model:
         batch, time, features)``, or a list of what each trial has.
 
         States start at zero, or where `data` has them under their names; with `final` the last states are
-        returned too, as a dict that can be handed in again. Data for the loss alone is not needed.
+        returned too, as a dict that can be handed in again. So draws are their expectation, or what `data` has under
+        their names, of each sample. Data for the loss alone is not needed.
         Raises FeedError for data that does not fit.
         """
         graph = self.graph_for("predict")
@@ -353,22 +373,23 @@ class Model:
         size = 1 if causal else batch_size
         prepared = Data(self.inputs_of("predict"), data, size)
         shapes = graph.inputs
-        alone = [k for k in (n[6:] for n in graph.outputs if n.startswith("final/")) if "batch" not in shapes[k]]
+        alone = [k for k in within(graph.outputs, FINAL) if "batch" not in shapes[k]]
         if final and alone and prepared.samples > batch_size:
             raise BlocksError(f"the state {alone[0]!r} is one for all sequences: its last value needs one batch of all")
         pieces: dict[str, list[list[np.ndarray]]] = {}
         finals: dict[str, list[np.ndarray]] = {}
         time = self._time_of_chunks("predict", chunk) or ""
-        for results in self._pieces("predict", prepared, batch_size, chunk):
+        for piece in self._pieces("predict", prepared, batch_size, chunk):
             for name in self.outputs:
                 batches = pieces.setdefault(name, [])
-                joins = not results["first"] and time in graph.outputs[name].shape
-                batches[-1:] = [[*batches[-1], results[name]]] if joins else [*batches[-1:], [results[name]]]
-                if not results["first"] and not joins:
+                joins = not piece.first and time in graph.outputs[name].shape
+                part = piece.results[name]
+                batches[-1:] = [[*batches[-1], part]] if joins else [*batches[-1:], [part]]
+                if not piece.first and not joins:
                     batches[-2:] = [batches[-1]]
-            for name in (k for k in results if k.startswith("final/")):
-                known = finals.setdefault(name[6:], [])
-                known[len(known) if results["first"] else len(known) - 1 :] = [results[name]]
+            for name, state in piece.finals().items():
+                known = finals.setdefault(name, [])
+                known[len(known) if piece.first else len(known) - 1 :] = [state]
         outputs = {k: self._handed_out(parts, graph.outputs[k].shape, time, prepared) for k, parts in pieces.items()}
         result = outputs[self.outputs[0]] if len(outputs) == 1 else outputs
         more = 0 if self.trials is None else 1
@@ -383,14 +404,13 @@ class Model:
         rows = [batch_first(of_one, shape, time, data) for of_one in trials]
         return rows if isinstance(rows[0], list) else np.stack(rows)
 
-    def _pieces(self, purpose: Purpose | str, data: Data, batch_size: int, chunk: int | None) -> Any:
-        """The results of each batch, in pieces of `chunk` steps; "first" and "last" say whether a batch begins
-        and ends, "feeds" what it was fed."""
+    def _pieces(self, purpose: Purpose | str, data: Data, batch_size: int, chunk: int | None) -> Iterator[Piece]:
+        """The results of each batch, in pieces of `chunk` steps."""
         if not is_whole(batch_size) or batch_size < 1:
             raise BlocksError(f"batch_size must be a whole number from 1, not {batch_size!r}")
         for index, feeds in data.batches(batch_size):
             if chunk is None:
-                yield {**self.execute(purpose, feeds), "first": True, "last": True, "feeds": feeds}
+                yield Piece(self.execute(purpose, feeds), feeds, first=True, last=True)
                 continue
             time = self.time()
             states: Arrays = {}
@@ -398,8 +418,9 @@ class Model:
             for window in windows(steps, chunk, chunk):
                 part = slice_time(self.graph, feeds, time, window.start, window.stop)
                 results = self.execute(purpose, {**part, **states})
-                states = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
-                yield {**results, "first": window.start == 0, "last": window.stop == steps, "feeds": feeds}
+                piece = Piece(results, feeds, window.start == 0, window.stop == steps)
+                states = piece.finals()
+                yield piece
 
     # -- files ------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..errors import BlocksError, WiringError, made
 from ..grad import grad
@@ -28,6 +29,7 @@ from .truncated import WINDOW, carried_states, counted
 
 LOSS, FINAL, METRIC, METRICS, WATCH = "loss", "final/", "metric/", "metrics/", "watch/"
 TRAINING, TERM_GRAD = ("train", "windowed", "accumulated"), "grad/"
+V = TypeVar("V")
 Wires = tuple[tuple[str, Node], ...]
 
 
@@ -94,13 +96,15 @@ def along(model: Graph, purpose: Purpose) -> dict[str, Node]:
     Raises WiringError for a metric that is no single number, and for weights that the model does not have.
     """
     for name, node in purpose.metrics:
+        if name == LOSS:
+            raise WiringError(f"a metric cannot be called {LOSS!r}; that is the loss", "metrics")
         if not isinstance(node, Node) or node.shape != () or node.dtype != "float":
             got = made(node) if isinstance(node, Node) else type(node).__name__
             raise WiringError(f"the metric {name!r} is one number, not {got}; take the mean", "metrics")
     wires = {METRIC + name: node for name, node in purpose.metrics} | {
         WATCH + name: node for name, node in purpose.watch
     }
-    known = {node.name: node for op in ("input", "parameter") for node in model.fed(op).values()}
+    known = model.fed("input", "parameter")
     same: dict[Node, Node] = {}
     for node in topological(wires.values()):
         mine = known.get(node.name) if node.op.name in ("input", "parameter") else None
@@ -137,6 +141,11 @@ def with_finals(graph: Graph) -> Graph:
     except BlocksError:
         return graph
     return Graph({**graph.outputs, **{FINAL + k: v for k, v in finals.items()}})
+
+
+def within(results: Mapping[str, V], prefix: str) -> dict[str, V]:
+    """The results behind a prefix."""
+    return {name.removeprefix(prefix): value for name, value in results.items() if name.startswith(prefix)}
 
 
 def _windowed(graph: Graph, time: str) -> Graph:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from .history import History
 from .inputs import Arrays
 from .masks import all_masked
 from .optimizers import Optimizer, described
-from .purposes import LOSS, METRIC, WATCH, Purpose, measured
+from .purposes import FINAL, LOSS, METRIC, WATCH, Purpose, measured, within
 from .ranks import Alone
 from .schedules import plateau
 from .sources import BATCH_SIZE, Batch, Source
@@ -224,7 +224,7 @@ class Session:
         results = self.ranks.results(self.model, self.purpose, feeds, states, numbers)
         loss = self.move(results, {**feeds, **states}, numbers, ~idle)
         if window or self.settings.carry:
-            finals = {k[6:]: v for k, v in results.items() if k.startswith("final/")}
+            finals = within(results, FINAL)
             start, stop = (window.start, window.stop) if window else (1, 0)
             self.training.carried = {t: s for t, s in self.training.carried.items() if t >= start} | {stop: finals}
         return loss
@@ -253,7 +253,7 @@ class Session:
         self.rule.accept(moving)
         if self.settings.average is not None:
             add_to_average(self.training, self.model.weights, self.settings.average, moving)
-        numbers_now = {LOSS: results[LOSS], "norm": norm, **_within(results, METRIC)}
+        numbers_now = {LOSS: results[LOSS], "norm": norm, **within(results, METRIC)}
         now: dict[str, Any]
         if self.model.trials is None:
             now = {name: float(value) for name, value in numbers_now.items()}
@@ -262,7 +262,7 @@ class Session:
         loss, norms = now.pop(LOSS), now.pop("norm")
         record = {"step": self.at.step, "epoch": self.at.epoch, "loss": loss, "norm": norms, "lr": lr, **now}
         self.model.history.steps.append(record)
-        self.seen = _within(results, WATCH)
+        self.seen = within(results, WATCH)
         self.at.step += 1
         self.training.target = self.training.target or self.model.runs_on(self.purpose)
         for course, moves in zip(self.at.courses, np.atleast_1d(moving).tolist(), strict=True):
@@ -361,7 +361,7 @@ class Session:
             states = carried.get(known, {})
             if not all_masked(graph, part).all():
                 results = self.model.execute("advance", {**part, **states}, self.numbers())
-                states = {k[6:]: v for k, v in results.items()}
+                states = within(results, FINAL)
             carried[start] = states
         return carried[start]
 
@@ -455,11 +455,6 @@ class Session:
         self.at.next_epoch()
         if not self.source.endless:
             self.training.carried = {}
-
-
-def _within(results: Mapping[str, np.ndarray], prefix: str) -> Arrays:
-    """The results behind a prefix."""
-    return {name.removeprefix(prefix): value for name, value in results.items() if name.startswith(prefix)}
 
 
 def _any(losses: list[Any]) -> np.ndarray:

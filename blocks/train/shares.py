@@ -64,7 +64,7 @@ class Shares:
 
     def __init__(self, whole: Graph, weights: Mapping[str, np.ndarray], runs: Runs, frozen: tuple[str, ...] = ()):
         self.whole, self.weights = whole, weights
-        self.known = {**whole.outputs, **whole.fed("input"), **whole.fed("draw")}
+        self.known = {**whole.outputs, **whole.fed("input", "draw")}
         self.loss, self.metrics = measured(whole)
         for of in (self.loss, self.metrics):
             for node, join in zip(of.nodes, of.joins, strict=True):
@@ -122,7 +122,7 @@ class Shares:
 
     @staticmethod
     def _known(graph: Graph, feeds: Mapping[str, Any]) -> Arrays:
-        known = graph.fed("input") | graph.fed("draw")
+        known = graph.fed("input", "draw")
         return {name: np.asarray(a) for name, a in feeds.items() if name in known}
 
     def seeds(self, values: Mapping[str, Any], context: Run) -> Arrays:

@@ -65,9 +65,9 @@ def differing(graph: Graph, feeds: Mapping[str, Any]) -> tuple[str, ...]:
 
 def inside(graph: Graph, feeds: Mapping[str, Any], vary: tuple[str, ...], trials: int) -> dict[str, Any]:
     """Feeds as the graph with trials takes them; `graph` is that of one. What is the same for all is repeated, where
-    it may differ."""
-    known, fed = graph.fed("input"), dict(feeds)
-    for name in vary:
+    it may differ: so a draw that is fed."""
+    known, fed = graph.fed("input", "draw"), dict(feeds)
+    for name in (*vary, *graph.fed("draw")):
         if name in fed:
             shape, array = known[name].shape, np.asarray(fed[name])
             if array.ndim == len(shape):

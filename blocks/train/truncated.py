@@ -110,8 +110,8 @@ def counted(graph: Graph, time: str) -> Graph:
 
 
 def slice_time(graph: Graph, feeds: Mapping[str, np.ndarray], time: str, start: int, stop: int) -> Arrays:
-    """The feeds of some steps: inputs with a time dimension are cut, the others stay."""
-    known = graph.fed("input")
+    """The feeds of some steps: what has a time dimension is cut, the others stay."""
+    known = graph.fed("input", "draw")
     out: Arrays = {}
     for name, array in feeds.items():
         if name in known and time in known[name].shape:

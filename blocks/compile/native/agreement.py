@@ -23,7 +23,7 @@ def disagreement(graph: Graph, dtype: np.dtype, allocate: Allocate) -> str:
     """What a program gets wrong for some feeds, as its graph says; nothing, if all is as it should be, or the graph
     refuses the feeds."""
     rng = np.random.default_rng(0)
-    leaves = {**graph.fed("parameter"), **graph.fed("input")}
+    leaves = graph.fed("parameter", "input")
     feeds = {name: _some(node, dtype, rng) for name, node in leaves.items()}
     try:
         arrays, known = bind(graph, feeds)

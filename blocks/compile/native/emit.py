@@ -44,7 +44,7 @@ class Writer:
     """The text of a function, instruction by instruction."""
 
     def __init__(self, graph: Graph):
-        leaves = graph.fed("parameter") | graph.fed("input") | graph.fed("draw")
+        leaves = graph.fed("parameter", "input", "draw")
         self.places = Pointers({name: node.dtype for name, node in leaves.items()})
         self.team = Team(graph)
         self.users: dict[Node, list[Node]] = {}

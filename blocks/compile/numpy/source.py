@@ -55,7 +55,7 @@ class Writer:
     def source(self, plan: Plan) -> str:
         """The text of both functions."""
         places, run = self.places, self.places.run
-        leaves = self.graph.fed("parameter") | self.graph.fed("input") | self.graph.fed("draw")
+        leaves = self.graph.fed("parameter", "input", "draw")
         for name, node in leaves.items():
             run.know(name, Variable(places.names.fresh(f"{name}_0" if node.role == "initial" else name), run))
         feeds = [f"{run.known[n].name} = feeds[{n!r}]  # {show_shape(node.shape)}" for n, node in leaves.items()]

@@ -159,7 +159,7 @@ class File:
         top.label = name
         if name in self.inputs:
             return top.moved(Value(name), len(leaf.shape), 0, at)
-        if name not in {**self.graph.fed("input"), **self.graph.fed("draw")}:
+        if name not in self.graph.fed("input", "draw"):
             return Value("")  # nothing asks for it
         if leaf.op.name == "draw":
             value = np.array(LAWS[leaf.attrs["law"]].mean(*leaf.attrs["of"]), np.float64)
