@@ -42,12 +42,12 @@ def together(functions, *flags):
 @contextlib.contextmanager
 def threads(count):
     """Calls have so many threads, also for little work and on a smaller machine."""
-    before = run.threads, run.WORTH
-    run.threads, run.WORTH = lambda: count, 1
+    before = run.threads, run.WORTH, run.BETWEEN
+    run.threads, run.WORTH, run.BETWEEN = lambda: count, 1, 0
     try:
         yield
     finally:
-        run.threads, run.WORTH = before
+        run.threads, run.WORTH, run.BETWEEN = before
 
 
 def judged(function, graph, feeds, dtype="float64", count=1):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blocks as bk
-from blocks.compile.native import build
+from blocks.compile.native import build, run
 from blocks.compile.native.access import Access, never_negative
 from blocks.compile.native.run import FLAGS, evaluate
 from blocks.compile.plan.geometry import Geometry, whole
@@ -130,6 +130,20 @@ def test_a_value_that_is_refused_is_named() -> None:
         with pytest.raises(bk.FeedError) as got:
             program(feeds)
         assert str(got.value) == str(want.value) and program.target == "native"
+
+
+def test_threads_are_worth_their_meetings(monkeypatch) -> None:
+    """An LSTM's threads meet a few times a call; a learner's at each update, so that a small one has one thread."""
+    monkeypatch.setattr(run, "threads", lambda: 2)
+
+    hs = bk.scan(bk.cells.lstm(3, 8), bk.sequence("x", 3))
+    training = bk.grad(bk.Graph({"loss": bk.mean(hs**2.0)}))
+    program = function(training, "training")
+    assert [program.parts({"time": T, "batch": 32}) for T in (3, 200)] == [1, 2]
+    loss = bk.mean(bk.ADD(4, name="out")(bk.TANH(8, name="inner")(bk.input("x", 3))) ** 2.0)
+    losses, last = bk.scan(bk.learner(loss, bk.SGD(0.1)), {"x": bk.sequence("x", 3)}, final=True)
+    program = function(bk.Graph({"losses": losses, **last}), "learning")
+    assert [program.parts({"time": 5000, "batch": B}) for B in (4, 20_000)] == [1, 2]
 
 
 @needs_compiler

@@ -29,6 +29,7 @@ Arrays = dict[str, np.ndarray]
 ALIGNED = 64  # bytes
 LARGE = 2**16  # bytes; outputs of fewer share one block of memory, which lasts as long as any of them
 WORTH = 2**20  # multiplications or the like, for which one more thread is worth its while
+BETWEEN = 2**16  # so many between two meetings
 CREW = Path(__file__).with_name("crew.c")
 FLAGS = ("-O3", "-fwrapv", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 REFUSED = "an operation refuses a value: an id out of range, or a mask that masks everything"
@@ -66,7 +67,14 @@ class Function:
         self.unit, self.flags = f'#include "blocks.h"\n\n{source}', FLAGS  # what is compiled, and how
         self.roots, self.dims, self.every = list(places.roots), list(places.dims), dict(places.every)
         self.feeds = places.feeds
-        self.split, self.weight = team.dim, team.weight
+        self.split, self.weight, self.waits = team.dim, team.weight, team.waits
+
+    def parts(self, dims: dict[str, int]) -> int:
+        """How many threads share the work, for some sizes: each has enough to do in all, and until they meet."""
+        if self.split is None:
+            return 1
+        worth = max(WORTH, BETWEEN * evaluate(self.waits, dims))
+        return min(threads(), dims[self.split], 1 + evaluate(self.weight, dims) // worth)
 
     def loaded(self, dtype: np.dtype) -> ctypes.CDLL:
         """The function for one type of numbers, compiled and, if it is new, compared with the interpreter. Raises
@@ -105,10 +113,7 @@ class Call:
         self.function, self.dims, self.dtype = function, dims, dtype
         task: Any = getattr(library, function.name)
         self.task, self.work = ctypes.cast(task, ctypes.c_void_p), crew().work
-        self.parts = 1
-        if function.split is not None:
-            worth = 1 + evaluate(function.weight, dims) // WORTH
-            self.parts = min(threads(), dims[function.split], worth)
+        self.parts = function.parts(dims)
         self.at = (ctypes.c_void_p * max(1, len(function.roots)))()
         self.n = (ctypes.c_int64 * max(1, len(function.dims)))(*[dims[d] for d in function.dims])
         self.fed: list[tuple[int, str, np.dtype]] = []

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ...graph import Dim, Graph, subgraphs
 from ..plan.geometry import row_major
 from ..plan.places import Buffer, Feed, Place
-from ..plan.sizes import ZERO, Size
+from ..plan.sizes import ONE, ZERO, Size
 from .access import Access
 
 MARK = "@meet"  # a line that stands where threads may have to meet
@@ -68,6 +68,7 @@ class Team:
         self.open = [self.whole]
         self.count = 0
         self.times: list[Size] = []  # how often the loops that are open run
+        self.often: list[Size] = []  # how often each operation is reached
         self.weight = ZERO  # how many numbers are made, or multiplied, in all
 
     def own(self, x: Access) -> bool:
@@ -87,24 +88,36 @@ class Team:
             return list(dict.fromkeys(mine))
 
         self.open[-1 - out].steps.append(Work(self.count, all_of(reads), all_of(writes)))
-        self.count += 1
-        for often in self.times[: len(self.times) - out]:
-            weight = weight * often
-        self.weight = self.weight + weight
-        return f"{MARK} {self.count - 1}"
+        line = self.mark(out)
+        self.weight = self.weight + weight * self.often[-1]
+        return line
 
     def enter(self, times: Dim) -> str:
         """Begin a loop that runs so often; the line that stands before it."""
         self.open.append(Loop(self.count))
+        line = self.mark()
         self.times.append(Size.of(times))
-        self.count += 1
-        return f"{MARK} {self.count - 1}"
+        return line
 
     def leave(self) -> None:
         """End it."""
         self.times.pop()
         body = self.open.pop()
         self.open[-1].steps.append(body)
+
+    def mark(self, out: int = 0) -> str:
+        """Number an operation; the line that stands before it."""
+        often = ONE
+        for times in self.times[: len(self.times) - out]:
+            often = often * times
+        self.often.append(often)
+        self.count += 1
+        return f"{MARK} {self.count - 1}"
+
+    @property
+    def waits(self) -> Size:
+        """How often threads meet in all."""
+        return sum((self.often[number] for number in self.meetings()), ZERO)
 
     def meetings(self) -> set[int]:
         """The operations before which threads meet."""
