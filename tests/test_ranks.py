@@ -1,6 +1,7 @@
 """Several processes train one model: here threads, each a rank with a model of its own, joined by a barrier."""
 
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import blocks as bk
 from blocks.train import fit as fitting
 from blocks.train.ranks import Ranks
+from blocks.train.trials import TrialWarning
 
 RNG = np.random.default_rng(9)
 
@@ -71,6 +73,7 @@ def model(cell="lstm", loss="masked", drop=0.3, dtype="float64", **options):
     if loss == "several":  # terms that count different things, and one that counts none
         each = each + 0.1 * bk.mean(hs * hs) + 0.01 * bk.sum(bk.parameter("beside", 3) ** 2)
         each = each + 0.03 * bk.sum(hs * hs, axis=("time", "batch"))[0]
+        each = each * (1.0 + bk.uniform(name="scale", shape=()))  # a number for all rows
     if loss == "steep":
         each = each + bk.mean(bk.exp(x))
     if loss == "root":  # no weighted sum of its terms
@@ -122,11 +125,15 @@ def test_ranks_train_as_one_process(monkeypatch, cell, loss, count) -> None:
     same_as_one(monkeypatch, count, make, data(loss), epochs=3, batch_size=4, clip=0.5, optimizer=bk.Adam(0.03))
 
 
-@pytest.mark.parametrize("tbptt", [3, (3, 2), (2, 4)])
-def test_states_are_carried_by_rows(monkeypatch, tbptt) -> None:
-    fed = data("masked")
+@pytest.mark.parametrize(
+    ("loss", "accumulate", "trials"), [("masked", 3, None), ("root", 3, None), ("masked", 1, 3), ("several", 3, 3)]
+)
+def test_ranks_share_batches_and_trials(monkeypatch, loss, accumulate, trials) -> None:
+    """Each trial has an order, and draws, of its own; a group of the last batches is smaller than the others."""
+    options = {"epochs": 3 if accumulate == 1 else 6, "batch_size": 3 if accumulate == 1 else 2}
+    make = lambda: model("odd", loss, target="numpy", trials=trials)
     same_as_one(
-        monkeypatch, 2, lambda: model("lstm", "masked", target="numpy"), fed, epochs=2, batch_size=4, tbptt=tbptt
+        monkeypatch, 2, make, data(loss, 7), accumulate=accumulate, clip=0.5, optimizer=bk.Adam(0.03), **options
     )
 
 
@@ -134,6 +141,39 @@ def test_a_draw_in_the_data_is_shared_by_rows(monkeypatch) -> None:
     fed = data("plain")
     fed["keep"] = (RNG.random((9, 6, 3)) < 0.6).astype(float)
     same_as_one(monkeypatch, 3, lambda: model(loss="plain", target="numpy"), fed, epochs=3, batch_size=4)
+
+
+@pytest.mark.parametrize(("tbptt", "trials"), [(3, None), ((3, 2), None), ((2, 4), None), (3, 2)])
+def test_states_are_carried_by_rows(monkeypatch, tbptt, trials) -> None:
+    make = lambda: model("lstm", "masked", target="numpy", trials=trials)
+    same_as_one(monkeypatch, 2, make, data("masked"), epochs=2, batch_size=4, tbptt=tbptt)
+
+
+def test_a_trial_that_diverges_ends_in_all_ranks(monkeypatch) -> None:
+    """Told once, by the rank that has its rows; the others go on, as in one process."""
+    fed = data("plain")
+    fed["x"] = np.tanh(fed["x"])
+    fed["x"][5] = 3.0
+
+    def train(rank):
+        x, target = bk.sequence("x", 3), bk.sequence("target", dtype="int")
+        large = bk.parameter("large", 1, init=("uniform", 0.0, 1.0))
+        y = bk.ADD(5, name="out")(x)
+        loss = bk.losses.cross_entropy(y, target) + 0.1 * bk.mean(bk.exp(x[:, :, :1] * 400.0 * large))
+        made = bk.Model(loss=loss, dtype="float64", seed=5, trials=4, target="numpy")
+        made.fit(fed, batch_size=4, shuffle=False, clip=1.0, optimizer=bk.SGD(1e-9))
+        return made
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        alone = train(0)
+        ranks = together(monkeypatch, 2, train)
+    ended = alone.history.ended
+    assert 0 < len(ended) < 4 and len([w for w in told if w.category is TrialWarning]) == 2 * len(ended)
+    for part in ranks:
+        assert part.history.ended.keys() == ended.keys()
+        assert all("exp" in why and "rank" in why for why in part.history.ended.values()), part.history.ended
+        np.testing.assert_allclose(part.weights.all, alone.weights.all, rtol=0, atol=1e-12)
 
 
 def test_the_interpreter_shares_too(monkeypatch) -> None:
@@ -203,7 +243,7 @@ def test_what_is_not_finite_in_one_rank_is_raised_in_all(monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda rank: model(target="numpy", trials=2)[0], "trials=2 are as many models"),
+        (lambda rank: model(target="numpy", trials=2 + rank)[0], "train models that differ in trials"),
         (lambda rank: model(target="numpy", drop=0.1 * rank)[0], "train models that differ in graph"),
         (lambda rank: model(target="numpy", dtype=["float32", "float64"][rank])[0], "differ in dtype"),
         (lambda rank: largest(), "max .* takes the batch away in one piece"),

@@ -36,11 +36,15 @@ def a_sum(y, hs, each, mask):
     return 0.1 * bk.losses.squared_error(y, bk.tanh(y), mask, reduction="sum") + bk.exp(each)
 
 
+def of_each_unit(y, hs, each, mask):
+    return each + 0.2 * bk.mean(bk.sqrt(0.1 + bk.sum(hs * hs, axis=("time", "batch"))))  # a term of four numbers
+
+
 # --- accumulation ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("trials", [None, 2])
-@pytest.mark.parametrize("loss", [None, a_product, a_sum])
+@pytest.mark.parametrize("loss", [None, a_product, a_sum, of_each_unit])
 def test_batches_together_are_one_batch(loss, trials) -> None:
     """Of unequal sequences, and losses that are no single mean: to rounding, updates, records and epochs."""
     d, m = unequal(), bk.metrics
@@ -268,5 +272,5 @@ def test_refused_when_it_is_made() -> None:
         with pytest.raises(bk.BlocksError, match=message):
             make()
     loss = lambda y, hs, each, mask: each + bk.mean(bk.sum(y, axis="batch") ** 2.0)
-    with pytest.raises(bk.BlocksError, match="accumulate= adds up means and sums over batches.*more than one number"):
+    with pytest.raises(bk.BlocksError, match="accumulate= adds up means and sums over batches.*its size may differ"):
         model(loss=loss).fit(data(), accumulate=2)

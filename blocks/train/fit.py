@@ -142,8 +142,6 @@ def fit(
         raise BlocksError(f"average is a share between 0 and 1, 0.999 say, or None, not {average!r}")
     _check_accumulate(accumulate, pair, carry, watch)
     team = ranks()
-    if team.count > 1 and accumulate > 1:
-        raise BlocksError(f"{team.count} processes share a batch's rows: make it larger, not accumulate={accumulate}")
     order = False if carry and shuffle is None and is_listed(data) else shuffle
     _check_files(model, autosave, resume, restart)
     called, purpose = Callbacks(callbacks, callback), _purpose(model, metrics, watch, freeze)

@@ -33,6 +33,7 @@ from .inputs import Arrays, Inputs, is_whole
 from .masks import mask_inputs
 from .outputs import batch_first, first_not_finite, joined
 from .purposes import FINAL, LOSS, Purpose, graph_for, measured, within
+from .shares import Shares
 from .sources import datasets, is_listed
 from .state import Training
 from .summary import Row, rows, table
@@ -124,6 +125,7 @@ class Model:
         self._graphs: dict[Purpose, Graph] = {}
         self._programs: dict[Any, Program] = {}
         self._fed: dict[Purpose, Arrays] = {}
+        self._shares: dict[Purpose, Shares] = {}
 
     @property
     def weights(self) -> Vector:
@@ -137,7 +139,7 @@ class Model:
         self._weights.take(weights)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_fed": {}}
+        return {**self.__dict__, "_fed": {}, "_shares": {}}
 
     # -- the graphs that are run ------------------------------------------------------------------
 
@@ -155,7 +157,8 @@ class Model:
         """Forget what was measured and watched along with a purpose before: a call of `fit` may bring wires of its own,
         and a thousand calls as many."""
         plain = Purpose(name)
-        for kept in (self._graphs, self._fed):
+        kept: dict[Purpose, Any]
+        for kept in (self._graphs, self._fed, self._shares):
             for key in [k for k in kept if k.name == name and k != plain]:
                 del kept[key]
         for key in [k for k in self._programs if k[0].name == name and k[0] != plain]:
@@ -174,6 +177,13 @@ class Model:
             sides = graph if self.trials is None else side_by_side(graph, vary)
             self._programs[key] = compile(sides, target=target, checkpoint=self.checkpoint)
         return self._programs[key]
+
+    def shares_for(self, purpose: Purpose | str) -> Shares:
+        """What computes a part of an update: some rows of a batch, or one of several batches."""
+        purpose = _as_purpose(purpose)
+        if purpose not in self._shares:
+            self._shares[purpose] = Shares(self, purpose)
+        return self._shares[purpose]
 
     def runs_on(self, purpose: Purpose | str) -> str:
         """What computes the graph of one purpose: "native", "numpy" or "interpreter"."""
@@ -470,7 +480,7 @@ class Model:
             None,
             History(),
         )
-        again._fed, again.info = {}, dict(self.info)
+        again._fed, again._shares, again.info = {}, {}, dict(self.info)
         return again
 
     def set_weights(self, weights: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@
     loss                the loss as it is, with what is measured: what data to evaluate must fit
     data                and with what is watched: what data to train with must fit
     train               the loss, its terms, and the gradient by every weight
-    accumulated         the same, with the gradients of each term alone, ``grad/<term>/<weights>``
     windowed            as train, with one more input, weights for the steps
     evaluate            the terms of the loss (see `terms`)
     evaluate in chunks  the same, for sequences that come in chunks of steps
@@ -28,7 +27,7 @@ from .terms import Terms
 from .truncated import WINDOW, carried_states, counted
 
 LOSS, FINAL, METRIC, METRICS, WATCH = "loss", "final/", "metric/", "metrics/", "watch/"
-TRAINING, TERM_GRAD = ("train", "windowed", "accumulated"), "grad/"
+TRAINING = ("train", "windowed")
 V = TypeVar("V")
 Wires = tuple[tuple[str, Node], ...]
 
@@ -69,8 +68,6 @@ def graph_for(model: Graph, purpose: Purpose, time: str | None = None) -> Graph:
         return whole
     terms = measured(whole, time if purpose.name == "evaluate in chunks" else None)
     pieces = {name: node for of in terms for name, node in of.pieces.items()}
-    if purpose.name == "accumulated":
-        return _gradients_of_terms(Graph({**whole.outputs, **pieces}), purpose.frozen)
     finals = {k: v for k, v in with_finals(whole).outputs.items() if k.startswith(FINAL)}
     return Graph({**pieces, **finals} or whole.outputs)
 
@@ -164,15 +161,3 @@ def _windowed(graph: Graph, time: str) -> Graph:
 def _gradients(graph: Graph, frozen: tuple[str, ...]) -> Graph:
     """The gradient of the loss by every weight that it depends on, but the frozen ones."""
     return grad(graph, of=LOSS, wrt=[n for n in Graph({LOSS: graph.outputs[LOSS]}).params if n not in frozen])
-
-
-def _gradients_of_terms(graph: Graph, frozen: tuple[str, ...]) -> Graph:
-    """The gradient of each term of the loss, ``value/<i>``, by every weight that it depends on, but the frozen ones."""
-    for name in [n for n in graph.outputs if n.startswith("value/")]:
-        wrt = [n for n in Graph({name: graph.outputs[name]}).params if n not in frozen]
-        outputs = grad(graph, of=name, wrt=wrt).outputs
-        i = name.removeprefix("value/")
-        graph = Graph(
-            {f"{TERM_GRAD}{i}/{k[5:]}" if k[5:] in wrt and k == f"grad/{k[5:]}" else k: v for k, v in outputs.items()}
-        )
-    return graph

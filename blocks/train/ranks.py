@@ -4,8 +4,8 @@
     rank 1   rows 11 … 21  ─┼─  one sum: gradients, terms, final states  ─┼─  to the last bit
     rank 2   rows 22 … 31  ─╯                                             ╰─
 
-What each computes, so that the sum is the gradient over all rows, stands in `shares`. States are carried, and draws
-made, for the whole batch, so another number of ranks may go on.
+What each computes, and how it is put together, stands in `joint`; one process does the same with several batches of an
+update.
 
 Processes find each other by `torch.distributed` (gloo): under ``torchrun``, or in a process group that is there.
 """
@@ -17,7 +17,7 @@ import hashlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
@@ -25,26 +25,16 @@ import numpy as np
 
 from ..errors import BlocksError
 from ..files import to_json
-from ..interpret import Run
-from .purposes import FINAL, WATCH, Purpose
-from .shares import SEED, VALUE, Shared, Shares, portion, rows
-from .terms import BATCH, Arrays
+from .joint import STOP, Fed, joint
+from .purposes import Purpose
+from .shares import Shared, Shares
+from .terms import Arrays
 from .trials import Number
 from .vector import Vector
-
-STOP = "stop"
 
 
 class Ranked(Shared, Protocol):
     """What ranks ask of a model."""
-
-    seed: int
-    dtype: np.dtype
-    trials: int | None
-
-    @property
-    def weights(self) -> Vector:
-        """Name → array."""
 
     def results(self, purpose: Purpose, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
         """Run one of its graphs."""
@@ -70,27 +60,45 @@ class Alone:
 
     def __init__(self) -> None:
         self.stopping: list[Any] = []
+        self.last: list[tuple[Callable[[int | None], Mapping[str, Any]], Arrays, Number]] = []
 
     def begin(self, model: Ranked, slots: Mapping[str, Vector]) -> None:
         """Before the first update: see that all ranks train the same model from the same weights."""
 
-    def results(
-        self, model: Ranked, purpose: Purpose, feeds: Mapping[str, Any], states: Mapping[str, Any], step: Number
-    ) -> Arrays:
-        """The loss, its terms, gradients and final states of an update, over all rows of a batch."""
-        return model.results(purpose, {**feeds, **states}, step)
+    def results(self, model: Ranked, shares: Shares | None, purpose: Purpose, batches: Sequence[Fed]) -> Arrays:
+        """The loss, its terms, gradients and final states of an update, over all rows of some batches; without
+        `shares`, of an only one."""
+        if shares is None:
+            ((feeds, step),) = batches
+            found = model.results(purpose, feeds, step)
+            self.last = [(lambda trial: feeds, found, step)]
+            return found
+        results, parts = joint(shares, batches, self)
+        self.last = [(lambda trial, own=part.own: shares.of_one(own, trial), part.found, part.step) for part in parts]  # type: ignore[misc]
+        self.noted(bool(np.any(results.pop(STOP))))
+        return results
 
-    def why_not_finite(
-        self,
-        model: Ranked,
-        purpose: Purpose,
-        feeds: Mapping[str, Any],
-        results: Arrays,
-        step: Number,
-        trial: int | None = None,
-    ) -> str:
-        """What is not finite, and where."""
-        return model.why_not_finite(purpose, feeds, results, step, trial)
+    def noted(self, stop: bool) -> None:
+        """Note whether any process is to stop."""
+
+    def why_not_finite(self, model: Ranked, purpose: Purpose, step: Number, trial: int | None = None) -> str:
+        """What was not finite in the last results, and where: told by the first rank in which it is so."""
+        told = None
+        for feeds, found, own in self.last:
+            here = {k: v if trial is None else v[trial] for k, v in found.items()}
+            if told is None and not all(np.isfinite(v).all() for v in here.values() if v.dtype.kind == "f"):
+                told = model.why_not_finite(purpose, feeds(trial), found, own, trial)
+        for rank, said in enumerate(self.gathered(told)):
+            if said is not None:
+                return said if self.count == 1 else f"rank {rank}: {said}"
+        return f"the sum over all that is learnt from is not finite at update {step}"
+
+    def sum(self, array: np.ndarray) -> None:
+        """Add up an array over all ranks, in place."""
+
+    def gathered(self, thing: Any) -> list[Any]:
+        """What each rank has."""
+        return [thing]
 
     def any(self, happened: bool) -> bool:
         """Whether it happened in any process."""
@@ -107,20 +115,13 @@ class Ranks(Alone):
     def __init__(self, group: Group):
         super().__init__()
         self.group, self.rank, self.count = group, group.rank, group.count
-        self.known: dict[Purpose, Shares] = {}
         self.stop = False
-        self.last: tuple[Arrays, Arrays] = {}, {}  # what this rank was fed, and found
 
     def begin(self, model: Ranked, slots: Mapping[str, Vector]) -> None:
-        """See `Alone.begin`. Weights and slots become those of rank 0. Raises BlocksError for ranks that differ, and
-        for trials."""
-        if model.trials is not None:
-            raise BlocksError(
-                f"{self.count} processes share the rows of one model's batches; trials={model.trials} are as many "
-                "models: train them in one process, without torchrun"
-            )
+        """See `Alone.begin`. Weights and slots become those of rank 0. Raises BlocksError for ranks that differ."""
         graph = hashlib.sha256(to_json(model.graph).encode()).hexdigest()
-        own = {"graph": graph, "seed": model.seed, "dtype": str(model.dtype), "optimizer": sorted(slots)}
+        own = {"graph": graph, "seed": model.seed, "dtype": str(model.dtype), "trials": model.trials}
+        own |= {"optimizer": sorted(slots)}
         for rank, other in enumerate(self.gathered(own)):
             if differs := [what for what in own if own[what] != other[what]]:
                 raise BlocksError(
@@ -132,63 +133,9 @@ class Ranks(Alone):
                 vector.all[...] = 0
             self.sum(vector.all)
 
-    def results(
-        self, model: Ranked, purpose: Purpose, feeds: Mapping[str, Any], states: Mapping[str, Any], step: Number
-    ) -> Arrays:
-        """See `Alone.results`: joined from those of all ranks, and the same in each."""
-        if purpose not in self.known:
-            self.known[purpose] = Shares.of(model, purpose)
-        shares = self.known[purpose]
-        feeds, sizes = shares.bind({**feeds, **states}, (model.seed, step))
-        size = sizes.dims.get(BATCH, 1)
-        part = size * self.rank // self.count, size * (self.rank + 1) // self.count
-        own = {name: rows(shares.axis(name), a, *part) for name, a in feeds.items()}
-        here = Run({**sizes.dims, BATCH: part[1] - part[0]}, sizes.dtype) if part[1] > part[0] else None
-        counts = shares.run("counts", feeds, sizes)
-        portions = shares.portions(counts, shares.run("counts", own, here) if here else {})
-        terms = Vector({} if shares.fixed else shares.shapes("values", sizes), model.dtype)
-        if terms:
-            for name, value in (shares.run("values", own, here) if here else {}).items():
-                terms.views[name][...] = portion(portions[name], value)
-            self.sum(terms.all)
-        fed = {
-            name: np.asarray(portion(portions[VALUE + name.removeprefix(SEED)], seed), model.dtype)
-            for name, seed in shares.seeds(terms, sizes).items()
-        }
-        found = shares.run("gradient", {**own, **fed}, here) if here else {}
-        self.last = own, found
-        joined = Vector({**shares.shapes("gradient", sizes), STOP: ()}, model.dtype)
-        for name, value in found.items():
-            axis = shares.axis(name)
-            if name in portions:
-                value = portion(portions[name], value)
-            elif name.startswith((FINAL, WATCH)) and axis is None and self.rank:
-                continue  # what has no batch is the same in all ranks: it comes from the first
-            rows(axis, joined.views[name], *part)[...] = value
-        joined.views[STOP][...] = bool(self.stopping)
-        self.sum(joined.all)
-        self.stop = bool(joined.views[STOP])
-        results = {name: shares.typed(name, value) for name, value in joined.views.items() if name != STOP} | counts
-        numbers = shares.numbers(results, feeds, sizes)
-        return results | {n: results[n] + v if n in results else v for n, v in numbers.items()}
-
-    def why_not_finite(
-        self,
-        model: Ranked,
-        purpose: Purpose,
-        feeds: Mapping[str, Any],
-        results: Arrays,
-        step: Number,
-        trial: int | None = None,
-    ) -> str:
-        """See `Alone.why_not_finite`: told by the first rank in which it is so."""
-        own, found = self.last
-        finite = all(np.isfinite(v).all() for v in found.values() if v.dtype.kind == "f")
-        said = None if finite else model.why_not_finite(purpose, own, results, step)
-        for rank, told in enumerate(self.gathered(said)):
-            if told is not None:
-                return f"rank {rank}: {told}"
-        return f"the sum over {self.count} ranks is not finite at update {step}"
+    def noted(self, stop: bool) -> None:
+        """See `Alone.noted`."""
+        self.stop = stop
 
     def stops(self) -> bool:
         """See `Alone.stops`."""

@@ -18,11 +18,11 @@ import numpy as np
 from ..errors import BlocksError, FeedError, NonFiniteError, warn
 from ..files import ModelFileError
 from ..graph import Shape
-from .accumulate import Gathered, check_accumulated
 from .best import add_to_average, averaged, compare
 from .checkpoint import checkpoint_of
 from .history import History
 from .inputs import Arrays
+from .joint import Fed
 from .masks import all_masked
 from .optimizers import Optimizer, described
 from .purposes import FINAL, LOSS, METRIC, WATCH, Purpose, measured, within
@@ -78,14 +78,16 @@ class Session:
         self.model, self.source, self.validation, self.optimizer = model, source, validation, optimizer
         self.settings, self.epochs, self.tbptt = settings, epochs, settings.tbptt
         windowed = self.tbptt is not None and self.tbptt[1] > self.tbptt[0]
-        self.purpose = purpose.called("windowed" if windowed else "accumulated" if settings.accumulate > 1 else "train")
+        self.purpose = purpose.called("windowed" if windowed else "train")
         self.time = model.time() if self.tbptt or settings.carry else ""
         if self.time:
             carried_states(model.graph_for("loss"), strict=True)  # an error, if they cannot be
             check_causal(model.graph_for("loss"), self.time)
-        if settings.accumulate > 1:
-            check_accumulated(model.terms()[0])
         self.graph = model.graph_for(self.purpose)
+        shared = self.ranks.count > 1 or settings.accumulate > 1
+        self.shares = model.shares_for(self.purpose) if shared else None
+        if self.shares and settings.accumulate > 1:
+            self.shares.several()
         loss, metrics = measured(self.graph)
         metrics.pieces_fit(source.count != 1)
         self.tallies = Tally(loss, model.run_once), Tally(metrics, model.run_once)
@@ -136,7 +138,7 @@ class Session:
                 f"{name}: epochs was {training.call.epochs}, now it is {self.epochs}; resume=True finishes that call, "
                 "and then fit without it trains on"
             )
-        runs = model.runs_on(self.purpose)
+        runs = self.runs_on()
         if training.target not in ("", runs):
             warn(
                 f"{name} was written by a run on {training.target}, this one is on {runs}: "
@@ -181,9 +183,16 @@ class Session:
 
     def prepare(self) -> None:
         """Have compiled what will run."""
-        self.model.prepare(self.purpose)
+        if self.shares:
+            self.shares.prepare()
+        else:
+            self.model.prepare(self.purpose)
         if self.validation is not None:
             self.model.prepare(self.purpose.called("evaluate in chunks" if self.tbptt else "evaluate"))
+
+    def runs_on(self) -> str:
+        """What computes the updates: "native", "numpy" or "interpreter"."""
+        return self.shares.runs_on() if self.shares else self.model.runs_on(self.purpose)
 
     # -- one update -------------------------------------------------------------------------------
 
@@ -221,8 +230,8 @@ class Session:
         elif self.settings.carry:
             states = self.states_before(0, feeds)
         numbers = self.numbers()
-        results = self.ranks.results(self.model, self.purpose, feeds, states, numbers)
-        loss = self.move(results, {**feeds, **states}, numbers, ~idle)
+        results = self.results([({**feeds, **states}, numbers)])
+        loss = self.move(results, numbers, ~idle)
         if window or self.settings.carry:
             finals = within(results, FINAL)
             start, stop = (window.start, window.stop) if window else (1, 0)
@@ -231,21 +240,22 @@ class Session:
 
     def update_of_all(self, batches: Sequence[Batch]) -> Any:
         """One update from several batches, as `update`. The numbers that a batch draws are its own."""
-        numbers, gathered = self.numbers(), Gathered(self.graph, self.model.run_once)
+        numbers, many = self.numbers(), self.settings.accumulate
+        fed: list[Fed] = []
         for k, batch in enumerate(batches):
-            many = self.settings.accumulate
             own = numbers * many + k if isinstance(numbers, int) else tuple(n * many + k for n in numbers)
-            results = self.model.results(self.purpose, batch.feeds, own)
-            if self.model.trials is None:  # of several, those that are not finite are found below
-                self.moving(results, np.asarray(results[LOSS]), batch.feeds, own, np.ones((), bool))
-            gathered.add(results)
-        return self.move(gathered.results(self.fixed), batches[-1].feeds, numbers, np.ones((), bool))
+            fed.append((batch.feeds, own))
+        return self.move(self.results(fed), numbers, np.ones((), bool))
 
-    def move(self, results: Arrays, feeds: Arrays, numbers: Number, seen: np.ndarray) -> Any:
+    def results(self, batches: Sequence[Fed]) -> Arrays:
+        """What the graph of an update gives over all rows of some batches."""
+        return self.ranks.results(self.model, self.shares, self.purpose, batches)
+
+    def move(self, results: Arrays, numbers: Number, seen: np.ndarray) -> Any:
         """Move the weights by what a graph has given, and note it; the loss as that of `update`."""
         lr = self.rates(numbers)
         norm = self.rule.propose(results, self.ages(), lr)
-        moving = self.moving(results, norm, feeds, numbers, seen)
+        moving = self.moving(results, norm, numbers, seen)
         if not moving.any():
             return None
         for tally in self.tallies:
@@ -264,7 +274,7 @@ class Session:
         self.model.history.steps.append(record)
         self.seen = within(results, WATCH)
         self.at.step += 1
-        self.training.target = self.training.target or self.model.runs_on(self.purpose)
+        self.training.target = self.training.target or self.runs_on()
         for course, moves in zip(self.at.courses, np.atleast_1d(moving).tolist(), strict=True):
             course.updates += moves
         return loss
@@ -319,7 +329,7 @@ class Session:
             seen = [np.atleast_1d(e[lr.of]) for e in epochs if lr.of in e]
             self.scales = [lr.scale([float(values[r]) for values in seen]) for r in range(len(self.scales))]
 
-    def moving(self, results: Arrays, norm: np.ndarray, feeds: Arrays, numbers: Number, seen: np.ndarray) -> np.ndarray:
+    def moving(self, results: Arrays, norm: np.ndarray, numbers: Number, seen: np.ndarray) -> np.ndarray:
         """Which trials an update moves, ``(trials,)``, or whether it moves the only one, ``()``: those that have not
         ended, that the mask leaves something (of what is `seen`), and whose loss and gradient are finite. A gradient is
         so where its norm is. Raises NonFiniteError where the only one is not."""
@@ -333,11 +343,11 @@ class Session:
             finite = finite & (here if here.ndim == finite.ndim else here.reshape(*finite.shape, -1).all(axis=-1))
         if self.model.trials is None:
             if moving and not finite:
-                raise NonFiniteError(self.ranks.why_not_finite(self.model, self.purpose, feeds, results, numbers))
+                raise NonFiniteError(self.ranks.why_not_finite(self.model, self.purpose, numbers))
             return moving
         moving = moving & [not c.ended for c in self.at.courses]
         for r in np.flatnonzero(moving & ~finite):
-            why = self.model.why_not_finite(self.purpose, feeds, results, numbers, int(r))
+            why = self.ranks.why_not_finite(self.model, self.purpose, numbers, int(r))
             self.end(int(r), f"diverged: {why}")
         return moving & finite
 
@@ -347,7 +357,8 @@ class Session:
         if why.startswith(DIVERGED):
             if all(c.ended.startswith(DIVERGED) for c in self.at.courses):
                 raise NonFiniteError(f"all trials diverged, the last of them, trial {trial}: {why}")
-            warnings.warn(f"trial {trial} {why}; the others go on", TrialWarning, stacklevel=2)
+            if self.ranks.rank == 0:
+                warnings.warn(f"trial {trial} {why}; the others go on", TrialWarning, stacklevel=2)
 
     def states_before(self, start: int, feeds: Arrays) -> Arrays:
         """The states before step `start`: as carried over, or run up to there from the last ones known."""

@@ -12,6 +12,7 @@ from ..graph import Graph
 from .history import History
 from .inputs import Arrays, Inputs
 from .purposes import Purpose
+from .shares import Shares
 from .state import Training
 from .terms import Tally, Terms
 from .trials import Number
@@ -53,6 +54,9 @@ class Trainable(Protocol):
         trial: int | None = None,
     ) -> str:
         """What is not, and where."""
+
+    def shares_for(self, purpose: Purpose | str) -> Shares:
+        """What a part of an update is computed by."""
 
     def runs_on(self, purpose: Purpose | str) -> str:
         """The target of that graph."""
