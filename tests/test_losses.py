@@ -167,10 +167,10 @@ def test_what_does_not_fit_is_refused(make, said) -> None:
         make()
 
 
-@pytest.mark.parametrize("vary", [[], ["x"], ["x", "mask"]])
-@pytest.mark.parametrize(
-    "target", ["numpy", pytest.param("native", marks=pytest.mark.skipif(not HERE, reason="no C compiler on the PATH"))]
-)
+NATIVE = pytest.param(["x", "mask"], "native", marks=pytest.mark.skipif(not HERE, reason="no C compiler on the PATH"))
+
+
+@pytest.mark.parametrize("vary, target", [([], "numpy"), (["x"], "numpy"), (["x", "mask"], "numpy"), NATIVE])
 def test_masks_of_trials(vary, target) -> None:
     """Masks that are one for all trials, and masks of each: held steps, last steps, in every target."""
     xs, admitted = bk.sequence("x", 3), bk.sequence("mask")

@@ -2,9 +2,9 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
+
+from .command import blocks
 
 README = Path(__file__).parent.parent / "README.md"
 SNIPPETS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
@@ -22,7 +22,7 @@ def test_shell_snippets(tmp_path) -> None:
     commands = [line for line in lines if line.startswith("blocks ")]
     assert len(commands) >= 5
     for line in commands:
-        done = subprocess.run([sys.executable, "-m", *shlex.split(line)], cwd=tmp_path, capture_output=True, text=True)
+        done = blocks(*shlex.split(line)[1:], cwd=tmp_path)
         assert done.returncode == 0, f"{line}: {done.stderr}"
 
 
