@@ -3,7 +3,7 @@
 How many examples Hypothesis tries: `pytest` is quick, `pytest --hypothesis-profile=deep` takes thousands.
 
 A test of random networks takes its number from the profile; where it wants another one in the quick profile, it says
-`examples` (tests/strategies.py), and has the profile's in any other.
+`examples` (tests/strategies.py).
 Both are derandomised, so that a test gives the same answer twice; the deep one also looks for a smaller case.
 """
 

@@ -34,8 +34,10 @@ def pointwise(draw, wires, kinks=False):
 
 
 def examples(quick: int) -> settings:
-    """Of how many examples a test has in the quick profile; in any other it has as many as the profile says."""
-    return settings(max_examples=quick if settings().max_examples == QUICK else settings().max_examples)
+    """Of how many examples a test has in the quick profile; in any other as many as the profile says, but of what is
+    dear no more than 25 times as many."""
+    asked = settings().max_examples
+    return settings(max_examples=quick if asked == QUICK else min(asked, 25 * quick))
 
 
 @st.composite
