@@ -187,26 +187,26 @@ def test_a_lesson_knows_its_answer_by_computing(name) -> None:
 @needs_engine
 def test_the_probes_of_the_comparison_are_the_gradients_of_the_states() -> None:
     document = document_of(bk.explain(bk.cells.srn, steps=2, seed=5))["compare"]
-    main = """function main(pages) { return pages.map((page) => {
-      const feeds = Object.fromEntries(Object.entries(page.feeds).map(([n, v]) => [n, interpreter.array(v)]));
-      const out = interpreter.run(page.graph, feeds);
-      return Object.fromEntries(page.probes.map((p) => [p, [...out["grad/" + p].data]]));
+    main = """function main({ data, cells }) { return cells.map((cell) => {
+      const feeds = Object.fromEntries(Object.entries({ ...data, ...cell.weights }).map(([n, v]) => [n, interpreter.array(v)]));
+      const out = interpreter.run(cell.graph, feeds);
+      return Object.fromEntries(cell.probes.map((p) => [p, [...out["grad/" + p].data]]));
     }); }"""
     found = evaluated([script("interpret.js"), main], document)
-    for page, make, probes in zip(document, (bk.cells.srn, bk.cells.lstm), found, strict=True):
+    for cell, make, probes in zip(document["cells"], (bk.cells.srn, bk.cells.lstm), found, strict=True):
         xs, target, mask = bk.sequence("x", 2), bk.sequence("target", 1), bk.sequence("mask")
         y = bk.ADD(1, name="w_o")(bk.scan(make(2, 3), xs))
         graph = bk.Graph({"loss": bk.losses.squared_error(y, target, mask)})
-        arrays = {n: np.array(v["array"]["data"]).reshape(v["array"]["shape"]) for n, v in page["feeds"].items()}
-        trace = bk.trace(graph, {n: v for n, v in arrays.items() if not n.startswith("probe/")})
+        fed = {**document["data"], **cell["weights"]}
+        trace = bk.trace(graph, {n: np.array(v["array"]["data"]).reshape(v["array"]["shape"]) for n, v in fed.items()})
         for probe, data in probes.items():
-            want = np.stack([trace.gradient(probe[6:], t) for t in range(1, page["steps"] + 1)])
+            want = np.stack([trace.gradient(probe[6:], t) for t in range(1, trace.steps + 1)])
             np.testing.assert_allclose(np.reshape(data, want.shape), want, atol=1e-12)
 
 
 def test_one_file_that_fetches_nothing() -> None:
     page = bk.explain(bk.cells.lstm)
-    assert len(page.html.encode()) < 320_000
+    assert len(page.html.encode()) < 260_000
     assert "default-src 'none'" in page.html and "[[" not in page.html.replace("[[", "", 0).partition("<script")[0]
     assert set(re.findall(r"https?://[^\s\\\"')<]+", page.html)) <= {"http://www.w3.org/2000/svg"}
     assert not re.search(r"<(link|img|iframe|script)[^>]+(src|href)=", page.html)

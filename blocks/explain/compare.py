@@ -27,29 +27,23 @@ STEPS, SEQUENCES = 20, 8
 PROBE = "probe/"
 
 
-def comparison(task: Task, units: int, seed: int) -> list[dict[str, Any]]:
-    """For both cells the graph, what it is fed, and the names of its probes."""
+def comparison(task: Task, units: int, seed: int) -> dict[str, Any]:
+    """The data; and for both cells the graph, its weights, and the names of its probes."""
     data = {k: np.moveaxis(v, 0, 1) for k, v in task.make(np.random.default_rng(seed), SEQUENCES, STEPS).items()}
     found = []
     for name, make in (("SRN", srn), ("LSTM", lstm)):
         cell = probed(make(task.inputs, units))
         graph = _training(cell, task)
         probes = [n for n in cell.inputs if n.startswith(PROBE)]
-        feeds: dict[str, np.ndarray] = {**graph.init(seed, "float64"), **data}
-        for n in probes:
-            feeds[n] = np.zeros((STEPS, SEQUENCES, units))
-        gradient = grad(graph, wrt=[*graph.params, *probes])
         found.append(
             {
                 "name": name,
-                "graph": graph_json(gradient),
-                "feeds": {n: array_json(v) for n, v in feeds.items()},
-                "weights": list(graph.params),
+                "graph": graph_json(grad(graph, wrt=[*graph.params, *probes])),
+                "weights": {n: array_json(v) for n, v in graph.init(seed, "float64").items()},
                 "probes": probes,
-                "steps": STEPS,
             }
         )
-    return found
+    return {"data": {n: array_json(v) for n, v in data.items()}, "cells": found}
 
 
 def probed(cell: Cell) -> Cell:
@@ -66,6 +60,10 @@ def probed(cell: Cell) -> Cell:
 
 
 def _training(cell: Cell, task: Task) -> Graph:
-    xs = {n: sequence(n, *(int(d) for d in shape[1:])) for n, shape in cell.graph.inputs.items() if n in cell.inputs}
+    xs = {
+        n: make_input(n, ("time", *shape), "float", "sequence", "zeros" if n.startswith(PROBE) else None)
+        for n, shape in cell.graph.inputs.items()
+        if n in cell.inputs
+    }
     y = ADD(task.outputs, name="w_o")(scan(cell, xs))
     return Graph({"loss": squared_error(y, sequence("target", task.outputs), sequence("mask"))})

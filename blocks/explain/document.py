@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -34,18 +34,24 @@ def array_json(array: np.ndarray) -> dict[str, Any]:
     return {"array": {"dtype": str(array.dtype), "shape": list(array.shape), "data": array.ravel().tolist()}}
 
 
-def graph_json(graph: Graph) -> dict[str, Any]:
+USUAL: dict[str, Any] = {"default": None, "keepdims": False, "reverse": False, "each": [], "every": None}
+
+
+def graph_json(graph: Graph, outputs: Callable[[str], bool] = lambda name: True) -> dict[str, Any]:
     """A graph for the interpreter in JavaScript: what `files.to_json` writes, without what only figures need, and
-    what is usual."""
-    document: dict[str, Any] = json.loads(to_json(graph))
-    return _bare(document)
+    what is usual; of its outputs those with such names."""
+    document = _bare(json.loads(to_json(graph)))
+    return {**document, "outputs": {name: node for name, node in document["outputs"].items() if outputs(name)}}
 
 
 def _bare(document: dict[str, Any]) -> dict[str, Any]:
     nodes = []
     for node in document["nodes"]:
-        attrs = {k: {"graph": _bare(v["graph"])} if k == "body" else v for k, v in node["attrs"].items()}
-        attrs.pop("init", None)
+        attrs = {
+            k: {"graph": _bare(v["graph"])} if k == "body" else v
+            for k, v in node["attrs"].items()
+            if k != "init" and not (k in USUAL and v == USUAL[k]) and (node["op"], k, v) != ("input", "dtype", "float")
+        }
         said = {"op": node["op"], "operands": node["operands"], "attrs": attrs, "name": node.get("name")}
         nodes.append({key: value for key, value in said.items() if value})
     return {"nodes": nodes, "outputs": document["outputs"]}

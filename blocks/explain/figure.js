@@ -26,15 +26,15 @@ class Figures {
   constructor(state, box) {
     this.state = state;
     this.box = box;
-    this.shown = state.page.figures.map((figure) => this.build(figure));
+    const drawn = document.querySelectorAll("template.drawn");
+    this.shown = state.page.figures.map((figure, i) => this.build(figure, drawn[i]));
     this.at = -1;
     this.scale = 1;
     this.show(0);
   }
 
-  build(figure) { // its own SVG is the page's: it comes from the package's writer, which escapes what a user named
-    const holder = el("div", { class: "picture" });
-    holder.innerHTML = figure.svg;
+  build(figure, drawn) {
+    const holder = el("div", { class: "picture" }, drawn.content.cloneNode(true));
     const root = holder.querySelector("svg"), box = root.viewBox.baseVal;
     const left = Math.min(0, ...figure.chips.map((c) => c.x - c.w / 2 - 4)), right = Math.max(box.width, ...figure.chips.map((c) => c.x + c.w / 2 + 4));
     const width = right - left;
@@ -116,7 +116,7 @@ class Figures {
   }
 
   mark(figure, root, ring, owner, step) { // a ring around the shape of the value
-    const ids = figure.parts[owner] ?? [];
+    const ids = (figure.parts[owner] ?? []).map((id) => figure.prefix + id);
     const bricks = this.state.current.phase === "update" || this.state.current.kind === "weight" ? ids : ids.slice(0, 1);
     const shape = bricks.map((id) => root.getElementById ? root.getElementById(id) : document.getElementById(id)).find(Boolean);
     ring.style.display = shape ? "" : "none";

@@ -48,10 +48,10 @@ def cell_graph(loop: Node) -> tuple[Graph, dict[Node, Node]]:
     return Graph({name: new[node] for name, node in shown.items()}), new
 
 
-def figure_document(script: Script, loop: Node, steps: int) -> dict[str, Any]:
-    """A figure for the page: its SVG; `chips`, the places of values, each with the lines whose numbers stand there; and
-    `parts`, the line → the identifier of its shape. Where the steps are too many to stand side by side, or run
-    backwards, there is one, and what belongs to a line is said for each step.
+def figure_document(script: Script, loop: Node, steps: int) -> tuple[str, dict[str, Any]]:
+    """A figure for the page as SVG; and what belongs to it: `chips`, the places of values, each with the lines whose
+    numbers stand there, and `parts`, the line → the identifier of its shape. Where the steps are too many to stand side
+    by side, or run backwards, there is one, and what belongs to a line is said for each step.
 
     Raises BlocksError for a loop whose step is not drawn as a cell.
     """
@@ -77,16 +77,16 @@ def figure_document(script: Script, loop: Node, steps: int) -> dict[str, Any]:
             x, y = where[wire.key]
             at = {t: lines.at(t, wire.holds) for t in ([wire.step] if side_by_side else range(1, steps + 1))}
             chips.append({"x": x, "y": scene.height - y, "w": size[0], "h": size[1], "lines": _known(at)})
-    parts = _parts(scene, lines, side_by_side, steps, prefix)
-    return {"svg": text, "chips": chips, "parts": parts, "all": side_by_side, "prefix": prefix}
+    parts = _parts(scene, lines, side_by_side, steps)
+    return text, {"chips": chips, "parts": parts, "all": side_by_side, "prefix": prefix}
 
 
 def _known(at: Mapping[int, int | None]) -> dict[int, int]:
     return {t: line for t, line in at.items() if line is not None}
 
 
-def _parts(scene: Scene, lines: _Lines, all: bool, steps: int, prefix: str) -> dict[int, list[str]]:
-    """Line → the identifiers of the shapes that stand for it."""
+def _parts(scene: Scene, lines: _Lines, all: bool, steps: int) -> dict[int, list[str]]:
+    """Line → the identifiers of the shapes that stand for it, without the figure's prefix."""
     found: dict[int, list[str]] = {}
     for shape in scene.shapes:
         match = _STEP.match(shape.key)
@@ -95,7 +95,7 @@ def _parts(scene: Scene, lines: _Lines, all: bool, steps: int, prefix: str) -> d
             for t in times:
                 for name in shape.nodes:
                     if (line := lines.at(t, (name,))) is not None:
-                        found.setdefault(line, []).append(prefix + quote(shape.key, safe="-_.~"))
+                        found.setdefault(line, []).append(quote(shape.key, safe="-_.~"))
     return found
 
 

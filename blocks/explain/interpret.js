@@ -419,7 +419,7 @@ const interpreter = (() => {
       const first = op === "draw" ? MEANS[attrs.law](attrs.of) : 0;
       all[name] = zeros(attrs.dtype ?? "float", shape(attrs.shape));
       all[name].data.fill(first);
-      if (attrs.default?.array) all[name] = typed(repeated(array(attrs.default), all[name].shape), attrs.dtype);
+      if (attrs.default?.array) all[name] = typed(repeated(array(attrs.default), all[name].shape), attrs.dtype ?? "float");
     }
     return [all, { dims, shape, steps: [] }];
   }

@@ -49,8 +49,9 @@ function curve(losses, at) { // the loss, by order of magnitude where it spans m
 }
 
 class Comparison { // both cells learn together; the heat map shows ‖∂L/∂state(t)‖
-  constructor(pages) {
-    this.runs = pages.map((page) => ({ ...page, feeds: Object.fromEntries(Object.entries(page.feeds).map(([n, v]) => [n, interpreter.array(v)])), losses: [] }));
+  constructor({ data, cells }) {
+    const arrays = (named) => Object.fromEntries(Object.entries(named).map(([n, v]) => [n, interpreter.array(v)]));
+    this.runs = cells.map((cell) => ({ ...cell, feeds: { ...arrays(data), ...arrays(cell.weights) }, losses: [] }));
     this.updates = 0;
     for (const button of document.querySelectorAll("[data-race]")) button.addEventListener("click", () => this.race(+button.dataset.race));
     this.measure();
@@ -66,7 +67,7 @@ class Comparison { // both cells learn together; the heat map shows ‖∂L/∂s
         for (const run of this.runs) {
           run.losses.push(run.out.loss.data[0]);
           const next = { ...run.feeds };
-          for (const n of run.weights) { const g = run.out[`grad/${n}`].data; next[n] = { ...next[n], data: next[n].data.map((x, i) => x - rate * g[i]) }; }
+          for (const n of Object.keys(run.weights)) { const g = run.out[`grad/${n}`].data; next[n] = { ...next[n], data: next[n].data.map((x, i) => x - rate * g[i]) }; }
           run.feeds = next;
         }
         this.measure();

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import os
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from ..interpret import bind
 from ..ops.leaves import make_input
 from ..tasks.lags import Task, task_named
 from ..trace import Trace, trace, training_graph
-from ..trace.script import Line, Script
+from ..trace.script import PHASES, Line, Part, Script
+from ..trace.symbols import CLOSE, OPEN, bare
 from ..train.model import LOSS, Model
 from .compare import comparison
 from .document import array_json, graph_json, rows_for, script, script_json
@@ -108,10 +109,12 @@ def explain(
     _check_size(graph, given)
     record = trace(graph, {name: _exact(value) for name, value in given.items()})
     own = isinstance(cell, Model) or _has_target(feeds or {})
+    drawn = [figure_document(record.script, loop, record.dims[loop.attrs["time"]]) for loop in loops_of(graph)]
     document = page_document(graph, record, title, "" if own else task, asked)
+    document["figures"] = [belongs for _, belongs in drawn]
     if not isinstance(cell, Model):
         document["compare"] = comparison(task_named(task), units, seed)
-    return Page(record, page_html(document, rows_for(record.script.graph)))
+    return Page(record, page_html(document, [svg for svg, _ in drawn], rows_for(record.script.graph)))
 
 
 def _check_size(graph: Graph, feeds: Mapping[str, Any]) -> None:
@@ -242,15 +245,14 @@ def _classes(graph: Graph) -> dict[Node, int]:
 
 
 def page_document(graph: Graph, record: Trace, title: str, task: str, lesson: Lesson | None) -> dict[str, Any]:
-    """What a page holds: the graph, its feeds, the lines and the figures."""
+    """What a page holds: the graph, its feeds and the lines."""
     plan = record.script
     order = {node: i for i, node in enumerate(plan.graph.order())}
-    symbols = {line.symbol: i for i, line in enumerate(plan.lines)}
     return {
         "title": title,
         "task": task,
         "steps": record.steps,
-        "graph": graph_json(plan.graph),
+        "graph": graph_json(plan.graph, lambda name: not name.startswith("line/")),
         "dims": record.dims,
         "feeds": {name: array_json(np.asarray(v)) for name, v in record.arrays.items() if name in _leaves(plan)},
         "loss": order[plan.loss],
@@ -258,36 +260,53 @@ def page_document(graph: Graph, record: Trace, title: str, task: str, lesson: Le
         "rate": plan.rate if plan.rate in plan.graph.inputs else None,
         "count": plan.count if plan.count in plan.graph.inputs else None,
         "source": to_json(graph),
-        "lines": [_line(line, symbols, order) for line in plan.lines],
-        "figures": [figure_document(plan, loop, record.dims[loop.attrs["time"]]) for loop in loops_of(graph)],
+        "lines": lines_document(plan),
         "lesson": None if lesson is None else lesson.document(),
     }
 
 
-def _line(line: Line, symbols: Mapping[str, int], order: Mapping[Node, int]) -> dict[str, Any]:
-    """A line as the page has it; what is usual is left out."""
-    said = {
-        "phase": line.phase, "symbol": line.symbol, "rule": line.marked, "node": order[line.node],
-        "step": list(line.step), "brick": line.brick, "of": symbols.get(line.of), "inside": line.inside,
-        "base": line.base, "kind": line.kind,
-        "fed": line.node.name if line.phase == "given" else None,
-        "parts": [{"through": p.through, "rule": p.marked, "node": order[p.node]} for p in line.parts],
-    }  # fmt: skip
-    return {key: value for key, value in said.items() if value or (value == 0 and key in ("node", "of"))}
+def lines_document(plan: Script) -> dict[str, list[dict[str, Any]]]:
+    """The lines of a script by phase. What is usual is left out, and what follows from others: a rule that is the sum
+    of its parts', the symbol of a gradient. A symbol that has a line stands in a rule as the line's number."""
+    order = {node: i for i, node in enumerate(plan.graph.order())}
+    number = {line.symbol: i for i, line in enumerate(plan.lines)}
+
+    def rule(marked: str) -> list[str | int]:
+        pieces = re.split(f"({OPEN}[^{CLOSE}]*{CLOSE})", marked)
+        return [number.get(bare(p), p) if p.startswith(OPEN) else p for p in pieces if p]
+
+    def through(part: Part) -> str | int:
+        return number.get(part.through, part.through)
+
+    def said(line: Line) -> dict[str, Any]:
+        follows = line.marked == " + ".join(p.marked for p in line.parts)
+        own = {
+            "symbol": "" if line.symbol == f"∂L/∂{line.of}" else line.symbol,
+            "rule": [] if follows else rule(line.marked),
+            "step": list(line.step), "brick": line.brick, "inside": line.inside,
+            "kind": "" if line.kind == "value" else line.kind,
+            "fed": line.node.name if line.phase == "given" else None,
+            "parts": [{"through": through(p), "rule": rule(p.marked), "node": order[p.node]} for p in line.parts],
+        }  # fmt: skip
+        of = {"of": number[line.of]} if line.of else {}
+        return {"node": order[line.node], **of, **{key: value for key, value in own.items() if value}}
+
+    return {phase: [said(line) for line in plan.lines if line.phase == phase] for phase in PHASES}
 
 
 def _leaves(plan: Script) -> set[str]:
     return {*plan.graph.inputs, *plan.graph.params, *plan.graph.draws}
 
 
-def page_html(document: Mapping[str, Any], rows: Mapping[str, str]) -> str:
-    """The whole file."""
+def page_html(document: Mapping[str, Any], figures: Iterable[str], rows: Mapping[str, str]) -> str:
+    """The whole file. figures: as SVG, in which the writer escapes what a user named."""
     own = "".join(
         f"interpreter.ROWS[{script_json(n)}] = interpreter.elementwise((a, b, c) => {t});\n" for n, t in rows.items()
     )
     parts = {
         "title": html.escape(str(document["title"])),
         "style": script("style.css"),
+        "figures": "\n".join(f'<template class="drawn">{svg}</template>' for svg in figures),
         "document": script_json(document),
         "scripts": "\n".join(script(name) + (own if name == "interpret.js" else "") for name in SCRIPTS),
     }

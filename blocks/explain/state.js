@@ -8,7 +8,7 @@ const OPEN = "\ue000", CLOSE = "\ue001"; // around the symbols in a rule
 class State {
   constructor(page) {
     this.page = page;
-    this.lines = page.lines.map((line) => ({ rule: "", step: [], brick: null, inside: false, base: "", kind: "value", parts: [], ...line }));
+    this.lines = linesOf(page.lines);
     this.symbols = new Map(this.lines.map((line, i) => [line.symbol, i]));
     this.feeds = own({});
     for (const [name, v] of Object.entries(page.feeds)) this.feeds[name] = interpreter.array(v);
@@ -154,6 +154,18 @@ class State {
       return this.known(from ?? line);
     });
   }
+}
+
+// The lines of a page, with what it leaves out: what is usual, and what follows from others.
+function linesOf(phases) {
+  const lines = Object.entries(phases).flatMap(([phase, some]) => some.map((line) => ({ phase, step: [], brick: null, inside: false, kind: "value", parts: [], ...line })));
+  for (const line of lines) line.symbol ??= `∂L/∂${lines[line.of].symbol}`;
+  const symbol = (piece) => (typeof piece === "number" ? lines[piece].symbol : piece);
+  const said = (rule) => rule.map((piece) => (typeof piece === "number" ? OPEN + symbol(piece) + CLOSE : piece)).join("");
+  return lines.map((line) => {
+    const parts = line.parts.map((part) => ({ ...part, through: symbol(part.through), rule: said(part.rule) }));
+    return { ...line, parts, rule: line.rule ? said(line.rule) : parts.map((part) => part.rule).join(" + ") };
+  });
 }
 
 const own = (feeds) => Object.assign(Object.create(null), feeds); // a copy, in which every name is only a name
