@@ -28,6 +28,7 @@ BETWEEN = {
     "∧": (AND, AND, AND),
     **dict.fromkeys((">", "≥", "<", "≤", "=", "≠"), (COMPARISON, SUM, SUM)),
 }
+OVER = {"Σ⊙": ("Σ", "⊙")}  # the sign before what stands between two operands
 AROUND = {"|": ("|", "|"), "⌊": ("⌊", "⌋")}
 BEFORE = {"−": (SUM, UNARY), "√": (UNARY, ATOM), "¬": (UNARY, ATOM)}  # the same for a sign before its only operand
 _RAISED = {"T": "ᵀ"}  # what has a raised character of its own
@@ -119,6 +120,11 @@ def write(node: Node, operands: Sequence[Formula], dots: bool = False) -> Formul
     if sign in BETWEEN and len(operands) == 2:
         strength, left, right = BETWEEN[sign]
         return Formula((*operands[0].held(left), Run(f" {sign} "), *operands[1].held(right)), strength)
+    if sign in OVER and len(operands) == 2:
+        before, between = OVER[sign]
+        _, left, right = BETWEEN[between]
+        inner = (*operands[0].held(left), Run(f" {between} "), *operands[1].held(right))
+        return Formula((Run(f"{before}("), *inner, Run(")")))
     if sign == "^":
         return Formula((*operands[0].held(ATOM), Run(plain(operands[1].held(ATOM)), "super")), UNARY)
     return _of_one(node, sign, operands[0]) if len(operands) == 1 else _call(node, sign, operands)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import blocks as bk
-from blocks.draw.layers.runs import computed, gradient_values
+from blocks.draw.layers.runs import computed, gradient_values, gradients_over_steps, over_steps
 from blocks.draw.layers.values import Scale, number, scale_of, size, summary
 from blocks.draw.scene import Shade
 from blocks.draw.themes import THEMES, shade
@@ -267,3 +267,71 @@ def test_a_wiring_error_can_be_drawn() -> None:
     with pytest.raises(bk.WiringError) as caught:
         bk.SIGM(4)()
     assert [s.kind for s in caught.value.draw(theme="dark").scene.shapes] == ["wrong"]
+
+
+def two_outputs(inputs: int, units: int) -> bk.Cell:
+    """Two states, and two outputs, one of which is a state."""
+    x, h, m = bk.input("x", inputs), bk.state("h", units), bk.state("m", units)
+    h1 = bk.TANH(units, name="hidden")(x, h, m)
+    m1 = 0.7 * m + bk.SIGM(units, name="gate")(x, h) * h1
+    return bk.Cell({h: h1, m: m1}, {"h": h1, "read": bk.ADD(2, name="read")(m1)})
+
+
+def traced(make: Any, rng: np.random.Generator) -> tuple[bk.Cell, bk.Trace]:
+    cell = make(2, 3)
+    outputs = {"y": 3} if len(cell.outputs) == 1 else {"h": 3, "read": 2}
+    target = {f"target/{n}" if len(outputs) > 1 else "target": rng.normal(size=(4, 2, k)) for n, k in outputs.items()}
+    first = {s: rng.normal(size=(2, 3)) for s in cell.states}
+    feeds = {**cell.graph.init(3, "float64"), "x": rng.normal(size=(4, 2, 2)), **first}
+    if make is bk.cells.gru:  # in a graph, where the loss reads all steps and, once more, the last state
+        hs, after = bk.scan(cell, bk.sequence("x", 2), final=True)
+        loss = bk.losses.squared_error(hs, bk.sequence("target", 3)) + bk.sum(after["h"] ** 3.0)
+        return cell, bk.trace(bk.Graph({"loss": loss}), {**feeds, **target})
+    return cell, bk.trace(cell, {**feeds, **target})
+
+
+@pytest.mark.parametrize("make", [bk.cells.srn, bk.cells.lstm, bk.cells.gru, two_outputs])
+def test_a_trace_is_drawn_with_its_own_numbers(make: Any) -> None:
+    """The cell's values and gradients at each step are those of the trace, whatever its loss is."""
+    cell, trace = traced(make, np.random.default_rng(1))
+    feeds = trace.feeds_of(cell.graph, gradient=True)
+    forwards = over_steps(cell.graph, {n: v for n, v in feeds.items() if n[:2] != "d/"}, trace.steps)
+    backwards = gradients_over_steps(cell.graph, feeds, trace.steps)
+    for t in range(1, trace.steps + 1):
+        for state in cell.states:
+            node = cell.graph.outputs[f"next/{state}"]
+            np.testing.assert_allclose(forwards[t - 1][node], trace[f"{state}({t})"], rtol=1e-12)
+            np.testing.assert_allclose(backwards[t - 1][node], trace.gradient(state, t), rtol=1e-9, atol=1e-14)
+    for name, node in cell.graph.fed("parameter").items():
+        np.testing.assert_allclose(sum(g[node] for g in backwards), trace.gradient(name), rtol=1e-9, atol=1e-14)
+    scene = cell.draw(values=trace, unroll=4, zoom="all", gradient=True).scene
+    assert scene == cell.draw(values=feeds, unroll=4, zoom="all", gradient=True).scene
+
+
+@pytest.mark.parametrize(
+    ("cell", "options", "said"),
+    [
+        (bk.cells.lstm(2, 3), {}, "has 4 steps; draw them all, unroll=4"),
+        (bk.cells.lstm(2, 3), {"unroll": 3}, "unroll=4"),
+        (bk.cells.gru(2, 3), {"unroll": 4}, "something else than this cell: it has no 'reset.W_x'"),
+    ],
+)
+def test_a_trace_of_something_else_is_refused(cell: bk.Cell, options: dict[str, Any], said: str) -> None:
+    trace = traced(bk.cells.lstm, np.random.default_rng(2))[1]
+    with pytest.raises(bk.BlocksError, match=said):
+        cell.draw(values=trace, **options)
+    with pytest.raises(bk.BlocksError, match="or a Trace, not list"):
+        cell.draw(values=[1.0])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [({"reverse": True}, "backwards in time"), ({"mask": bk.sequence("mask")}, "without a mask")]
+)
+def test_a_trace_of_another_run_is_refused(how: dict[str, Any], said: str) -> None:
+    cell = bk.cells.srn(2, 3)
+    y = bk.scan(cell, bk.sequence("x", 2), **how)
+    graph = bk.Graph({"loss": bk.sum(y), "y": y})
+    fed = {"x": np.ones((3, 1, 2)), "mask": np.array([[1.0], [0.0], [1.0]])}
+    trace = bk.trace(graph, {**graph.init(0, "float64"), **{n: fed[n] for n in graph.inputs if n in fed}})
+    with pytest.raises(bk.BlocksError, match=said):
+        cell.draw(values=trace, unroll=3)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import wraps
 from types import MappingProxyType
-from typing import Any, NamedTuple, Never
+from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
 from ..errors import BlocksError, WiringError, nearest
 from ..graph import Graph, subgraphs
@@ -30,6 +30,9 @@ from .text import clip
 from .themes import Theme
 from .themes import theme as theme_of
 from .typeset import Labels
+
+if TYPE_CHECKING:
+    from ..trace import Trace
 
 SPACE = 60.0  # beside a figure, for the labels of its wires
 CELL, LAYERS = "one step of a cell", "a graph of any kind"
@@ -80,7 +83,7 @@ def draw(
     full: bool = False,
     gradient: bool | str | None = None,
     theme: str | Theme | Mapping[str, Any] = "classic",
-    values: Mapping[str, Any] | None = None,
+    values: Mapping[str, Any] | Trace | None = None,
     scale: str | None = None,
     fold: bool | str | Iterable[str] = False,
     title: str | None = None,
@@ -110,7 +113,8 @@ def draw(
         values: feeds of a run, name → array, whose values are to stand on the wires: four numbers written out, up to 16
             as a strip of bars, more as their root mean square, with a colour; with `gradient`, also the gradient that
             comes in, ``d/y`` or ``d/next/h``. With `unroll`, inputs and ``d/y`` have the steps as their first
-            dimension. What they do not suffice for is drawn as not computed.
+            dimension. What they do not suffice for is drawn as not computed. Or a `Trace` of the cell, with `unroll` as
+            many steps as it has.
         scale: "log" for colours by order of magnitude; "linear" otherwise.
         fold: cells inside the cell to draw as one box each, by name; True for all. In a figure of more than
             120 elements all are.
@@ -145,6 +149,8 @@ def draw(
         raise BlocksError(f"gradient is True or 'beside', not {gradient!r}")
     if equations not in (False, True, "numbered"):
         raise BlocksError(f"equations is True or 'numbered', not {equations!r}")
+    if values is not None and not isinstance(values, Mapping):
+        asked["values"] = _of_trace(values, graph, unroll, is_given(gradient))
     colours, called = theme_of(theme), Labels(labels)
     given = [name for name, value in asked.items() if is_given(value)]
     obstacle = _obstacle(graph, bricks)
@@ -212,6 +218,17 @@ def draw_error(error: WiringError, theme: str | Theme | Mapping[str, Any] = "cla
     scene, _ = drawn(network_of_error(error), Ways(room=LABEL_ROOM), "a wiring error")
     scene = fit(with_shapes(scene.with_space(SPACE), [w.net for w in scene.wires if w.kind == "wrong"]))
     return Figure(replace(scene, description=str(error)), theme_of(theme))
+
+
+def _of_trace(trace: Trace, graph: Graph, unroll: int | None, gradient: bool) -> dict[str, Any]:
+    """What a figure of a trace is fed. Raises BlocksError for another number of steps, and for what is no trace."""
+    from ..trace import Trace  # which trains, and what trains draws
+
+    if not isinstance(trace, Trace):
+        raise BlocksError(f"values are name → array, or a Trace, not {type(trace).__name__}")
+    if unroll != trace.steps:
+        raise BlocksError(f"values: the trace has {trace.steps} steps; draw them all, unroll={trace.steps}")
+    return trace.feeds_of(graph, gradient)
 
 
 def _named(graph: Graph) -> str:

@@ -171,6 +171,7 @@ weighted_sum = Op(
     _weighted_sum_vjp,
     _prepare_weighted_mean,
     kind="reduction",
+    sign="Σ⊙",
     expand=lambda x, w: sum_(x * w),
 )
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import BlocksError, nearest
+from ..graph import Graph
 from ..interpret import Run, execute
+from .feeds import feeds_of_figure
 from .script import PHASES, Script
 
 if TYPE_CHECKING:
@@ -130,6 +132,12 @@ class Trace:
             if entry.phase == "backward" and entry.of == symbol:
                 return entry.value
         return np.zeros_like(value.value)
+
+    def feeds_of(self, cell: Graph, gradient: bool = False) -> dict[str, np.ndarray]:
+        """What a figure of the cell is fed so that it shows this trace, as ``draw(values=trace)`` does: weights, inputs
+        with the steps first, first states; with `gradient`, what comes in at the outputs. Raises BlocksError for a
+        trace of something else."""
+        return feeds_of_figure(self, cell, gradient)
 
     def norms(self, names: Sequence[str] | None = None) -> Norms:
         """How large the gradient of each brick and state is at each step, ‖∂L/∂h(t)‖, over all examples.
