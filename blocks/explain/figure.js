@@ -124,9 +124,10 @@ class Figures {
     const form = shape.querySelector("rect, circle") ?? shape, b = form.getBBox();
     for (const [name, v] of Object.entries({ x: b.x - 7, y: b.y - 7, width: b.width + 14, height: b.height + 14 })) ring.setAttribute(name, v);
     ring.setAttribute("class", `ring ${this.state.current.phase}`);
-    const scale = root.clientWidth / root.viewBox.baseVal.width, x = (b.x + b.width / 2 - root.viewBox.baseVal.x) * scale;
-    const left = x - this.box.clientWidth / 2;
-    if (Math.abs(left - this.box.scrollLeft) > this.box.clientWidth * 0.3) this.box.scrollTo({ left, behavior: still.matches ? "auto" : "smooth" });
+    const seen = root.viewBox.baseVal, scale = root.clientWidth / seen.width, { clientWidth: wide, clientHeight: high } = this.box;
+    const left = (b.x + b.width / 2 - seen.x) * scale - wide / 2, top = (b.y + b.height / 2 - seen.y) * scale - high / 2;
+    const away = Math.abs(left - this.box.scrollLeft) > wide * 0.3 || Math.abs(top - this.box.scrollTop) > high * 0.4;
+    if (away) this.box.scrollTo({ left, top, behavior: still.matches ? "auto" : "smooth" });
   }
 
   file() { // the figure as it stands, as a file of its own: the colours of its numbers are attributes there

@@ -58,12 +58,13 @@ const interpreter = (() => {
 
   // --- elementwise: a row is a function of numbers, and the type of its result, if it is not that of its operands
 
-  function elementwise(f, dtype) {
+  function elementwise(f, dtype, direct) { // direct(out, a, b): the same as a loop of its own, for operands of one shape
     return (operands) => {
       const first = operands[0].shape, alike = operands.every((o) => same(o.shape, first));
       const shape = alike ? first : broadcast(operands.map((o) => o.shape));
       const last = operands[operands.length - 1].dtype, whole = last === "int";
       const out = zeros(dtype ?? last, shape), to = out.data, n = to.length;
+      if (direct && alike) { direct(to, operands[0].data, operands[1].data); return out; }
       const one = (o) => o.data.length === 1; // a number for all places: its step is 0
       const [a, b, c] = operands.map((o) => (one(o) ? o : repeated(o, shape)).data), [p, q, r] = operands.map((o) => +!one(o));
       if (!b) for (let i = 0; i < n; i++) to[i] = f(a[i], whole);
@@ -299,9 +300,9 @@ const interpreter = (() => {
 
   const one = (f) => ([x], attrs, run) => f(x, attrs, run), two = (f) => ([a, b], attrs, run) => f(a, b, attrs, run);
   const ROWS = {
-    add: elementwise((a, b) => a + b),
-    subtract: elementwise((a, b) => a - b),
-    multiply: elementwise((a, b) => a * b),
+    add: elementwise((a, b) => a + b, undefined, (to, a, b) => { for (let i = 0; i < to.length; i++) to[i] = a[i] + b[i]; }),
+    subtract: elementwise((a, b) => a - b, undefined, (to, a, b) => { for (let i = 0; i < to.length; i++) to[i] = a[i] - b[i]; }),
+    multiply: elementwise((a, b) => a * b, undefined, (to, a, b) => { for (let i = 0; i < to.length; i++) to[i] = a[i] * b[i]; }),
     divide: floating((a, b) => a / b),
     power: floating((a, b) => (a === 1 || b === 0 ? 1 : a ** b)),
     maximum: elementwise((a, b) => Math.max(a, b)),

@@ -100,6 +100,6 @@ class Comparison { // both cells learn together; the heat map shows ‖∂L/∂s
     });
     [1, 5, 10, 15, 20].filter((t) => t <= steps).forEach((t) => out.append(svg("text", { x: left + (t - 0.5) * cell, y: h - 8, "text-anchor": "middle" }, `${t}`)));
     byId("heat").replaceChildren(out);
-    byId("heat-scale").textContent = `dark: ${long(10 ** high)}, pale: ${long(10 ** low)} and less. ${this.said()}.`;
+    byId("heat-scale").textContent = `Strong: ${long(10 ** high)}, faint: ${long(10 ** low)} and less; ${this.said()}.`;
   }
 }
