@@ -84,7 +84,8 @@ def parameter(name: str, *sizes: int, init: Any = "glorot") -> Node:
 
 
 def named(name: str, wire: Wire) -> Node:
-    """The same value under a name: what it is called in the names of weights that meet it, in equations and in source.
+    """The same value under a name: what it is called in the names of weights that meet it, in equations, in source and,
+    beside its wire, in figures.
 
     ``rh = named("h", r * h)`` gives a brick on it the weights ``W_h``. Use the wire that is returned: the one given
     keeps the name that it had. Inside of a named cell it is ``layer1/h``, as its bricks are.

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import blocks as bk
 from blocks.draw import fonts
 from blocks.draw.formats.page import TAKES, points
+from blocks.draw.layers.labels import around, box_of, meet
 from blocks.draw.themes import THEMES, Theme
 from blocks.draw.themes import theme as theme_of
 
@@ -178,6 +181,54 @@ def test_labels_in_layers() -> None:
     graph = bk.Graph({"y": bk.SIGM(4, name="forget")(bk.tanh(bk.input("x", 3)))})
     said = [x.plain for s in graph.draw(labels={"forget": "f_t", "x": r"\omega"}).scene.shapes for x in s.lines]
     assert "f_t" in said and "ω" in said and "forget" not in said
+
+
+def named_wires() -> bk.Cell:
+    """A cell whose author names the value that goes into C, and that out of it; and C and r h, after states."""
+    x, h, c = bk.input("x", 3), bk.state("h", 4), bk.state("C", 4)
+    r = bk.SIGM(4, name="reset")(x, h)
+    u = bk.named("u", r * bk.TANH(4, name="candidate")(x, bk.named("h", r * h)))
+    c1 = bk.named("C", c + u)
+    s = bk.named("squashed", bk.tanh(c1))
+    h1 = bk.named("out", bk.SIGM(4, name="output")(x, c1) * s)
+    return bk.Cell({h: h1, c: c1}, outputs=h1)
+
+
+def written(figure: bk.Figure) -> list[str]:
+    """What stands beside wires, each on nothing else: neither a shape, nor a wire, nor another name."""
+    scene = figure.scene
+    check(scene)
+    boxes = [box_of(w.label, w.label_at) for w in scene.wires if w.label and w.label_at]
+    ways = [around(a, b, 0.0) for w in scene.wires for a, b in pairwise(w.points)]
+    for i, box in enumerate(boxes):
+        assert not any(meet(box, other) for other in (*boxes[:i], *ways))
+    return sorted(w.label.plain for w in scene.wires if w.label)
+
+
+def test_names_of_wires() -> None:
+    """Those that stand nowhere else, once for each value: not C, h and the output, whose ends have their names."""
+    cell = named_wires()
+    assert written(cell.draw()) == ["squashed_t", "u_t"]
+    assert written(cell.draw(labels={"u": r"\hat{u}"})) == ["squashed_t", "û_t"]
+    assert written(cell.draw(unroll=3, zoom="all")) == [f"{n}_{t}" for n in ("squashed", "u") for t in (1, 2, 3)]
+    assert written(cell.draw(gradient=True)) == []  # a wire has a part of the gradient there
+    assert written(cell.draw(gradient="beside")) == ["squashed_t", "u_t"]
+    shown = [w.label.plain for w in cell.draw(shapes=True).scene.wires if w.label]
+    assert {"squashed_t (batch, 4)", "u_t (batch, 4)"} <= {*shown} and "(batch, 3)" in shown
+    assert re.search(rb"<tspan[^>]*>u</tspan>", cell.draw().render("svg"))
+    feeds = {**cell.graph.init(0), "x": np.ones((1, 3))}
+    assert not any("u_t" in x for x in written(cell.draw(values=feeds)))
+    with pytest.raises(bk.BlocksError, match="nothing called 'v' to label"):
+        cell.draw(labels={"v": "w"})
+
+
+def test_names_of_wires_in_any_graph() -> None:
+    hs = bk.scan(named_wires(), bk.sequence("x", 3))
+    last = bk.named("energy", bk.mean(hs * hs))
+    graph = bk.Graph({"y": bk.ADD(2, name="w_o")(bk.named("z", hs * hs)), "loss": last + 1.0})
+    assert written(graph.draw()) == ["energy", "squashed_t", "u_t", "z_t"]
+    plain = bk.Graph({"y": bk.exp(bk.named("a", bk.tanh(bk.input("x", 3))))})
+    assert written(plain.draw(bricks=False, labels={"a": "α"})) == ["α"]
 
 
 def test_labels_that_make_no_sense() -> None:

@@ -23,7 +23,7 @@ from .layers.emphasis import emphasise
 from .layers.formulas import with_equations
 from .layers.gradients import reversed_scene, with_backwards
 from .layers.groups import framed
-from .layers.labels import Crowded, with_shapes
+from .layers.labels import Crowded, with_words
 from .layers.legend import with_legend
 from .layers.opened import opened
 from .layers.panels import panels
@@ -55,6 +55,7 @@ class Drawing:
     asked: Mapping[str, Any]
     labels: Labels
     folding: Folding | None = None  # what is folded
+    named: bool = True  # whether values have their names on their wires
     wider: float = 0.0  # room between the wires from left to right, for values
     scales: list[Scale] = field(default_factory=list)  # what the colours of its wires mean
 
@@ -166,7 +167,8 @@ class Way:
         for option, step in WAY:
             if is_given(self.asked[option]):
                 scene = step(self, scene)
-        return scene
+        named = self.drawing.named and not self.back  # on the way back a wire has a part of a gradient
+        return scene if is_given(self.asked["values"]) else with_words(scene, self.asked["shapes"], named)
 
 
 def _weights(way: Way, scene: Scene) -> Scene:
@@ -181,10 +183,6 @@ def _unroll(way: Way, scene: Scene) -> Scene:
 
 def _turned(way: Way, scene: Scene) -> Scene:
     return reversed_scene(scene) if way.back else scene
-
-
-def _shapes(way: Way, scene: Scene) -> Scene:
-    return with_shapes(scene)
 
 
 def _values(way: Way, scene: Scene) -> Scene:
@@ -206,7 +204,6 @@ WAY: tuple[tuple[str, Callable[[Way, Scene], Scene]], ...] = (
     ("gradient", _weights),
     ("unroll", _unroll),
     ("gradient", _turned),
-    ("shapes", _shapes),
     ("values", _values),
 )
 

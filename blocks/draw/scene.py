@@ -92,6 +92,7 @@ class Wire:
     an entry whose order matters, beside the end of the wire there. `carries` says that its value has a gradient, which
     comes back on its way; `kept`, that the gradient of its target needs its value. `holds` are the names of the nodes
     that it carries, at that `step`; of weights that all steps share, at step 0. A `sample` says what others mean.
+    `called` is what its author calls the value.
     """
 
     key: str
@@ -116,6 +117,7 @@ class Wire:
     sample: bool = False
     holds: tuple[str, ...] = ()
     step: int = 1
+    called: Line | None = None
 
 
 @dataclass(frozen=True)

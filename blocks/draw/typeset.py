@@ -41,6 +41,8 @@ _SCRIPTS = rf"(?:_{_ARGUMENT}(?:\^{_ARGUMENT})?|\^{_ARGUMENT}(?:_{_ARGUMENT})?)?
 _LETTER = r"(?:[^\W\d_][\u0300-\u036f]*|\\[A-Za-z]+(?:\{[^{}]*\}| ?\w)?)"
 _SYMBOL = re.compile(rf"\$?{_LETTER}{_SCRIPTS}'*\$?")
 
+WORD = 9.0  # the size of a word beside a wire
+
 
 class Label(str):
     """A text that an author gave in the language of labels."""
@@ -107,6 +109,12 @@ def value_at(name: str, time: str, size: float = 12.0, mark: str = "") -> Line:
     if runs[-1].sub:
         runs = runs[:-1] if runs[-1].text == "t" else (*runs[:-1], runs[-1]._replace(text=f"{runs[-1].text}, "))
     return Line((*([Run(mark)] if mark else []), *runs, Run(time, italic=True, sub=True, time=True)), size)
+
+
+def beside(name: str, time: str = "") -> Line:
+    """The name of a value beside its wire; a symbol somewhat larger than a word."""
+    letters = symbol(name) or len(clip(name)) <= 2
+    return value_at(name, time, WORD + 2 if letters else WORD) if time else name_line(name, WORD)
 
 
 class _Parser:

@@ -21,7 +21,7 @@ from .diagram.network import network_of, network_of_error
 from .drawing import LABEL_ROOM, LARGEST, ROOMS, Drawing, is_given
 from .figure import Figure
 from .layers.emphasis import Wanted, emphasise_layers
-from .layers.labels import places, with_shapes
+from .layers.labels import places, with_words
 from .layers.legend import with_legend
 from .layout.boxes import Ways, drawn
 from .layout.route import Unroutable
@@ -121,8 +121,8 @@ def draw(
         theme: "classic", "monochrome" or "dark"; a `Theme`; or a dict of what differs, ``{"like": "dark", "brick":
             "#224466"}``, see `themes.theme`.
         title: the figure's title, also the name on closed steps.
-        labels: name of a brick, input, state or output → what stands in its place, in the language of `typeset`, as TeX
-            has it: ``{"forget": "f_t", "C": r"\\tilde{C}"}``.
+        labels: name of a brick, input, state, output or wire (`named`) → what stands in its place, in the language of
+            `typeset`, as TeX has it: ``{"forget": "f_t", "C": r"\\tilde{C}"}``.
         legend: say below the figure what its marks mean.
         equations: write the equations beside the figure, each in one with its part under the pointer; "numbered" with
             numbers. With `highlight`, those of what is emphasised.
@@ -171,7 +171,7 @@ def draw(
     )
     called.check()
     scene = emphasise_layers(scene, elements, highlight)
-    scene = fit(with_shapes(scene.with_space(SPACE))) if shapes else scene
+    scene = fit(with_words(scene.with_space(SPACE), shapes)) if shapes else with_words(scene, shapes)
     return Figure(with_legend(scene) if legend else scene, colours)
 
 
@@ -187,7 +187,7 @@ def with_places(
     asked |= {"unroll": steps, "zoom": "all" if steps else None, "full": True}
     obstacle = _obstacle(graph, True)
     try:
-        drawing = None if obstacle else Drawing(graph, asked, Labels(None))
+        drawing = None if obstacle else Drawing(graph, asked, Labels(None), named=False)
         if drawing is not None and len(drawing.diagram.elements) > LARGEST:
             obstacle = f"it has {len(drawing.diagram.elements)} parts, of {LARGEST} at most"
         elif drawing is not None:
@@ -216,7 +216,8 @@ def draw_error(error: WiringError, theme: str | Theme | Mapping[str, Any] = "cla
     """A `Figure` of a wiring error: the operands as far as they were built, and the operation that does not
     take them, with the wires between them marked and their shapes written on them."""
     scene, _ = drawn(network_of_error(error), Ways(room=LABEL_ROOM), "a wiring error")
-    scene = fit(with_shapes(scene.with_space(SPACE), [w.net for w in scene.wires if w.kind == "wrong"]))
+    wrong = [w.net for w in scene.wires if w.kind == "wrong"]
+    scene = fit(with_words(scene.with_space(SPACE), shapes=True, nets=wrong))
     return Figure(replace(scene, description=str(error)), theme_of(theme))
 
 

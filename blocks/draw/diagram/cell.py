@@ -19,9 +19,9 @@ from ...graph import Graph, Node, show_shape
 from ...notation import is_silent
 from ...ops.loop import NEXT
 from ..text import Run, clip, line
-from ..typeset import Labels, name_line, value_at
+from ..typeset import Labels, beside, name_line, value_at
 from .build import Builder, Scope
-from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners, size
+from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners, size, values_named
 from .merges import merge, ordered
 from .signs import draw_lines, label, one_number, scalar, symbol, symbol_of_brick, symbol_with
 from .slopes import brick_lines, gradient_label
@@ -46,6 +46,8 @@ def diagram_of(
     scope = Scope(graph)
     builder.walk(scope)
     builder.ends(scope)
+    for key, node in values_named(graph, scope.home, builder.elements).items():
+        builder.elements[key].called = beside(builder.short(str(node.name)), "t")
     if change:
         builder.elements = change(builder.elements)
     merge(builder.elements, lambda entries: builder.bar(scope, entries))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from ...graph import Graph, Node, subgraphs
+from ...graph import FED, Graph, Node, subgraphs
 from ...ops.loop import NEXT
 from ..text import Line
 from ..typeset import Labels
@@ -16,7 +16,8 @@ from ..typeset import Labels
 @dataclass
 class Element:
     """One thing to draw; `kind` and `form` as in `scene.Shape`. `entries` are what it takes its values from; a pin, a
-    place where a value goes into the frame of a loop or comes out of it, belongs to the box `frame`."""
+    place where a value goes into the frame of a loop or comes out of it, belongs to the box `frame`. `called` is what
+    its author calls a value, where that stands on its wires."""
 
     key: str
     kind: str
@@ -29,6 +30,7 @@ class Element:
     entries: list[Link] = field(default_factory=list)
     shared: bool = False
     frame: str = ""
+    called: Line | None = None
 
 
 @dataclass
@@ -147,6 +149,19 @@ def owners(graph: Graph) -> dict[Node, str]:
             if o.op.name == "parameter" and user.brick and str(o.name).startswith(f"{user.brick}."):
                 owners.setdefault(o, user.brick)
     return owners
+
+
+def values_named(graph: Graph, home: Mapping[Node, str], elements: Mapping[str, Element]) -> dict[str, Node]:
+    """For each element whose value has a name that stands nowhere else in the figure (see `wires.named`), the node that
+    has it. What goes out of the graph has the name of where it goes."""
+    standing = {e.name for e in elements.values() if e.kind not in ("operation", "merge")}
+    going_out = {home.get(node) for node in graph.outputs.values()}
+    found: dict[str, Node] = {}
+    for node in graph.order():
+        key, given = home.get(node, ""), node.name and node.op.name not in FED and node.role != "gradient"
+        if given and key and key not in going_out and node.name not in standing:
+            found.setdefault(key, node)
+    return found
 
 
 def conveyors(elements: dict[str, Element]) -> dict[str, list[str]]:

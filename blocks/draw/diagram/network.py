@@ -15,9 +15,9 @@ from ...graph import Graph, Node, show_shape
 from ...notation import is_mark, is_silent, root
 from ...ops.loop import FINAL, NEXT
 from ..text import Line, clip, line
-from ..typeset import Labels, name_line, value_at
+from ..typeset import Labels, beside, name_line, value_at
 from .build import Builder, Scope
-from .elements import Box, Element, Link, Network, calls, common_scope, grouped, owners
+from .elements import Box, Element, Link, Network, calls, common_scope, grouped, owners, values_named
 from .signs import draw_lines, label, one_number, scalar, symbol, symbol_of_brick, symbol_with
 
 LEAVES = {"gradient": "gradient", "state": "update"}  # what else stands in a brick's box: sums, and optimizers' slots
@@ -30,6 +30,8 @@ def network_of(graph: Graph, bricks: bool = True, labels: Labels | None = None, 
     scope = Scope(graph)
     builder.walk(scope)
     builder.ends(scope)
+    for key, node in values_named(graph, scope.home, builder.elements).items():
+        builder.elements[key].called = beside(builder.called(str(node.name)), builder.time_of(node))
     return Network(builder.elements, builder.boxes, builder.stepped)
 
 
@@ -158,6 +160,10 @@ class _NetworkBuilder(Builder):
             return value_at(self.called(plain), time, size + 1, mark)
         return name_line(self.called(plain), size, mark)
 
+    def time_of(self, node: Node) -> str:
+        """The time that stands behind the name of a value, if it has one at each step."""
+        return "t" if self.stepped or node.shape[:1] in [(time,) for time in self.times] else ""
+
     def loop(self, scope: Scope, node: Node, name: str) -> None:
         """A box with a pin for what comes in from outside; a pick is a pin where it goes out."""
         if node.dtype != "loop":
@@ -201,8 +207,7 @@ class _NetworkBuilder(Builder):
             if name.startswith("grad/") and self.bricks and not self.box:
                 shown = name.rsplit(".", 1)[0]  # one for all weights of a brick
             if (key := f"{following} {shown}") not in drawn:
-                timed = following or self.stepped or node.shape[:1] in [(time,) for time in self.times]
-                text = self.said(shown, 13, "t" * timed)
+                text = self.said(shown, 13, "t" if following else self.time_of(node))
                 drawn[key] = self.add(scope, "next" if following else "output", "text", shown, (text,), node)
             drawn[key].names |= names
             self.connect(drawn[key], Link(source, node))

@@ -1,17 +1,18 @@
-"""Small labels on wires: shapes, or numbers. Each stands beside a straight piece of its wire, where nothing
+"""Small labels on wires: names, shapes, or numbers. Each stands beside a straight piece of its wire, where nothing
 else is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import ceil
 
 from ..scene import Point, Scene, Wire
-from ..text import LINE_HEIGHT, Line, line
+from ..text import LINE_HEIGHT, Line, Run, line
 
 SIZE, OFF, GRID = 7.5, 1.5, 5
+HEAD = 3.5  # half an arrowhead
 
 
 class Crowded(Exception):
@@ -21,15 +22,19 @@ class Crowded(Exception):
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
-def with_shapes(scene: Scene, nets: Container[str] | None = None) -> Scene:
-    """The shape of each value on its wire, once for each value; of a gradient, where it arrives. nets: only
-    these."""
+def with_words(scene: Scene, shapes: bool, names: bool = True, nets: Container[str] | None = None) -> Scene:
+    """What its author calls each value, and its shape, on its wire, once for each value; of a gradient, where it
+    arrives. nets: only these."""
     inner = {s.key for s in scene.shapes if s.form in ("sum", "ring")}
 
     def text(wire: Wire) -> Line | None:
         end = wire.target if wire.kind == "gradient" else wire.source
-        asked = nets is None or wire.net in nets
-        return line(wire.shape, SIZE) if asked and wire.shape and end not in inner and wire.kind != "kept" else None
+        if (nets is not None and wire.net not in nets) or end in inner or wire.kind == "kept":
+            return None
+        name = wire.called if names else None
+        if not (shapes and wire.shape):
+            return name
+        return Line((*name.runs, Run(f" {wire.shape}")), SIZE) if name else line(wire.shape, SIZE)
 
     return with_labels(scene, text)
 
@@ -49,8 +54,8 @@ def labelled(label: Line) -> tuple[float, float]:
 
 
 def places(scene: Scene, room: Callable[[Wire], tuple[float, float] | None]) -> tuple[dict[str, Point], set[str]]:
-    """Where there is room for what belongs to some wires, once for each value, beside a piece of one of its wires: the
-    key of that → the middle. And the nets of those that find none."""
+    """Where there is room for what belongs to some wires, once for each value, beside a piece of one of its wires, and
+    apart from arrowheads where that can be: the key of that → the middle. And the nets of those that find none."""
     taken = [(s.left, s.bottom, s.right, s.top) for s in scene.shapes]
     taken += [box_of(w.mark, w.mark_at) for w in scene.wires if w.mark and w.mark_at]
     lines = [around(a, b) for w in scene.wires for a, b in pairwise(w.points)]
@@ -58,12 +63,13 @@ def places(scene: Scene, room: Callable[[Wire], tuple[float, float] | None]) -> 
         ends = (f.x, f.y), (f.x + f.w, f.y), (f.x + f.w, f.y + f.h), (f.x, f.y + f.h)
         lines += [around(a, b) for a, b in pairwise((*ends, ends[0]))]
         taken += [box_of(title, f.label_at) for title in f.lines[:1]]
+    arrows = [head for w in scene.wires for head in heads(w)]
     found: dict[str, Point] = {}
     nets: dict[str, bool] = {}
     for wire in scene.wires:
         size = room(wire) if not nets.get(wire.net) else None
         if size:
-            at = _place(scene, wire, size, taken, lines)
+            at = _place(scene, wire, size, [*taken, *arrows], lines) or _place(scene, wire, size, taken, lines)
             nets[wire.net] = at is not None
             if at:
                 found[wire.key] = at
@@ -123,6 +129,19 @@ def _box(at: Point, w: float, h: float) -> Box:
 def around(a: Point, b: Point, by: float = 1.0) -> Box:
     """What lies around a straight piece of a wire."""
     return (min(a[0], b[0]) - by, min(a[1], b[1]) - by, max(a[0], b[0]) + by, max(a[1], b[1]) + by)
+
+
+def heading(points: Sequence[Point]) -> Point:
+    """The direction in which a wire arrives."""
+    (x0, y0), (x1, y1) = points[-2:]
+    return ((x1 > x0) - (x1 < x0), (y1 > y0) - (y1 < y0))
+
+
+def heads(wire: Wire) -> list[Box]:
+    """What the arrowhead of a wire covers, if it has one."""
+    (x, y), (dx, dy) = wire.points[-1], heading(wire.points)
+    middle = (x - HEAD * dx, y - HEAD * dy)
+    return [around(middle, middle, HEAD)] * wire.arrow
 
 
 def meet(a: Box, b: Box) -> bool:

@@ -98,13 +98,16 @@ def _retimed(cell: Scene, now: str, before: str) -> Scene:
     def shape(s: Shape) -> Shape:
         if s.kind not in (*ENDS, "parameter"):
             return replace(s, shared=s.kind == "brick" or s.shared)
-        lines = tuple(
-            Line(tuple(r._replace(text=before if s.kind == "state" else now) if r.time else r for r in x.runs), x.size)
-            for x in s.lines
-        )
+        lines = tuple(_at(x, before if s.kind == "state" else now) for x in s.lines)
         return replace(s, lines=lines, w=max(s.w, extent(lines)[0] + END_ROOM) if s.kind in ENDS else s.w)
 
-    return replace(cell, shapes=tuple(shape(s) for s in cell.shapes))
+    wires = tuple(replace(w, called=_at(w.called, now)) if w.called else w for w in cell.wires)
+    return replace(cell, shapes=tuple(shape(s) for s in cell.shapes), wires=wires)
+
+
+def _at(name: Line, time: str) -> Line:
+    """The name of a value at another time."""
+    return Line(tuple(r._replace(text=time) if r.time else r for r in name.runs), name.size)
 
 
 def _open(cell: Scene) -> _Block:

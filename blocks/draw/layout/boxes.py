@@ -33,6 +33,7 @@ from .network import Block, laid_out
 from .route import Unroutable
 
 PIN = "pin-"
+NAME_ROOM = 9.0  # between two wires, where one has a name
 LARGEST = 120  # elements of a body that is laid out as a cell
 TURN, FAR, UP, OFF, OUT = (
     10.0,
@@ -61,7 +62,8 @@ def drawn(network: Network, ways: Ways, title: str = "") -> tuple[Scene, dict[st
     for key, box in network.boxes.items():
         blocks[key], inside = block_of(box, ways)
         elements |= {f"{key}-{inner}": e for inner, e in inside.items()}
-    scene = laid_out(network, blocks, title, ways.room)
+    named = any(e.called for e in network.elements.values())
+    scene = laid_out(network, blocks, title, max(ways.room, NAME_ROOM * named))
     return with_joints(spliced(scene, [s.key for s in scene.shapes if s.kind == "pin"])), elements
 
 

@@ -81,6 +81,7 @@ def layout(
                     holds=()
                     if "merge" in (source.kind,) or target.kind == "part"
                     else (diagram.graph.name_of(link.node),),
+                    called=source.called,
                 )
             )
             marks[wires[-1].key] = link.mark

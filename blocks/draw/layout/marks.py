@@ -3,15 +3,15 @@ its wire, on nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
-from ..layers.labels import Box, around, box_of, meet
+from ..layers.labels import Box, around, box_of, heading, heads, meet
 from ..scene import Point, Scene, Shape, Wire
 from ..text import line
 
-SIZE, INK, HEAD = 9.0, 7.0, 3.5  # of the font, the height of a digit, half an arrowhead
+SIZE, INK = 9.0, 7.0  # of the font, the height of a digit
 BACK, ASIDE = (
     (4.0, 7.0, 10.0, 13.0, 18.0, 24.0),
     3.5,
@@ -28,8 +28,7 @@ def marked(scene: Scene, marks: Mapping[str, str], turned: bool = False) -> Scen
         taken += [box_of(words, f.label_at) for words in f.lines[:1]]
     for w in scene.wires:
         taken += [around(a, b) for a, b in pairwise(w.points)]
-        (x, y), (dx, dy) = w.points[-1], _heading(w.points)
-        taken += [around((x - HEAD * dx, y - HEAD * dy), (x - HEAD * dx, y - HEAD * dy), HEAD)] * w.arrow
+        taken += heads(w)
     out: list[Wire] = []
     for wire in scene.wires:
         if mark := marks.get(wire.key):
@@ -49,16 +48,10 @@ def _covered(s: Shape) -> list[Box]:
     return [(s.x - s.w * a, s.y - s.h * b, s.x + s.w * a, s.y + s.h * b) for a, b in parts]
 
 
-def _heading(points: Sequence[Point]) -> Point:
-    """The direction in which a wire arrives."""
-    (x0, y0), (x1, y1) = points[-2:]
-    return ((x1 > x0) - (x1 < x0), (y1 > y0) - (y1 < y0))
-
-
 def _places(wire: Wire, width: float, turned: bool) -> Iterator[Point]:
     """Where a mark may stand: on the one side of the wire's end, or on the other, then farther from the shape."""
     points = wire.points[::-1] if turned and wire.kind == "gradient" else wire.points
-    (x, y), (dx, dy) = points[-1], _heading(points)
+    (x, y), (dx, dy) = points[-1], heading(points)
     for back in BACK:
         for side in (1, -1):
             if dx:

@@ -281,6 +281,7 @@ class _Layout:
         return Wire(
             f"{source.key}-{target.key}", kind, source.key, target.key, source.key, points,
             tooltip=link.node.describe(), shape=show_shape(link.node.shape),
+            called=self.network.elements[link.source].called,
         )  # fmt: skip
 
     def way(self, net: Net, home: str, port: str, source: Shape, target: Shape) -> tuple[Point, ...]:
