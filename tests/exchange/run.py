@@ -4,7 +4,7 @@
 
 Each network (tests/wide) is evaluated by PyTorch in float64, its gradients by autograd, and compared with `run`
 of `bk.grad`, with `compile`, with checkpoints, as one of two trials, and after a round trip through JSON; one in
-five also in the second derivative. A case that takes longer than the limit is a hang. Every failure is named by its number:
+five also in the second derivative. A case that takes longer than its limit is a hang. Every failure is named by its number:
 
     python -m tests.exchange.run --case 17 [--shrink '']     the case alone, and a smaller one that fails alike
 """
@@ -27,13 +27,15 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import blocks as bk
+from blocks.exchange.walk import all_nodes
 from blocks.graph import FED, OPS
 from blocks.ops.elementwise import place_of_trials
 from tests.exchange.reference import ROWS, evaluate, gradients
 from tests.helpers import Hang, limit, poisoned, small_blocks
 from tests.wide import Case, Dice, Replayed, case, network, shrink
 
-SECONDS = 20
+SECONDS = 20  # and as many again for each NODES of a second derivative
+NODES = 10_000
 TOLERANCE = 1e-9  # relative to the largest number of each array
 FLOOR = 1e-3  # of arrays of smaller numbers, which are what cancels
 TOLD = 5  # of failures of one kind so many are told in full
@@ -78,12 +80,12 @@ def check(c: Case, second: bool, seconds: float) -> Iterator[tuple[str, str]]:
             failures.append((kind, f"{label}: {text}"))
         told.add(kind_of(text))
 
-    def tried(label: str, what: Callable[[], Any]) -> Any:
+    def tried(label: str, what: Callable[[], Any], seconds: float = seconds) -> Any:
         try:
             with limit(seconds):
                 return what()
         except Hang:
-            failed("hang", label, f"does not end within {seconds} s")
+            failed("hang", label, f"does not end within {seconds:.0f} s")
         except Mismatch as error:
             failed("mismatch", label, str(error))
         except Exception as error:
@@ -111,14 +113,17 @@ def check(c: Case, second: bool, seconds: float) -> Iterator[tuple[str, str]]:
             tried("small blocks", lambda: compare(expected, after_others(bk.compile(gradient), c.feeds)))
     twice = tried("second derivative", c.second) if second and gradient is not None else None
     if twice is not None:
-        number = bk.Graph({"loss": twice.outputs["loss"]})
+        number, longer = (
+            bk.Graph({"loss": twice.outputs["loss"]}),
+            seconds * (1 + sum(1 for _ in all_nodes(twice)) / NODES),
+        )
         names = [n[5:] for n in twice.outputs if n.startswith("grad/")]
         fed = {name: value for name, value in c.feeds.items() if name in number.nodes}
-        expected = tried("PyTorch of the gradient", lambda: by_torch(number, fed, names))
+        expected = tried("PyTorch of the gradient", lambda: by_torch(number, fed, names), longer)
         fed = {name: value for name, value in fed.items() if name in twice.nodes}
         if expected is not None:
-            tried("second derivative", lambda: compare(expected, bk.run(twice, fed)))
-            tried("compiled second derivative", lambda: compare(expected, after_others(bk.compile(twice), fed)))
+            tried("second derivative", lambda: compare(expected, bk.run(twice, fed)), longer)
+            tried("compiled second derivative", lambda: compare(expected, after_others(bk.compile(twice), fed)), longer)
     yield from failures
 
 

@@ -48,8 +48,10 @@ typedef int32_t bits;
 
 #ifdef __clang__
 #define EACH _Pragma("clang loop vectorize(assume_safety)") for
+#define UNROLLED _Pragma("clang loop unroll(full)") for
 #else
 #define EACH _Pragma("GCC ivdep") for
+#define UNROLLED _Pragma("GCC unroll 16") for
 #endif
 
 /* --- functions of one number: no branches, so that loops over them become vectors ------------------------------ */
@@ -385,21 +387,18 @@ INLINE void tile(int rows, int vecs, const real *a, num a_row, num a_col, const 
     vec sum[ROWS][2];
     const int whole = width == vecs * WIDTH;
     real part[2 * BYTES / sizeof(real)];
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
+    UNROLLED (int i = 0; i < rows; i++) {
         const real *from = c + i * c_row;
         if (more && !whole) from = memcpy(part, from, (size_t)width * sizeof(real));
-        for (int v = 0; v < vecs; v++) sum[i][v] = more ? *(const vec *)(from + v * WIDTH) : (vec){0};
+        UNROLLED (int v = 0; v < vecs; v++) sum[i][v] = more ? *(const vec *)(from + v * WIDTH) : (vec){0};
     }
     for (num k = 0; k < depth; k++) {
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++)
-            for (int v = 0; v < vecs; v++)
+        UNROLLED (int i = 0; i < rows; i++)
+            UNROLLED (int v = 0; v < vecs; v++)
                 sum[i][v] = FMA(a[i * a_row + k * a_col] - (vec){0}, *(const vec *)(b + (k * vecs + v) * WIDTH), sum[i][v]);
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-        for (int v = 0; v < vecs; v++) *(vec *)((whole ? c + i * c_row : part) + v * WIDTH) = sum[i][v];
+    UNROLLED (int i = 0; i < rows; i++) {
+        UNROLLED (int v = 0; v < vecs; v++) *(vec *)((whole ? c + i * c_row : part) + v * WIDTH) = sum[i][v];
         if (!whole) memcpy(c + i * c_row, part, (size_t)width * sizeof(real));
     }
 }
