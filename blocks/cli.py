@@ -383,6 +383,7 @@ def reproduce(
     from .experiments.page import write_page
     from .experiments.reproduce import listing, table
     from .experiments.reproduce import reproduce as run
+    from .train.ranks import ranks
 
     if page:
         typer.echo(f"written: {write_page(output)}")
@@ -399,6 +400,8 @@ def reproduce(
     except KeyboardInterrupt:
         typer.echo(f"\nstopped; what there is so far stands in {output}: the same command goes on", err=True)
         raise typer.Exit(130) from None
+    if ranks().rank:
+        return  # the first process shows
     if json:
         typer.echo(dumps(found if name == "all" else found[0], ensure_ascii=False))
         return

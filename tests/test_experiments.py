@@ -4,6 +4,7 @@ against a brute count, and what is made of the results."""
 import inspect
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from blocks.experiments.table import Experiment, Row
 from blocks.tasks import long_lags, reber
 
 from . import command
+from .test_ranks import together
 
 RNG = np.random.default_rng(17)
 
@@ -416,6 +418,33 @@ def test_an_experiment_is_run_once(tiny, tmp_path) -> None:
         with pytest.raises(BlocksError, match="holds a run with seed 0; write into another folder"):
             run(trials=1, **other)
     assert json.loads((tmp_path / "tiny.json").read_text()) == more
+
+
+def guessed(job: Job, **settings) -> list[dict]:
+    """A protocol whose trials learn nothing."""
+    draws = [np.random.default_rng(job.seed_of(trial)) for trial in job.trials]
+    return [
+        {"trial": trial, "solved": bool(rng.random() < 0.5), "sequences": int(rng.integers(9, 99)), "mse": rng.random()}
+        for trial, rng in zip(job.trials, draws, strict=True)
+    ]
+
+
+def test_processes_share_the_trials(tiny, tmp_path, monkeypatch) -> None:
+    """The results of one, also where a process has no trial; the first one writes, and says; what is there stays."""
+    EXPERIMENTS["tiny"] = replace(TINY, run=guessed)
+    run = partial(reproduce.reproduce, "tiny", show=False, seed=3)
+    (alone,) = run(tmp_path / "alone", 4, say=lambda line: None)
+    said: list[int] = []
+    for trials in (2, 4, 4):
+        share = lambda rank, n=trials: run(tmp_path / "shared", n, say=lambda line, rank=rank: said.append(rank))
+        found = together(monkeypatch, 3, share, reproduce)
+    for (mine,) in found:
+        assert {n: row["trials"] for n, row in mine["rows"].items()} == {
+            n: row["trials"] for n, row in alone["rows"].items()
+        }
+    assert set(said) == {0} and len(said) == 2 * 3 + 1
+    assert {p.name for p in (tmp_path / "shared").iterdir()} == {"tiny.json", "tiny.svg", "README.md"}
+    assert json.loads((tmp_path / "shared" / "tiny.json").read_text()) == found[0][0]
 
 
 def test_quick_says_that_it_is(tiny, tmp_path) -> None:

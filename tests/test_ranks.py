@@ -35,10 +35,10 @@ class Rank:
         array[...] = np.sum(self.gathered(array.copy()), axis=0)
 
 
-def together(monkeypatch, count, train):
-    """What ``train(rank)`` gives or raises in each rank."""
+def together(monkeypatch, count, train, module=fitting):
+    """What ``train(rank)`` gives or raises in each rank; `module` asks for the ranks."""
     room, barrier, local = {}, threading.Barrier(count), threading.local()
-    monkeypatch.setattr(fitting, "ranks", lambda: Ranks(Rank(local.rank, count, room, barrier)))
+    monkeypatch.setattr(module, "ranks", lambda patience=None: Ranks(Rank(local.rank, count, room, barrier)))
 
     def one(rank):
         local.rank = rank

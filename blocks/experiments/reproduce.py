@@ -1,4 +1,8 @@
-"""``blocks reproduce``: run published experiments, and put ours beside the paper's."""
+"""``blocks reproduce``: run published experiments, and put ours beside the paper's.
+
+Trials are independent, so several processes (see `ranks`) share them: each runs every so-manieth of a row, and the
+first one collects and writes.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from ..errors import BlocksError, nearest
+from ..train.ranks import Alone, ranks
 from . import results as files
 from .job import Job, duration
 from .page import write_page
@@ -18,6 +24,7 @@ from .table import Experiment, Row
 
 QUICK = "a quick run, smaller than the paper's: its numbers are not to be held against the paper's"
 QUICK_TRIALS = 3
+PATIENCE = timedelta(days=30)  # for which a process waits for those whose trials take longer
 
 
 def reproduce(
@@ -30,12 +37,13 @@ def reproduce(
     show: bool | None = None,
     say: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
-    """Run an experiment, or all; the results of each, as they stand in its file.
+    """Run an experiment, or all; the results of each, as they stand in its file. Of several processes each runs a share
+    of the trials; all get the results, the first one writes and says.
 
     Args:
         name: of an experiment, or "all".
         folder: where results, plots and a page of both are written, row by row; what is there is not run again, and a
-            row that was interrupted goes on.
+            row that was interrupted goes on, if it is by as many processes.
         trials: as many as the paper ran unless told; of a quick run, 3.
         seed: trial r of all that is random is settled by it and r.
         quick: a small version of those rows that differ in more than size.
@@ -50,8 +58,15 @@ def reproduce(
     files.scipy_part("stats")
     picked = {e.name: _picked(e, rows, quick) for e in chosen}
     folder.mkdir(parents=True, exist_ok=True)
+    team = ranks(PATIENCE)
+    if team.rank:
+        show, say = False, _silent
     with one_thread():
-        return [_run(e, picked[e.name], folder, trials, seed, quick, show, say) for e in chosen]
+        return [_run(e, picked[e.name], folder, trials, seed, quick, show, say, team) for e in chosen]
+
+
+def _silent(line: str) -> None:
+    """What a process says that is not the first one."""
 
 
 def _picked(e: Experiment, rows: tuple[str, ...], quick: bool) -> list[Row]:
@@ -67,10 +82,10 @@ def _picked(e: Experiment, rows: tuple[str, ...], quick: bool) -> list[Row]:
 
 def _run(
     e: Experiment, rows: list[Row], folder: Path, trials: int | None, seed: int, quick: bool, show: bool | None,
-    say: Callable[[str], None],
+    say: Callable[[str], None], team: Alone,
 ) -> dict[str, Any]:  # fmt: skip
     """One experiment: the rows that are not there yet, and of each the trials that are missing."""
-    results = files.load(folder, e, seed, quick)
+    results = team.gathered(files.load(folder, e, seed, quick) if team.rank == 0 else None)[0]
     count = trials or (min(QUICK_TRIALS, e.trials) if quick else e.trials)
     say(f"{e.name}: {e.title}. {e.source}" + (f"\n({QUICK})" if quick else ""))
     for row in rows:
@@ -87,28 +102,30 @@ def _run(
             say(f"  {row.name}, but with {', '.join(f'{k}={v}' for k, v in changed.items())}")
         job = Job(
             seed,
-            missing,
+            missing[team.rank :: team.count],
             row.name,
             expected=None if quick else row.paper.get("sequences"),
-            snapshot=folder / f".{e.name}.part",
+            snapshot=folder / f".{e.name}.part{team.rank or ''}",
             key=json.dumps([e.name, row.name, settings], sort_keys=True),
             show=show,
             say=say,
         )
-        found = e.run(job, **settings)
+        found = e.run(job, **settings) if job.trials else []
+        parts = team.gathered((found, job.seconds))
         known = {
             "settings": settings,
-            "seconds": round(known["seconds"] + job.seconds, 1),
-            "trials": sorted([*known["trials"], *found], key=lambda t: t["trial"]),
+            "seconds": round(known["seconds"] + max(seconds for _, seconds in parts), 1),
+            "trials": sorted([*known["trials"], *(t for part, _ in parts for t in part)], key=lambda t: t["trial"]),
         }
         names = [r.name for r in e.rows]
         every = {**results["rows"], row.name: known}
         results["rows"] = {n: every[n] for n in sorted(every, key=lambda n: names.index(n) if n in names else -1)}
-        files.save(folder, results)
+        if team.rank == 0:
+            files.save(folder, results)
+            write_page(folder)
         job.done()
         solved = files.success(known["trials"])[0]
         say(f"  {row.name}: {solved} of {len(known['trials'])}, {duration(known['seconds'])}")
-        write_page(folder)
     return results
 
 

@@ -19,6 +19,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any, Protocol
 
 import numpy as np
@@ -204,9 +205,10 @@ class TorchGroup:
         return things
 
 
-def ranks() -> Alone:
-    """This process among those that train together: of the process group that is there, of one that ``torchrun`` asks
-    for, or alone. Raises BlocksError where ``torchrun`` asks for one and PyTorch is not installed."""
+def ranks(patience: timedelta | None = None) -> Alone:
+    """This process among those that work together: of the process group that is there, of one that ``torchrun`` asks
+    for, or alone. `patience`: how long it waits for another one; by default as long as `torch.distributed` does. Raises
+    BlocksError where ``torchrun`` asks for a group and PyTorch is not installed."""
     distributed: Any = sys.modules.get("torch.distributed")
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
         asked = os.environ.get("WORLD_SIZE", "1")
@@ -218,7 +220,7 @@ def ranks() -> Alone:
             raise BlocksError(
                 f"{asked} processes train together by torch.distributed: pip install 'blocks[torch]'"
             ) from None
-        distributed.init_process_group("gloo")
+        distributed.init_process_group("gloo", timeout=patience)
         atexit.register(_leave, distributed.destroy_process_group)
     return Ranks(TorchGroup(distributed)) if distributed.get_world_size() > 1 else Alone()
 

@@ -1,6 +1,6 @@
 """What is exported, in the frameworks that it is exported to: values and gradients against `run` of `bk.grad`.
 
-    .ci/more exchange [NETWORKS]      python -m tests.exchange.exported [NETWORKS] [--language torch] [--case 17]
+    .ci/more exchange [NETWORKS]      python -m tests.exchange.exported [NETWORKS] [--language torch] [--case 'network 17']
 
 Every cell of the gallery, with and without a mask, its gradient as a graph, its one step alone; the recorded examples;
 and random networks (tests/wide), all in float64. A module is made once and called at several sizes, one step and one
@@ -353,6 +353,8 @@ def main() -> int:
     parser.add_argument("networks", type=int, nargs="?", default=200)
     parser.add_argument("--language", choices=list(LANGUAGES), action="append")
     parser.add_argument("--case", help="only what has this in its name: a cell, or 'network 17'")
+    parser.add_argument("--networks-only", action="store_true", help="random networks alone")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no other graph after so long")
     options = parser.parse_args()
     os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
     failed: collections.Counter[str] = collections.Counter()
@@ -366,6 +368,11 @@ def main() -> int:
         for label, what in everything(options.networks):
             if options.case and options.case != label and options.case not in label.split(","):
                 continue
+            if options.networks_only and not label.startswith("network "):
+                continue
+            if time.time() - start > 60 * options.minutes:
+                print(f"exported: {language}: stopped before {label}")
+                break
             count += 1
             try:
                 with limit(SECONDS):
