@@ -31,6 +31,7 @@ RECORDED, TIES, MASKS, COUNTS, PASSES, PROGRAM, DRAWS = (
 )
 TRACE, JAVASCRIPT, EXPLAIN = (f"tests/test_{n}.py" for n in ("trace", "javascript", "explain"))
 ONNX, RECOGNISE, IMPORTS = (f"tests/test_{n}.py" for n in ("onnx", "recognise", "imports"))
+NATIVE = "tests/test_native.py"
 TRIALS, MODELS = "tests/test_trials.py", "tests/test_model_trials.py"
 
 
@@ -138,6 +139,11 @@ MUTANTS = (
     Mutant("JavaScript forgets the reversed loop", "blocks/explain/interpret.js", "const t = attrs.reverse ? n - 1 - i : i;", "const t = i;", (JAVASCRIPT,)),
     Mutant("the page knows too early", "blocks/explain/state.js", "return line <= this.stop.last;", "return line <= this.stop.last + 40;", (EXPLAIN,)),
     Mutant("a probe is not added", "blocks/explain/compare.py", "{node: node + input(PROBE + s, shape=node.shape)}", "{node: node + 0.0 * input(PROBE + s, shape=node.shape)}", (EXPLAIN,)),
+    # --- C
+    Mutant("meetings are free", "blocks/compile/native/run.py", "BETWEEN * evaluate", "0 * evaluate", (NATIVE,)),
+    Mutant("what another thread wrote is not waited for", "blocks/compile/native/team.py", "or seen.stands_against(step)", "", (NATIVE,)),
+    Mutant("e^x a little off", "blocks/compile/native/blocks.h", "R(1.0 / 24)", "R(1.0 / 25)", (NATIVE,)),
+    Mutant("the rest of a row is written whole", "blocks/compile/native/blocks.h", "const int whole = width == vecs * WIDTH;", "const int whole = 1;", (NATIVE,)),
 )  # fmt: skip
 
 
