@@ -94,19 +94,20 @@ def load_cell(spec: str) -> Callable[[int, int], Cell]:
 
 @app.command(epilog="Example: blocks demo -o demo")
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for figures, plot and model.")] = Path(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the page and what it shows.")] = Path(
         "blocks-demo"
     ),
     units: Units = 96,
-    updates: Annotated[int, typer.Option(min=10, help="Updates of each network.")] = 1600,
+    updates: Annotated[int, typer.Option(min=10, help="Updates of each network.")] = 800,
     target: TargetName = "auto",
 ) -> None:
-    """Train an SRN and an LSTM on real text, compare them, write figures and a model."""
+    """Train an SRN and an LSTM on a task with a long lag and on real text; write a page, figures and a model."""
     from .tasks.demo import run_demo
 
     run_demo(output, units, updates, target=target)
     typer.echo(
         f"\nwritten to {output}/: {', '.join(sorted(p.name for p in output.iterdir() if not p.name.startswith('.')))}"
+        f"\nlook at {output}/index.html"
     )
 
 

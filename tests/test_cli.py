@@ -1,14 +1,18 @@
 """The command line, as a user calls it."""
 
+import html
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from blocks.cells.table import GALLERY
+from blocks.tasks.demo import add, unseen
 
 from .command import blocks
 
@@ -113,12 +117,29 @@ def test_doctor() -> None:
     assert all(word in out for word in ("Python", "numpy", "pygraphviz", "BLAS", "threads", "processors", "advice"))
 
 
-def test_a_small_demo(tmp_path) -> None:
-    done = blocks("demo", "-o", tmp_path, "--units", 12, "--updates", 12)
+def test_a_small_demo(tmp_path, monkeypatch) -> None:
+    """Its page shows what is there, needs nothing else, and says commands that run."""
+    monkeypatch.chdir(tmp_path)
+    done = blocks("demo", "-o", "demo", "--units", 12, "--updates", 12)
     assert done.returncode == 0, done.stderr
-    assert all(w in done.stdout for w in ("unigram", "bigram", "srn", "lstm", "ms/update", "the LSTM writes"))
-    made = {p.name for p in tmp_path.iterdir()}
-    assert made == {"loss.png", "srn.svg", "lstm.svg", "gradient.svg", "lstm.safetensors", "sample.txt"}
+    assert all(w in done.stdout for w in ("always the mean", "bigrams", "srn", "lstm", "ms/update", "the LSTM writes"))
+    folder = tmp_path / "demo"
+    shown = {"adding.png", "text.png", "srn.svg", "lstm.svg", "gradient.svg", "sample.txt"}
+    assert {p.name for p in folder.iterdir()} == {*shown, "lstm.safetensors", "index.html"}
+    page = (folder / "index.html").read_text()
+    assert set(re.findall(r'(?:src|href)="([^"]*)"', page)) == shown and "http" not in page
+    assert html.escape((folder / "sample.txt").read_text().strip()) in page
+    for line in re.findall(r"^(?:<pre>)?blocks (.*?) +#", html.unescape(page), re.MULTILINE):
+        if not line.startswith("train"):
+            assert blocks(*shlex.split(line)).returncode == 0, line
+    assert {p.name for p in tmp_path.iterdir()} == {"demo", "lstm.html", "fading.html", "gru.svg"}
+
+
+def test_an_lstm_is_worth_its_cost() -> None:
+    """In the demo's own long lag, with fewer updates: the SRN answers the mean, the LSTM has learnt to add."""
+    srn, lstm = (add(name, 16, 300, "auto") for name in ("srn", "lstm"))
+    assert srn.error > 0.9 * float(np.var(unseen()["target"][:, -1])) and srn.right < 0.3
+    assert lstm.error < 0.2 * srn.error and lstm.right > 0.4
 
 
 def test_the_cells_are_listed() -> None:
