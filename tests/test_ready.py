@@ -104,7 +104,10 @@ def test_a_log_for_tensorboard(tmp_path, trials) -> None:
 
 def test_what_is_missing_says_what_to_install(monkeypatch, tmp_path) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(bk.BlocksError, match=r"pip install 'blocks\[tensorboard\]'"):
+    with pytest.raises(
+        bk.BlocksError,
+        match="TensorBoard needs the package tensorboardX, which is not installed: pip install tensorboardX",
+    ):
         bk.TensorBoard(tmp_path)
 
 

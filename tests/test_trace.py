@@ -176,6 +176,10 @@ def test_steps_loss_mask_and_classes() -> None:
     for wrong, said in (
         (lambda: bk.trace(cell, {k: v for k, v in feeds.items() if k != "target"}), "'target'"),
         (lambda: bk.trace(cell, feeds, steps=7), "has 6"),
+        (
+            lambda: bk.trace(cell, {k: v[0] if k in ("x", "target") else v for k, v in feeds.items()}),
+            "traced over steps",
+        ),
         (lambda: bk.trace(cell, feeds, loss="loss"), "function"),
         (lambda: bk.trace(cell, feeds, loss=lambda y, t: y - t), "one number"),
         (lambda: bk.trace(bk.Graph({"lost": bk.sum(bk.input("x", 2))}), {"x": np.ones((1, 2))}), "did you mean 'lost'"),

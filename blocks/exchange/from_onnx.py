@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BlocksError
+from ..optional import needed
 from ..train.model import Model
 from .layers import Direction, gates, model_of
 
@@ -54,7 +55,7 @@ def from_onnx(source: str | os.PathLike[str] | Any) -> Model:
     and options of the operators that the gallery does not have: clip, other activations, layout=1, input_forget,
     lengths of sequences; each by its name.
     """
-    onnx = _onnx()
+    onnx = needed("onnx", "from_onnx")
     file = os.fspath(source) if isinstance(source, str | os.PathLike) else "the model"
     if isinstance(source, str | os.PathLike):
         try:
@@ -284,11 +285,3 @@ class _Reader:
                 return False
             name = node.input[0]
         return True
-
-
-def _onnx() -> Any:
-    try:
-        import onnx
-    except ImportError:
-        raise BlocksError("from_onnx reads by the package onnx, which is not installed: pip install onnx") from None
-    return onnx

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..cell import Cell
-from ..errors import BlocksError
 from ..graph import Graph, Node
+from ..optional import needed
 from ..train.model import Model
 from .arrays import ArrayFunction, ArrayModule, rows_of
 from .function import Repeated, Value, assigned, indented, plural, short
@@ -111,10 +111,7 @@ def to_jax(source: Graph | Cell | Model, *, weights: Mapping[str, Any] | None = 
     """
     what = given(source, weights)
     written = jax_source(what)
-    try:
-        import jax.numpy as jnp
-    except ImportError:
-        raise BlocksError("to_jax makes a function of JAX, which is not installed: pip install jax") from None
+    jnp = needed("jax.numpy", "to_jax")
     function = executed(written, "jax")["network"]
     function.source, function.params = written, {n: jnp.asarray(w) for n, w in what.weights.items()}
     return function

@@ -16,6 +16,7 @@ import numpy as np
 from ..cell import Cell
 from ..errors import BlocksError
 from ..graph import Graph, Node
+from ..optional import needed
 from ..train.model import Model
 from .arrays import SIGNS, argmax, choice, joined, over, whole_or
 from .function import Value, harmless, indented
@@ -321,7 +322,7 @@ def to_torch(source: Graph | Cell | Model, *, fused: bool = False, weights: Mapp
     """
     what = given(source, weights)
     written = torch_source(what, fused)
-    torch = _torch()
+    torch = needed("torch", "to_torch")
     module = executed(written, "torch")["Network"]({n: torch.from_numpy(w) for n, w in what.weights.items()}).eval()
     module.source = written
     return module
@@ -330,11 +331,3 @@ def to_torch(source: Graph | Cell | Model, *, fused: bool = False, weights: Mapp
 def torch_source(what: Given, fused: bool = False) -> str:
     """The text of the module of a graph; PyTorch need not be installed."""
     return TorchModule(what, fused).write()
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError:
-        raise BlocksError("to_torch makes a module of PyTorch, which is not installed: pip install torch") from None
-    return torch

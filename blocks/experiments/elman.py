@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from ..optional import needed
 from ..tasks import elman as tasks
 from ..train.optimizers import SGD
 from . import nets
 from .job import Job
 from .online import Arrays, Online, Sides, rng_of, uniform
-from .results import scipy_part
+from .results import COMMAND
 from .table import Trial
 
 STREAM, FRESH, MOST = 1, 2, 3000  # what random numbers are for; updates of one call
@@ -89,7 +90,7 @@ def classes(job: Job, sentences: int, passes: int, lr: float, spread: float = 1.
     and what a hierarchical clustering of each word's mean hidden vector finds: the share of the words on the right side
     of the first split, of nouns and verbs ("nouns"), and of the nouns on that of the best split, of animate ones and
     others ("animates"); solved if the first split is that of nouns and verbs."""
-    linkage = scipy_part("cluster.hierarchy").linkage
+    linkage = needed("scipy.cluster.hierarchy", COMMAND).linkage
     streams, results = _run(
         job, lambda rng, new: tasks.classes(rng, sentences), units, passes, lr, again=True, spread=spread
     )

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .results import scipy_part
+from ..optional import needed
+from .results import COMMAND
 
 Results = Mapping[str, Any]
 OURS, PAPER, FAINT = "#3b6fb6", "#c8553d", "#9db6d8"
@@ -68,7 +69,7 @@ def words(results: Results) -> Any:
 
 def classes(results: Results) -> Any:
     """The tree of the words' mean hidden vectors (figure 7)."""
-    dendrogram = scipy_part("cluster.hierarchy").dendrogram
+    dendrogram = needed("scipy.cluster.hierarchy", COMMAND).dendrogram
     curves = _curves(results)[0]
     figure, axes = _axes(6.0, 6.5)
     dendrogram(np.array(curves["tree"]), labels=curves["labels"], orientation="left", ax=axes, color_threshold=0.0,

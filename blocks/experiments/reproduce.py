@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BlocksError, nearest
+from ..optional import needed
 from ..train.ranks import Alone, ranks
 from . import results as files
 from .job import Job, duration
@@ -55,7 +56,8 @@ def reproduce(
     chosen = [experiment(name)] if name != "all" else list(EXPERIMENTS.values())
     if rows and name == "all":
         raise BlocksError("rows are those of one experiment; name it")
-    files.scipy_part("stats")
+    for module in ("scipy.stats", "matplotlib"):
+        needed(module, files.COMMAND)
     picked = {e.name: _picked(e, rows, quick) for e in chosen}
     folder.mkdir(parents=True, exist_ok=True)
     team = ranks(PATIENCE)

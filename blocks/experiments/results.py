@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 from collections.abc import Mapping
@@ -13,9 +12,11 @@ import numpy as np
 
 from ..errors import BlocksError
 from ..files import write_whole
+from ..optional import needed
 from .job import duration
 from .table import Experiment, Row, Trial
 
+COMMAND = "blocks reproduce"
 Results = dict[str, Any]
 
 
@@ -71,20 +72,10 @@ def save(folder: Path, results: Results) -> Path:
     return path
 
 
-def scipy_part(name: str) -> Any:
-    """A module of SciPy. Raises BlocksError saying what to install."""
-    try:
-        return importlib.import_module(f"scipy.{name}")
-    except ImportError:
-        raise BlocksError(
-            "experiments need SciPy, for intervals and trees: pip install 'blocks[experiments]'"
-        ) from None
-
-
 def success(trials: list[Trial]) -> tuple[int, float, float]:
     """How many trials succeeded, and Wilson's interval of 95 % for their share."""
     solved = sum(t["solved"] for t in trials)
-    share = scipy_part("stats").binomtest(solved, len(trials)).proportion_ci(0.95, "wilson")
+    share = needed("scipy.stats", COMMAND).binomtest(solved, len(trials)).proportion_ci(0.95, "wilson")
     return solved, share.low, share.high
 
 
@@ -99,7 +90,7 @@ def interval(sample: np.ndarray) -> tuple[float, float]:
     """A mean, and half of its interval of 95 % by Student's t: NaN for fewer than two numbers."""
     if len(sample) < 2:
         return (float(sample.mean()) if len(sample) else math.nan), math.nan
-    quantile = float(scipy_part("stats").t.ppf(0.975, len(sample) - 1))
+    quantile = float(needed("scipy.stats", COMMAND).t.ppf(0.975, len(sample) - 1))
     return float(sample.mean()), quantile * float(sample.std(ddof=1)) / math.sqrt(len(sample))
 
 

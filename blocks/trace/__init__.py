@@ -113,7 +113,11 @@ def training_graph(cell: Cell, feeds: Mapping[str, Any], loss: Loss | None = Non
             total = term if total is None else total + term
     own = fresh_name("loss", cell.outputs)
     whole = Cell(states={}, outputs={**outputs, own: total})
-    stacked = scan(whole, {name: _over_steps(name, node, feeds) for name, node in inputs.items()})
+    sequences = {name: _over_steps(name, node, feeds) for name, node in inputs.items()}
+    if not any(TIME in node.shape for node in sequences.values()):
+        shapes = ", ".join(f"{name} {np.shape(feeds[name])}" for name in sequences)
+        raise FeedError(f"{cell} is traced over steps: one feed at least has them as its first axis; given {shapes}")
+    stacked = scan(whole, sequences)
     with stamped(role="loss"):
         return Graph({"loss": sum_(stacked.pop(own)), **{n: y for n, y in stacked.items() if n != "loss"}})
 

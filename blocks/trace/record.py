@@ -216,9 +216,8 @@ class Norms:
 
     def plot(self) -> Plot:
         """A heat map, by order of magnitude."""
+        from ..train.plot import Plot  # isort: skip (it says what is missing)
         from matplotlib.colors import LogNorm
-
-        from ..train.plot import Plot
 
         rows, steps = self.values.shape
         figure = Plot(figsize=(1.8 + 0.32 * max(steps, 6), 1.2 + 0.3 * max(rows, 2)), layout="constrained")

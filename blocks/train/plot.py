@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 
-from matplotlib.figure import Figure
+from ..optional import needed
+
+needed("matplotlib", "a plot")
+from matplotlib.figure import Figure  # noqa: E402
 
 DPI = 150
 

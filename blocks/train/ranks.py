@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ import numpy as np
 
 from ..errors import BlocksError
 from ..files import to_json
+from ..optional import needed
 from .joint import STOP, Fed, joint
 from .purposes import Purpose
 from .shares import Shared, Shares
@@ -214,12 +214,7 @@ def ranks(patience: timedelta | None = None) -> Alone:
         asked = os.environ.get("WORLD_SIZE", "1")
         if not asked.isdigit() or int(asked) < 2 or not {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
             return Alone()
-        try:
-            distributed = importlib.import_module("torch.distributed")
-        except ImportError:
-            raise BlocksError(
-                f"{asked} processes train together by torch.distributed: pip install 'blocks[torch]'"
-            ) from None
+        distributed = needed("torch.distributed", f"training by {asked} processes")
         distributed.init_process_group("gloo", timeout=patience)
         atexit.register(_leave, distributed.destroy_process_group)
     return Ranks(TorchGroup(distributed)) if distributed.get_world_size() > 1 else Alone()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BlocksError, nearest
+from ..optional import needed
 from .callbacks import Callback, Record
 from .files import check_writable
 from .generate import generate
@@ -101,7 +102,7 @@ class SampleText(Callback):
 
 
 class TensorBoard(Callback):
-    """Writes a log that TensorBoard shows: ``tensorboard --logdir runs``; by ``pip install 'blocks[tensorboard]'``.
+    """Writes a log that TensorBoard shows: ``tensorboard --logdir runs``; by ``pip install tensorboardX``.
 
     Args:
         folder: where to; each run has one of its own, ``runs/lstm-64``.
@@ -116,10 +117,7 @@ class TensorBoard(Callback):
     def __init__(self, folder: str | os.PathLike[str], every: int = 1, weights: bool = False):
         if not is_whole(every) or every < 1:
             raise BlocksError(f"TensorBoard: every is a number of updates from 1, not {every!r}")
-        try:
-            import tensorboardX  # noqa: F401
-        except ImportError:
-            raise BlocksError("TensorBoard needs a writer: pip install 'blocks[tensorboard]'") from None
+        needed("tensorboardX", "TensorBoard")
         self.folder, self.every, self.weights = os.fspath(folder), every, weights
         self.writer: Any = None
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ...optional import needed
 from ..fonts import file_of, has
 from ..text import Line, baselines, pieces, width_in
 from .page import Page
@@ -21,7 +22,7 @@ DASHES = (4.0, 3.0)
 
 def pdf(painting: Painting, title: str, description: str, paper: Page) -> bytes:
     """The painting as PDF."""
-    import matplotlib
+    matplotlib = needed("matplotlib", "a figure as PDF")
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.figure import Figure
 

@@ -16,6 +16,7 @@ from ...errors import BlocksError, nearest
 from ...files import write_whole
 from ...grad import grad
 from ...graph import Graph
+from ...optional import needed
 from ...train.model import Model
 from ...train.purposes import LOSS, loss_of
 from ..given import Given, given
@@ -67,7 +68,7 @@ def to_onnx(
     is not there, and where onnx is not installed.
     """
     what = _checked(source, weights, gradient, states, dtype)
-    onnx = _onnx()
+    onnx = needed("onnx", "to_onnx")
     made = File(onnx, what, gradient, states, fused, dtype).model()
     onnx.checker.check_model(made, full_check=True)
     if path is not None:
@@ -111,11 +112,3 @@ def _with_gradient(source: Graph | Cell | Model, weights: Mapping[str, Any] | No
             f"the gradient is that of an output {LOSS!r}, but this graph has {', '.join(what.graph.outputs)}"
         )
     return replace(what, graph=grad(what.graph, of=LOSS), title=f"{what.title} and its gradient")
-
-
-def _onnx() -> Any:
-    try:
-        import onnx
-    except ImportError:
-        raise BlocksError("to_onnx writes by the package onnx, which is not installed: pip install onnx") from None
-    return onnx
