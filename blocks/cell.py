@@ -80,7 +80,7 @@ class Cell(Generic[Outputs]):
         _check_pairs(here, pairs, named)
         prefix = f"{name}/" if name else ""
         everything = {**named, **{f"{NEXT}{prefix}{b.name}": a for b, a in pairs.items()}}
-        everything = _beginning(everything)
+        everything = beginning(everything)
         firsts = {f"{FIRST}{prefix}{b.name}": b.first for b in pairs if b.first is not None}
         everything |= firsts
         if self.name:
@@ -243,7 +243,7 @@ def _check_pairs(here: str, pairs: Mapping[Node, Node], outputs: Mapping[str, No
             )
 
 
-def _beginning(outputs: Mapping[str, Node]) -> dict[str, Node]:
+def beginning(outputs: Mapping[str, Node]) -> dict[str, Node]:
     """A scan inside a cell begins anew at each of the cell's steps: with its states' `init`, where it is not wired."""
     unwired = [n for n in topological(outputs.values()) if n.op is input_op and n.role == "initial"]
     return substitute(outputs, {n: _default_of(n) for n in unwired}) if unwired else dict(outputs)

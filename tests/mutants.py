@@ -124,6 +124,7 @@ MUTANTS = (
     Mutant("a learner's states stay", "blocks/train/learner.py", "{**updated, **carried}", "{**updated, **{s: s for s in carried}}", (LEARNER,)),
     Mutant("√ of a square has an infinite slope", "blocks/train/optimizers.py", "sqrt(maximum(square, TINY))", "sqrt(square)", (LEARNER,)),
     Mutant("frozen weights move", "blocks/train/update.py", "where = where if self.move is None else self.move & where", "where = where", ("tests/test_regularised.py",)),
+    Mutant("a scan in a text has one direction", "blocks/exchange/python/loops.py", 'if self.loop.attrs["reverse"] else {}', "if False else {}", ("tests/test_python.py",)),
     Mutant("parts of an update weigh alike", "blocks/train/shares.py", "_share(part[count], whole[count])", "_share(1.0, 2.0)", ("tests/test_ranks.py",)),
     Mutant("a part that counts nothing is added", "blocks/train/shares.py", "return each(share, value * behind, np.zeros_like(value))", "return value", ("tests/test_regularised.py",)),
     Mutant("trials are made one batch", "blocks/train/sources.py", "for seed in self.seeds]\n            self.known", "for seed in self.seeds[:1] * len(self.seeds)]\n            self.known", ("tests/test_going_on.py",)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..cell import Cell
 from ..graph import Graph, Node, rebuild, substitute, topological
@@ -20,24 +20,42 @@ def cells_of(graph: Graph) -> Iterator[Cell]:
             yield cell_of(node)
 
 
-def cell_of(loop: Node) -> Cell:
+def mask_of(loop: Node) -> str | None:
+    """The port of a loop's mask."""
+    wires = dict(zip(loop.attrs["ports"], loop.operands, strict=True))
+    return next((p for p, wire in wires.items() if wire.op is mask_op and p in loop.attrs["sequences"]), None)
+
+
+def cell_of(loop: Node, own: Callable[[str], str] = str) -> Cell:
     """The cell that a loop runs: its weights are weights again, its draws those of one step, and what a mask put around
-    next values and outputs is gone."""
+    next values and outputs is gone. `own` says what weights are called in it."""
     body: Graph = loop.attrs["body"]
     wires = dict(zip(loop.attrs["ports"], loop.operands, strict=True))
-    mask = next((port for port, wire in wires.items() if wire.op is mask_op and port in loop.attrs["sequences"]), None)
+    mask = mask_of(loop)
     states, stacked = loop.attrs["states"], loop.attrs["stacked"]
     unmasked = {k: _unmasked(n, mask) for k, n in body.outputs.items() if k in stacked or k.startswith(NEXT)}
     new: dict[Node, Node] = {}
     for port, node in body.fed("input").items():
         wire = wires[port]
         if node.role == "parameter" and wire.op.name == "parameter":
-            new[node] = wire
+            new[node] = _called(wire, own)
         elif node.role == "draw" and wire.op.name == "draw":
-            new[node] = make_draw(port, wire.attrs["law"], wire.attrs["of"], node.shape, wire.attrs["named"])
+            label = own(str(wire.name))
+            called = label if label.endswith(f"/{port}") else port
+            new[node] = make_draw(called, wire.attrs["law"], wire.attrs["of"], node.shape, wire.attrs["named"])
         elif port in states and _of_weights(wire):
-            new[node] = rebuild(node, first=_unrepeated(wire))
-    outputs = substitute(unmasked, new)
+            learnt = Graph({"": _unrepeated(wire)})
+            weights = {w: _called(w, own) for w in learnt.fed("parameter").values()}
+            new[node] = rebuild(node, first=substitute(learnt.outputs, weights)[""])
+        elif port in states and node.first is not None:  # it was told to begin otherwise
+            new[node] = make_input(port, node.shape, node.dtype, "state", node.attrs["default"])
+    before = {own(str(new[n].name)).removesuffix(p) for p, n in body.fed("input").items() if n.role == "parameter"}
+    scope = before.pop() if len(before) == 1 else ""
+
+    def relabel(node: Node) -> dict[str, str]:
+        return {"brick": scope + node.brick} if scope and node.brick else {}
+
+    outputs = substitute(unmasked, new, relabel)
     ports = body.fed("input")
     pairs = {new.get(ports[s], ports[s]): outputs[NEXT + s] for s in states if s in ports}
     for s in (s for s in states if s not in ports):  # a state whose old value the cell does not use
@@ -48,6 +66,14 @@ def cell_of(loop: Node) -> Cell:
     if first and all(n == first or n.startswith(f"{first}/") for n in scopes):
         cell.name = first
     return cell
+
+
+def _called(weights: Node, own: Callable[[str], str]) -> Node:
+    """Weights under another name; themselves, where it is none."""
+    label = own(str(weights.name))
+    return (
+        weights if label == weights.name else rebuild(weights, name=label, brick=weights.brick and own(weights.brick))
+    )
 
 
 def _state(name: str, wire: Node, after: Node) -> Node:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..graph import Node
-from .arrays import SIGNS
-from .rows import Dialect, Row
+from ...graph import Node
+from ..arrays import SIGNS
+from ..rows import Dialect, Row
 
 SAID = {"add", "subtract", "multiply", "divide", "power", "negative", "greater", "greater_equal", "less", "less_equal"}
 SAID |= {"logical_and", "logical_or", "logical_not", "matmul", "slice"}

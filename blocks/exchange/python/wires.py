@@ -1,75 +1,78 @@
-"""A cell as the Python that a person would write: wires, states, bricks with their options, operations, names.
+"""The nodes of a cell, each with the Python that makes it.
 
-A graph says which brick made a node, not how the brick was called. So each line is tried as it is found: it is built
-from what the lines before made, and stands only if it computes what the cell does (`Signatures`). What a call puts in
-by itself, aligned shapes, casts, is so left out of the text, and a brick of a kind that is not known is written as its
-operations. Nodes are made in the order in which they were: an expression stands inside of another one only where that
-keeps it.
+A graph says which brick made a node, not how the brick was called. So each expression is tried as it is found: it is
+built from what those before it made, and stands only if it computes what the cell does (`Signatures`). What a call
+puts in by itself, aligned shapes, casts, is so left out of the text, and a brick of a kind that is not known is written
+as its operations.
 """
 
 from __future__ import annotations
 
 import ast
 import itertools
-import keyword
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..bricks import EMBED, wire_name
-from ..cell import Cell
-from ..compile.names import Names
-from ..compile.plan.labels import label_of
-from ..errors import BlocksError, made
-from ..graph import FED, Graph, Node
-from ..ops.loop import NEXT
-from ..ops.random import LAWS
-from ..train.model import Model
-from .calls import Call, calls_of
-from .cells import cells_of
-from .function import LONGEST, indented, labels, listed, short
-from .python_rows import PYTHON
-from .rows import Filled, call, code, literal, name, parsed, text
-from .signatures import Signatures
+from ...bricks import EMBED, wire_name
+from ...cell import Cell
+from ...errors import BlocksError, made
+from ...graph import FED, Graph, Node
+from ...ops.random import LAWS
+from ..calls import Call, calls_of
+from ..rows import Filled, call, code, literal, name, parsed
+from ..signatures import Signatures
+from .loops import Scan, begun, loop_of
+from .rows import PYTHON
 
-SIZES = ("inputs", "units")
 USUAL = (np.float64, np.int64, np.bool_)  # what NumPy makes of numbers of Python
+Inner = Callable[[Cell], tuple[str, Cell]]
 
 
 class Written(NamedTuple):
-    """An expression over other nodes, which stand in it as the names ``_0``, ``_1``, …; the node that it makes here."""
+    """An expression over other nodes, which stand in it as the names ``_0``, ``_1``, …; the node that it makes here, or
+    of a scan, all that it gives."""
 
     expression: ast.expr
     needs: tuple[Node, ...]
-    made: Node
+    made: Any
 
 
 class Wires:
-    """The nodes of a cell, each with the Python that makes it. `plain`: bricks that are written as operations."""
+    """The nodes of a cell, each with the Python that makes it. `inner` gives the cell that the text of another one
+    makes, and what its function is called; `plain`: bricks that are written as operations."""
 
-    def __init__(self, cell: Cell, graph: Graph, scope: str, sizes: dict[str, int], plain: set[str]):
+    def __init__(self, cell: Cell, graph: Graph, scope: str, sizes: dict[str, int], inner: Inner, plain: set[str]):
         import blocks
 
         self.bk, self.cell, self.graph, self.scope, self.plain = blocks, cell, graph, scope, plain
-        self.sizes = sizes
+        self.sizes, self.inner = sizes, inner
         self.alike = Signatures(scope)
         self.written: dict[Node, Written] = {}
         self.twins: dict[tuple[Any, ...], Node] = {}  # what stands under another name too
         self.aliases: dict[tuple[Node, str], Node] = {}  # (wire, slot) → the wire under that name
         self.places: dict[Node, float] = {}  # where they stand in the order of nodes
         self.failed: set[str] = set()  # bricks that are not what they seem
+        self.scans = {node: Scan(node, graph, self.own) for node in graph.order() if node.op.name == "loop"}
+        self.keys: dict[Node, tuple[str, frozenset[Node]]] = {}  # loop → its cell: what makes it, and its weights
+        self.refused: dict[Node, str] = {}  # why a loop is not written
+        owned = {leaf for scan in self.scans.values() for leaf in scan.owned}
         self.bricks: dict[str, tuple[Any, ast.expr]] = {}  # name → the brick, and what makes it
         self.calls = {c.end: c for c in calls_of(graph) if c.brick not in plain}
         covered = {node for c in self.calls.values() for node in c.inside}
+        owner = {w: c.brick for c in self.calls.values() for w in c.weights.values()}
         for node in graph.order():
-            if node.brick and node.operands and node not in covered:
-                self.failed.add(node.brick)
+            if node.operands and node not in covered:
+                self.failed |= {node.brick} if node.brick else set()
+                self.failed |= {owner[o] for o in node.operands if o in owner}
+        self.free = {o for node in graph.order() if node not in self.scans for o in node.operands}
         if scope:
             self.place_weights()
         for node in graph.order():
+            if node in owned:
+                continue  # an inner cell makes it
             found = self.leaf(node) if node.op.name in FED else self.node(node)
             if found is not None:
                 self.written[node] = found
@@ -89,9 +92,9 @@ class Wires:
         """A name without that of the cell."""
         return label.removeprefix(self.scope)
 
-    def run(self, expression: ast.expr, needs: tuple[Node, ...]) -> Any:
+    def run(self, expression: ast.expr, needs: tuple[Node, ...], **more: Any) -> Any:
         """What an expression makes here."""
-        known = {f"_{i}": self.written[n].made for i, n in enumerate(needs)} | self.sizes
+        known = {f"_{i}": self.written[n].made for i, n in enumerate(needs)} | self.sizes | more
         tree = ast.fix_missing_locations(ast.Expression(expression))
         return eval(compile(tree, "python", "eval"), {"bk": self.bk, "np": np}, known)
 
@@ -150,6 +153,10 @@ class Wires:
 
     def node(self, node: Node) -> Written | None:
         """The Python of a node; None, if there is none by itself."""
+        if node in self.scans:
+            return self.scanned(node)
+        if node.op.name == "pick":
+            return self.picked(node)
         label = node.name and self.own(node.name)
         twin = self.twins.setdefault((node.op, node.operands), node)
         if label and twin in self.written and self.alike.same(twin, node):
@@ -177,6 +184,36 @@ class Wires:
                     new = self.run(expression, needs)
                 return Written(expression, needs, new)
         return None
+
+    def scanned(self, node: Node) -> Written | None:
+        """A scan; what it makes is what `scan` returns."""
+        scan = self.scans[node]
+        try:
+            called, cell = self.inner(scan.cell)
+            key = called, frozenset(o for o in scan.owned if o.op.name == "parameter")
+            others = self.free.union(*(weights for known, weights in self.keys.values() if (known, weights) != key))
+            if elsewhere := key[1] & others:
+                raise BlocksError(f"its weights {made(min(elsewhere, key=str))} stand elsewhere too")
+            for initial in scan.initials():
+                expression, needs = scan.expression(initial)
+                if not all(n in self.written for n in needs):
+                    continue
+                new = begun(self.run(expression, needs, _cell=cell))
+                if self.alike.same(loop_of(new), node):
+                    self.keys[node] = key
+                    return Written(expression, needs, new)
+            raise BlocksError("`scan` does not make it")
+        except BlocksError as error:
+            self.refused[node] = str(error)
+        return None
+
+    def picked(self, node: Node) -> Written | None:
+        """What a scan gives at each step, or at last."""
+        (loop,) = node.operands
+        if loop not in self.written:
+            return None
+        expression = self.scans[loop].part(node.attrs["output"])
+        return Written(expression, (loop,), self.run(expression, (loop,)))
 
     def candidates(self, node: Node) -> Iterator[tuple[ast.expr, tuple[Node, ...]]]:
         """What may be written for a node: the shortest first."""
@@ -218,7 +255,8 @@ class Wires:
 
             def fill(key: str, number: bool, chosen: Any = chosen, needs: Any = needs) -> ast.expr:
                 if not key.isdigit():
-                    return literal(node.attrs[key])
+                    value = node.attrs[key]
+                    return array(value) if isinstance(value, np.ndarray) else literal(value)
                 it = chosen[int(key)]
                 return name(f"_{needs.index(it)}") if isinstance(it, Node) else it
 
@@ -316,198 +354,3 @@ def given(found: Call, init: Any) -> ast.expr:
 def literal_of(value: Any) -> ast.expr:
     """An option: a text, a number, or a dict of them."""
     return code(repr(value)) if isinstance(value, dict) else literal(value)
-
-
-# --- the function --------------------------------------------------------------------------------
-
-
-def to_python(source: Cell | Graph | Model, *, called: str | None = None) -> str:
-    """The Python that makes a cell: a function that returns it, with the kinds of its bricks and their options, states,
-    names, and first weights. Of a graph or a model, one for each cell that it scans.
-
-    Executed, ``cell(inputs, units)`` and so on, it gives a cell that computes the same, with the same names. The
-    function takes the features of the only input and the units, where these are all the sizes that the cell has;
-    numbers stay as they are, also one that was made of the sizes (1 / √units). A brick of a class of your own is
-    written as its operations. `called`: the name of the function; by default that of the cell.
-
-    Raises BlocksError naming what is not written: a scan inside of the cell, an operation of your own without a row
-    (``rows={"python": "mine.sinh({0})"}``), first weights that a function makes.
-    """
-    if isinstance(source, Cell):
-        cells = [source]
-    elif isinstance(source, Graph | Model):
-        cells = list(cells_of(source if isinstance(source, Graph) else source.graph))
-    else:
-        raise BlocksError(f"a Cell is written as Python, or those of a Graph or a Model, not a {type(source).__name__}")
-    if not cells:
-        raise BlocksError("this graph scans no cell, so there is none to write as Python")
-    names = Names({*keyword.kwlist, "bk", "np"}, lower=False)
-    functions: dict[str, str] = {}  # the text but for its name → the text: a cell may be scanned twice
-    for cell in cells:
-        lines = Text(_wires(cell)).lines_of()
-        if lines not in functions:
-            functions[lines] = f"def {names.fresh(called or cell.name or 'cell')}({lines}"
-    body = "\n\n\n".join(functions.values())
-    return ("import numpy as np\n\n" if "np." in body else "") + f"import blocks as bk\n\n\n{body}\n"
-
-
-def _wires(cell: Cell) -> Wires:
-    """The nodes of a cell with their Python; bricks that are not what they seem, as operations."""
-    scope = scope_of(cell)
-    firsts = {f"first/{k}_first": node for k, node in cell.firsts.items()}
-    graph = Graph({**firsts, **cell.graph.outputs})
-    sizes = sizes_of(cell, graph)
-    plain: set[str] = set()
-    while True:
-        wires = Wires(cell, graph, scope, sizes, plain)
-        if wires.failed <= plain:
-            return wires
-        plain |= wires.failed
-
-
-def scope_of(cell: Cell) -> str:
-    """What stands before all names: that of the cell."""
-    graph, scope = cell.graph, f"{cell.name}/"
-    named = [*graph.params, *cell.states, *graph.draws]
-    return scope if cell.name and all(n.startswith(scope) for n in named) else ""
-
-
-def sizes_of(cell: Cell, graph: Graph) -> dict[str, int]:
-    """The sizes that the function of a cell takes: none, if the cell has others than these two."""
-    leaves = [graph.fed("input")[n] for n in cell.inputs]
-    states = list(cell.wires.values())
-    if len(leaves) != 1 or leaves[0].dtype != "float" or not states:
-        return {}
-    shapes = [leaves[0].shape, *(s.shape for s in states)]
-    if any(len(s) < 2 or s[0] != "batch" or any(isinstance(d, str) for d in s[1:]) for s in shapes):
-        return {}
-    inputs, units = int(leaves[0].shape[-1]), int(states[0].shape[-1])
-    known = {inputs, units}
-    for node in graph.order():
-        fixed = (
-            {"shape", "start", "classes", "rows"} & set(node.attrs) if node.operands and node.role != "align" else ()
-        )
-        arrays = [v for v in node.attrs.values() if isinstance(v, np.ndarray) and v.ndim]
-        if fixed or arrays or (node.op.name in FED and any(isinstance(d, int) and d not in known for d in node.shape)):
-            return {}
-    return {"inputs": inputs, "units": units}
-
-
-class Text:
-    """The function of a cell, line by line."""
-
-    def __init__(self, wires: Wires):
-        self.wires, self.cell, self.graph = wires, wires.cell, wires.graph
-        self.names = Names({*keyword.kwlist, "bk", "np", "name", "dict", *SIZES}, lower=False)
-        self.needed = self.reached()
-        self.uses = Counter(self.graph.outputs.values())
-        for node in self.needed:
-            known = wires.written[node]
-            words = Counter(n.id for n in ast.walk(known.expression) if isinstance(n, ast.Name))
-            self.uses.update({need: words[f"_{i}"] for i, need in enumerate(known.needs)})
-        self.labels = labels(self.graph)
-        self.values: dict[Node, ast.expr] = {}
-        self.open: list[Node] = []  # those that no line has yet, in order
-        self.lines: list[str] = []
-        self.shared = Counter(wires.calls[n].brick for n in self.needed if n in wires.calls)
-
-    def reached(self) -> list[Node]:
-        """The nodes that the text makes, in order. Raises BlocksError for one that it cannot."""
-        found: set[Node] = set()
-        pending = [*self.graph.outputs.values(), *self.graph.fed("input").values()]
-        while pending:
-            node = pending.pop()
-            if node in found:
-                continue
-            if node not in self.wires.written:
-                while unknown := [o for o in node.operands if o not in self.wires.written]:
-                    node = unknown[0]
-                what = "a scan inside of a cell" if node.op.kind == "loop" else f"the operation {node.op.name!r}"
-                hint = "" if node.op.kind == "loop" else "; its row would be rows={'python': ...}"
-                raise BlocksError(f"{what} is not written as Python: {made(node)}{hint}")
-            found.add(node)
-            pending += self.wires.written[node].needs
-        return sorted(found, key=lambda node: (self.wires.places.get(node, node.serial), node.serial))
-
-    def lines_of(self) -> str:
-        """The function, from behind ``def name(`` on."""
-        for node in self.needed:
-            self.say(node)
-        self.close()
-        options = [f"states={text(self.pairs())}", f"outputs={text(self.outputs())}"]
-        body = [*self.lines, *listed("return bk.Cell(", [*options, "name=name"], ")")]
-        takes = [*(f"{k}: int = {v}" for k, v in self.wires.sizes.items()), f"name: str | None = {self.cell.name!r}"]
-        return "\n".join([f"{', '.join(takes)}) -> bk.Cell:", *indented(body)])
-
-    def say(self, node: Node) -> None:
-        """A node as an expression, in a line of its own where it has one."""
-        known = self.wires.written[node]
-        inside = [n for n in known.needs if n in self.open]
-        if inside != self.open[len(self.open) - len(inside) :]:
-            self.close()
-            inside = []
-        call_ = self.wires.calls.get(node)
-        maker = self.brick(call_.brick) if call_ else None
-        inside = [n for n in inside if n in self.open]  # making the brick a line of its own closed all
-        del self.open[len(self.open) - len(inside) :]
-        values = {f"_{i}": self.values[n] for i, n in enumerate(known.needs)}
-        self.values[node] = substituted(known.expression, values if maker is None else {**values, "_brick": maker})
-        leaf = node.op.name in ("input", "draw") or (node.op.name == "parameter" and self.uses[node] > 1)
-        label = short(str(node.name)) if leaf else self.labels.get(node)
-        if label is None and (self.uses[node] > 1 or len(text(self.values[node])) > LONGEST):
-            label = label_of(node)
-        if label is None:
-            self.open.append(node)
-        else:
-            self.close()
-            self.values[node] = self.bind(label, self.values[node])
-
-    def close(self) -> None:
-        """Lines for all that has none."""
-        for node in self.open:
-            self.values[node] = self.bind(label_of(node), self.values[node])
-        self.open.clear()
-
-    def bind(self, label: str, value: ast.expr) -> ast.expr:
-        """A line that gives a value a name."""
-        identifier = self.names.fresh(label)
-        self.lines.append(f"{identifier} = {text(value)}")
-        return name(identifier)
-
-    def brick(self, called: str) -> ast.expr:
-        """A brick: what makes it; its variable, where it is called more than once."""
-        brick, maker = self.wires.bricks[called]
-        if self.shared[called] > 1 and not isinstance(maker, ast.Name):
-            self.close()
-            maker = self.bind(f"{short(called)}_brick", maker)
-            self.wires.bricks[called] = brick, maker
-        return maker
-
-    def pairs(self) -> ast.expr:
-        """The states with their next values."""
-        nodes = {str(n.name): n for n in self.graph.order() if n.op.name == "input" and n.role == "state"}
-        for s in (s for s in self.cell.states if s not in nodes):  # a state whose old value the cell does not use
-            known = self.wires.leaf(self.cell.wires[s])
-            assert known is not None
-            first = {f"_{i}": self.values[n] for i, n in enumerate(known.needs)}
-            nodes[s] = self.cell.wires[s]
-            self.values[nodes[s]] = self.bind(short(s), substituted(known.expression, first))
-        keys: list[ast.expr | None] = [self.values[nodes[s]] for s in self.cell.states]
-        return ast.Dict(keys, [self.values[self.graph.outputs[NEXT + s]] for s in self.cell.states])
-
-    def outputs(self) -> ast.expr:
-        """The outputs of the cell: one alone, which is called y, or a dict."""
-        values = {k: self.values[self.graph.outputs[k]] for k in self.cell.outputs}
-        if list(values) == ["y"]:
-            return values["y"]
-        return ast.Dict([literal(k) for k in values], list(values.values()))
-
-
-def substituted(expression: ast.expr, values: dict[str, ast.expr]) -> ast.expr:
-    """An expression with other ones in the place of some names."""
-
-    class Inserted(ast.NodeTransformer):
-        def visit_Name(self, found: ast.Name) -> ast.expr:
-            return values.get(found.id, found)
-
-    return Inserted().visit(ast.parse(text(expression), mode="eval").body)
