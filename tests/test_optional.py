@@ -11,6 +11,7 @@ import pytest
 import blocks as bk
 from blocks.experiments.reproduce import reproduce
 from blocks.optional import needed
+from blocks.tasks.demo import run_demo
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -32,6 +33,7 @@ USES = {
     "a plot needs the package matplotlib": lambda folder: history().plot(),
     "a plot needs the package matplotlib,": lambda folder: trace().plot(),
     "a figure as PDF needs the package matplotlib": lambda folder: bk.cells.srn(2, 3).draw().save(folder / "x.pdf"),
+    "blocks demo needs the package matplotlib": lambda folder: run_demo(folder / "demo"),
     "blocks reproduce needs the package matplotlib": lambda folder: reproduce("elman-xor", folder / "out", quick=True),
     "blocks reproduce needs the package scipy": lambda folder: reproduce("elman-xor", folder / "out", quick=True),
     "TensorBoard needs the package tensorboardX": lambda folder: bk.TensorBoard(folder / "runs"),

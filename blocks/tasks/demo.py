@@ -18,6 +18,7 @@ import numpy as np
 from .. import cells
 from ..bricks import ADD
 from ..ops.loss import squared_error
+from ..optional import needed
 from ..scan import scan
 from ..train.model import Model
 from ..train.optimizers import Adam
@@ -99,7 +100,10 @@ def run_demo(
     folder: Path, units: int = 96, updates: int = 800, say: Callable[[str], None] = print, target: str = "auto"
 ) -> None:
     """The whole demo, on a `target` of `Model`; `folder` receives index.html, which shows all else: adding.png,
-    text.png, srn.svg, lstm.svg, gradient.svg, lstm.safetensors and sample.txt."""
+    text.png, srn.svg, lstm.svg, gradient.svg, lstm.safetensors and sample.txt.
+
+    Raises BlocksError, before it begins, where there is no matplotlib."""
+    needed("matplotlib", "blocks demo")
     folder.mkdir(parents=True, exist_ok=True)
     small, facts = min(units, SMALL), {"folder": folder.as_posix()}
     say(f"a long lag: add the two numbers that are marked, one of the first {LAG // 2} and one of the last {LAG // 2};")
