@@ -10,11 +10,12 @@ from blocks.errors import BlocksError
 from blocks.tasks import text
 from blocks.tasks.king_james import king_james
 from blocks.tasks.sunspots import VARIANCE, autoregression, sunspots
+from blocks.tasks.vowels import japanese_vowels
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.mark.parametrize("name", ["king_james", "sunspots", "vowels"])
+@pytest.mark.parametrize("name", ["king_james", "king_james_full", "sunspots", "vowels", "vowels_seeds"])
 def test_an_example_is_short(name) -> None:
     assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) <= 40
 
@@ -81,3 +82,28 @@ def test_the_bible_is_read() -> None:
     bits = example["read"](king_james()[:30_000], weights=4000, epochs=3, cells=("srn",))
     train, test = (text.Vocabulary.of(king_james()[:30_000]).encode(part) for part in text.split(king_james()[:30_000]))
     assert 1.5 < bits["bigrams"] < text.unigram_bits(train, test, 60) and bits["srn"] < 5.2
+
+
+def test_the_bible_is_read_with_all_that_fit_has(tmp_path) -> None:
+    """Stopped in an epoch, and gone on with: the bits of a run that was not."""
+    pytest.importorskip("tensorboardX")
+    read, bible = runpy.run_path(str(EXAMPLES / "king_james_full.py"))["read"], king_james()[:20_000]
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole, bits = read(bible, tmp_path / "whole", units=8, epochs=3)
+    stop = len(whole.history.steps) // 2
+    with pytest.raises(SystemExit):
+        read(bible, tmp_path / "parts", units=8, epochs=3, stop=stop)
+    again, same_bits = read(bible, tmp_path / "parts", units=8, epochs=3)
+    assert again.history.steps == whole.history.steps and again.history.epochs == whole.history.epochs
+    np.testing.assert_array_equal(again.weights.all, whole.weights.all)
+    assert same_bits == bits and bits != read(bible, units=8, epochs=1)[1]
+    assert list((tmp_path / "parts" / "log").iterdir())
+
+
+def test_the_vowels_are_told_apart_with_all_that_fit_has(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    train, test = ({k: rows[::9] for k, rows in part.items()} for part in japanese_vowels())
+    shares = runpy.run_path(str(EXAMPLES / "vowels_seeds.py"))["run"](0, train, test, tmp_path, epochs=20, units=4)
+    assert len(shares) == 2 and min(shares) > 0.2  # one in nine by chance
+    assert [path.name for path in tmp_path.iterdir()] == ["best.safetensors"]

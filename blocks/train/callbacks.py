@@ -85,22 +85,31 @@ class Callbacks:
 
 
 def _hooks_of(callback: Any) -> dict[str, Callable[[Any, Any], Any]]:
+    if isinstance(callback, type):
+        name = callback.__name__
+        raise BlocksError(f"a callback is an object of a class, not the class {name}: give {name}()")
     found = {hook: getattr(callback, hook) for hook in HOOKS if callable(getattr(callback, hook, None))}
-    if not found and callable(callback) and not isinstance(callback, type):
+    if not found and callable(callback):
         found = {"on_update": callback}
     if not found:
         close = [n for n in dir(callback) if n.startswith("on")]
         hint = next(filter(None, (nearest(n, HOOKS) for n in close)), "")
         raise BlocksError(
             "a callback is a function (model, record), or an object with on_update, on_epoch or on_end; "
-            f"{callback!r:.80} is neither{hint}"
+            f"{_called(callback)} is neither{hint}"
         )
     for name, call in found.items():
         try:
             inspect.signature(call).bind(None, None)
         except TypeError:
             second = "history" if name in ("on_begin", "on_end") else "record"
-            raise BlocksError(f"a callback's {name} takes (model, {second}); {call!r:.80} does not") from None
+            raise BlocksError(f"a callback's {name} takes (model, {second}); {_called(call)} does not") from None
         except ValueError:  # a signature that cannot be known
             continue
     return found
+
+
+def _called(thing: Any) -> str:
+    """What is said of a callback that is none: the name of a function or of a method, what else it is."""
+    plain = f"a {type(thing).__name__}" if type(thing).__repr__ is object.__repr__ else f"{thing!r:.80}"
+    return str(getattr(thing, "__qualname__", plain))
