@@ -6,13 +6,14 @@ The text is a few functions: one for each loop's step, and ``network(params, x=.
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..graph import Node
 from .function import Function, Value, harmless, indented
-from .module import Module
+from .module import PARTS, Module, functions_in
 from .rows import Row, call, code, is_zero, literal, name, text
 
 
@@ -116,9 +117,16 @@ SIGNS: dict[str, Row] = {
 }
 
 
-def rows_of(xp: str, floor: str) -> dict[str, Row]:
+def cross_entropy(xp: str, log_softmax: str) -> Row:
+    """Of ids, or of what is wanted of each class."""
+    of_ids = f"-{xp}.take_along_axis({log_softmax}({{0}}, -1), {{1}}[..., None], -1)[..., 0]"
+    of_classes = f"-({{1:n}} * {log_softmax}({{0}}, -1)).sum(-1)"
+    return lambda node: of_ids if node.operands[1].dtype == "int" else of_classes
+
+
+def rows_of(xp: str, floor: str, nn: str = "") -> dict[str, Row]:
     """The rows that JAX and NumPy share; `xp` is what the module of functions is called, `floor` the row of a division
-    that is rounded down."""
+    that is rounded down, `nn` what stands before a softmax."""
     names = "exp expm1 log sqrt sin cos floor abs sign tanh".split()  # noqa: SIM905
     return {
         **SIGNS,
@@ -135,6 +143,9 @@ def rows_of(xp: str, floor: str) -> dict[str, Row]:
         "broadcast": f"{xp}.broadcast_to({{0}}, {{sizes}})",
         "moveaxis": f"{xp}.moveaxis({{0}}, {{source}}, {{destination}})",
         "concat": joined(f"{xp}.concatenate"),
+        "softmax": f"{nn}softmax({{0}}, {{axis}})",
+        "log_softmax": f"{nn}log_softmax({{0}}, {{axis}})",
+        "cross_entropy": cross_entropy(xp, f"{nn}log_softmax"),
     }
 
 
@@ -169,6 +180,11 @@ class ArrayModule(Module):
     first = "params"
     xp: str
     imports: ClassVar[dict[str, str]]  # what a text may use → the line that imports it
+
+    def helpers_of(self) -> dict[str, str]:
+        """Those of all arrays, with the module of functions in the place of `xp`, and those of the language."""
+        common = functions_in(PARTS / "arrays.py")
+        return {k: re.sub(r"\bxp\.", f"{self.xp}.", f) for k, f in common.items()} | super().helpers_of()
 
     def call(self, called: str) -> tuple[str, list[str]]:
         """How a function is called."""

@@ -19,6 +19,7 @@ from .rows import Dialect, literal, name, text
 from .walk import all_nodes, ready, walk
 
 BUILTINS = ("float", "next", "range", "slice", "super", "tuple", "vars", "zip", "TypeError", "ValueError")  # used here
+PARTS = Path(__file__).parent / "parts"
 LITERAL = 64  # numbers of a constant that is written out; of more, the bytes are
 
 
@@ -34,7 +35,7 @@ class Module(ABC):
 
     def __init__(self, given: Given):
         self.given = given
-        self.parts = functions_in(Path(__file__).parent / "parts" / f"{self.dialect.key}.py")
+        self.parts = self.helpers_of()
         self.reserved = {*keyword.kwlist, *BUILTINS, *self.words, *self.parts, self.first, "named", "final"}
         self.reserved |= {"dtype", "device"}
         self.names = Names(self.reserved | set(given.leaves), lower=False)
@@ -44,6 +45,10 @@ class Module(ABC):
         self.graph = ready(given.graph, self.dialect.covers, self.dialect.title, self.dialect.key)
         self.bodies: dict[Node, str] = {}  # loop → what its step is called
         self.name_all()
+
+    def helpers_of(self) -> dict[str, str]:
+        """What may be copied into the text: name → function."""
+        return functions_in(PARTS / f"{self.dialect.key}.py")
 
     def name_all(self) -> None:
         """Names for the steps of all loops and for all constants: no variable of a function is called like them."""

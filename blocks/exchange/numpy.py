@@ -21,12 +21,6 @@ from .run import executed
 from .stepwise import Stepwise
 
 
-def _cross_entropy(node: Node) -> str:
-    if node.operands[1].dtype == "int":
-        return "-np.take_along_axis(log_softmax({0}, -1), {1}[..., None], -1)[..., 0]"
-    return "-({1:n} * log_softmax({0}, -1)).sum(-1)"
-
-
 def _cumsum(node: Node) -> str:
     if node.attrs["reverse"]:
         return "np.flip(np.cumsum(np.flip({0}, {axis}), {axis}), {axis})"
@@ -40,10 +34,7 @@ ROWS: dict[str, Row] = {
     "softplus": "np.logaddexp({0}, 0.0)",
     "stop_gradient": "{0}",
     "cumsum": _cumsum,
-    "softmax": "softmax({0}, {axis})",
-    "log_softmax": "log_softmax({0}, {axis})",
     "one_hot": "({0}[..., None] == np.arange({classes})).astype({dtype})",
-    "cross_entropy": _cross_entropy,
 }
 
 

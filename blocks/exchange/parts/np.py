@@ -1,22 +1,6 @@
 """What NumPy has no function for: copied into the text that `to_numpy` writes, where it is needed. Never imported."""
 
-import base64
-import zlib
-
 import numpy as np
-
-
-def unpacked(text, dtype, shape):
-    """A constant array from its bytes."""
-    return np.frombuffer(zlib.decompress(base64.b85decode(text)), dtype).reshape(shape)
-
-
-def size_of(dim, *places):
-    """The size of a dimension: that of the first array, and its axis, that there is."""
-    for array, axis in places:
-        if array is not None:
-            return np.shape(array)[axis]
-    raise ValueError(f"the size of {dim!r} is unknown: no input that has it is given")
 
 
 def sigm(x):
@@ -35,15 +19,6 @@ def log_softmax(x, axis):
     """x - ln Σ eˣ along an axis."""
     shifted = x - x.max(axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
-
-
-def outer_of_each(a, b, each):
-    """aᵗ b, summed over all leading axes but `each`."""
-    front = tuple(range(len(each)))
-    x, y = np.moveaxis(a, each, front), np.moveaxis(b, each, front)
-    x = x.reshape(*x.shape[: len(each)], -1, x.shape[-1])
-    y = y.reshape(*y.shape[: len(each)], -1, y.shape[-1])
-    return x.mT @ y
 
 
 def padded(x, sizes, axis, start, stop):
