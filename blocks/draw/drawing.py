@@ -88,7 +88,9 @@ class Drawing:
     def columns(self) -> dict[str, float]:
         """The column of each element that is not to stand where the layout puts it."""
         x = self.asked["x"]
-        return best_columns(self.diagram, self.lanes) if x == "search" else _pins(self.diagram, x or {})
+        if not x:
+            return best_columns(self.diagram, self.lanes)
+        return {} if x == "made" else _pins(self.diagram, x)
 
     def laid_out(self, diagram: Diagram, rooms: Mapping[str, Room]) -> Scene:
         """A diagram with places, before any step."""

@@ -126,8 +126,8 @@ def draw(
         legend: say below the figure what its marks mean.
         equations: write the equations beside the figure, each in one with its part under the pointer; "numbered" with
             numbers. With `highlight`, those of what is emphasised.
-        x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, …. Or "search", for
-            the order of the bricks in which the fewest wires cross; many bricks take seconds.
+        x: name → column, for what the user wants elsewhere; the bricks stand in the columns 1, 2, … then, as they were
+            made, as with "made". By default in the order in which the fewest wires cross, of equal ones the author's.
         lane: state → the number of its lane, 1 at the top.
 
     Raises BlocksError for a name that the graph does not have, for an option that there is not, and, before
@@ -141,8 +141,8 @@ def draw(
     }  # fmt: skip
     for name in unknown:
         raise BlocksError(f"there is no option {name!r}{nearest(name, OPTIONS)}; there are {', '.join(OPTIONS)}")
-    if isinstance(x, str) and x != "search":
-        raise BlocksError(f"x is 'search', or name → column, not {x!r}")
+    if isinstance(x, str) and x != "made":
+        raise BlocksError(f"x is 'made', or name → column, not {x!r}")
     if scale not in (None, "linear", "log"):
         raise BlocksError(f"scale is 'linear' or 'log', not {scale!r}")
     if gradient not in (None, False, True, "beside"):

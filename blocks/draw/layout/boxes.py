@@ -30,6 +30,7 @@ from ..typeset import Labels, name_line
 from .cell import RING, layout
 from .joints import spliced, with_joints
 from .network import Block, laid_out
+from .orders import best_columns
 from .route import Unroutable
 
 PIN = "pin-"
@@ -86,7 +87,8 @@ def _body(box: Box, ways: Ways) -> tuple[Scene, dict[str, Element]]:
         diagram = diagram_of(graph, labels=ways.labels)
         if len(diagram.elements) <= LARGEST:
             with suppress(Unroutable):
-                return framed(layout(diagram, ways.room, name), diagram.elements), diagram.elements
+                scene = layout(diagram, ways.room, name, best_columns(diagram, {}))
+                return framed(scene, diagram.elements), diagram.elements
     return drawn(network_of(graph, ways.bricks, ways.labels, box), ways, name)
 
 

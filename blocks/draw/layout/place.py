@@ -13,17 +13,20 @@ that makes the whole better. The search is a few sweeps over a handful of candid
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from bisect import insort
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..diagram.elements import Diagram, Element
 
 Place = tuple[float, float]
 Piece = tuple[Place, Place]
+Lines = dict[float, list[tuple[float, float]]]  # a column or a row → pieces along it, from where to where
 
 INPUTS, BUS, UNDER, BRICKS, FIRST, LAST, LANES, OUTPUTS = -100.0, 0.0, 0.5, 1.0, 2, 8, 100.0, 1000.0
 LEFT, RIGHT = -1000.0, 1000.0
 BEND, BLOCKED, BACKWARDS, DOWNWARDS, COLUMN, CROSSING = 2.0, 4.0, 6.0, 0.8, 1.5, 1.0
-SWEEPS = 3
+SWEEPS, FINALISTS = 3, 6
 
 
 def place(
@@ -35,6 +38,12 @@ def place(
     number of its lane, 1 at the top; by default in the order in which the cell uses the states.
     """
     return _Search(diagram, pins or {}, lanes or {}).run()
+
+
+def estimate(diagram: Diagram, pins: Mapping[str, float], lanes: Mapping[str, float]) -> tuple[int, float]:
+    """How many wires are likely to cross, and what all are likely to cost, where each element is put once and none is
+    moved: what tells a good order of the bricks from a bad one, in a fraction of the time of a layout."""
+    return _Search(diagram, pins, lanes).estimate()
 
 
 def by_age(diagram: Diagram) -> list[Element]:
@@ -56,7 +65,8 @@ class _Search:
         self.users = {k: list(dict.fromkeys(v)) for k, v in diagram.users().items()}
         self.sources = {k: list(dict.fromkeys(link.source for link in e.entries)) for k, e in self.elements.items()}
         self.at: dict[str, Place] = {}
-        self.others: list[tuple[str, str]] = []  # the wires that what is being placed has no part in
+        self.upright: Lines = {}  # the straight wires that what is being placed has no part in
+        self.flat: Lines = {}
         self.taken: dict[Place, str] = {}
         self.columns: dict[float, dict[float, str]] = {}
         self.rows: dict[float, dict[float, str]] = {}
@@ -77,11 +87,27 @@ class _Search:
         self.columns.setdefault(place[0], {})[place[1]] = key
         self.rows.setdefault(place[1], {})[place[0]] = key
 
-    def run(self) -> dict[str, Place]:
+    def rough(self) -> list[str]:
+        """Put each element where it does best, one after the other; returns those that may be moved."""
         self.fixed()
         movable = [key for key, e in self.elements.items() if key not in self.at and e.kind not in ("output", "input")]
         for key in movable:
             self.put(key, self.best(key))
+        return movable
+
+    def estimate(self) -> tuple[int, float]:
+        """See `estimate`."""
+        self.rough()
+        self.inputs()
+        self.outputs()
+        guesses = [self.guess(a, self.at[a], b, self.at[b]) for a, b in self.wires()]
+        pieces = [piece for _, own in guesses for piece in own]
+        flat = _straight(pieces)[1]
+        crossings = sum(_crossed(piece, {}, flat) for piece in pieces if piece[0][0] == piece[1][0])
+        return crossings, sum(cost for cost, _ in guesses)
+
+    def run(self) -> dict[str, Place]:
+        movable = self.rough()
         for _ in range(SWEEPS):
             changed = False
             for key in movable:
@@ -160,13 +186,22 @@ class _Search:
     def best(self, key: str) -> Place:
         """The place with the lowest cost. Crossings are counted for the few best only."""
         here = self.at.get(key)
-        self.others = [wire for wire in self.wires() if key not in wire]
-        ranked = sorted((self.cost(key, p) + (0 if p == here else 1e-6), p) for p in self.candidates(key))
+        others = [(a, self.at[a], b, self.at[b]) for a, b in self.wires() if key not in (a, b)]
+        self.upright, self.flat = _straight((start, end) for _, start, _, end in others)
+        ranked: list[tuple[float, Place]] = []
+        for p in self.candidates(key):
+            bias = 0 if p == here else 1e-6
+            cost = self.cost(key, p, ranked[-1][0] - bias if len(ranked) == FINALISTS else math.inf)
+            if cost is not None:
+                insort(ranked, (cost + bias, p))
+                del ranked[FINALISTS:]
         if not ranked:  # a pin that its lane does not allow
             del self.pins[key]
             return self.best(key)
-        pieces = [p for a, b in self.others for p in self.guess(a, self.at[a], b, self.at[b])[1]]
-        finalists = [(cost + CROSSING * self.crossings(key, p, pieces), p) for cost, p in ranked[:6]]
+        if len(ranked) == 1:
+            return ranked[0][1]
+        upright, flat = _straight(piece for wire in others for piece in self.guess(*wire)[1])
+        finalists = [(cost + CROSSING * self.crossings(key, p, upright, flat), p) for cost, p in ranked]
         return min(finalists)[1]
 
     def candidates(self, key: str) -> Iterator[Place]:
@@ -212,16 +247,21 @@ class _Search:
             return [UNDER] if len(self.users[element.key]) == 1 else [UNDER, BUS - 0.05]
         return [float(r) for r in range(FIRST, LAST)]
 
-    def cost(self, key: str, place: Place) -> float:
+    def cost(self, key: str, place: Place, most: float) -> float | None:
+        """What a place costs; None if that is more than `most`."""
         total = 0.0 if place[0] in self.columns and set(self.columns[place[0]].values()) - {key} else COLUMN
         total += 0.05 * min(place[1], LAST)
         for source in self.sources[key]:
             if source in self.at and self.elements[source].kind != "input":
                 total += self.guess(source, self.at[source], key, place)[0]
+                if total > most:
+                    return None
         for user in self.users[key]:
             if user in self.at:
                 total += self.guess(key, place, user, self.at[user])[0]
-        return total + BLOCKED * sum(self.passes(source, target, place) for source, target in self.others)
+                if total > most:
+                    return None
+        return total + BLOCKED * self.passes(place)
 
     def wires(self) -> Iterator[tuple[str, str]]:
         for key, sources in self.sources.items():
@@ -230,11 +270,10 @@ class _Search:
                     if source in self.at and self.at[source][0] > LEFT:
                         yield source, key
 
-    def passes(self, source: str, target: str, place: Place) -> bool:
-        """Whether a straight wire between two others would be interrupted by something at this place."""
-        (a, b), (c, d) = self.at[source], self.at[target]
+    def passes(self, place: Place) -> int:
+        """How many straight wires between others would be interrupted by something at this place."""
         x, y = place
-        return (a == c == x and min(b, d) < y < max(b, d)) or (b == d == y and min(a, c) < x < max(a, c))
+        return _within(self.upright, x, y) + _within(self.flat, y, x)
 
     def guess(self, source: str, start: Place, target: str, end: Place) -> tuple[float, list[Piece]]:
         """What a wire will cost, and its likely pieces."""
@@ -269,14 +308,20 @@ class _Search:
         return length + BEND + min(up, over), list(upright if up <= over else flat)
 
     def between(self, column: float, b: float, d: float, skip: set[str]) -> int:
-        low, high = min(b, d), max(b, d)
-        return sum(low <= r <= high and k not in skip for r, k in self.columns.get(column, {}).items())
+        low, high, count = min(b, d), max(b, d), 0
+        for r, k in self.columns.get(column, {}).items():
+            if low <= r <= high and k not in skip:
+                count += 1
+        return count
 
     def along(self, row: float, a: float, c: float, skip: set[str]) -> int:
-        low, high = min(a, c), max(a, c)
-        return sum(low < x <= high and x < RIGHT and k not in skip for x, k in self.rows.get(row, {}).items())
+        low, high, count = min(a, c), max(a, c), 0
+        for x, k in self.rows.get(row, {}).items():
+            if low < x <= high and x < RIGHT and k not in skip:
+                count += 1
+        return count
 
-    def crossings(self, key: str, place: Place, pieces: list[Piece]) -> int:
+    def crossings(self, key: str, place: Place, upright: Lines, flat: Lines) -> int:
         """How many pieces of other wires the wires of this one would cross."""
         own: list[Piece] = []
         for source in self.sources[key]:
@@ -285,7 +330,36 @@ class _Search:
         for user in self.users[key]:
             if user in self.at:
                 own += self.guess(key, place, user, self.at[user])[1]
-        return sum(_cross(p, q) for p in own for q in pieces)
+        return sum(_crossed(piece, upright, flat) for piece in own)
+
+
+def _straight(pieces: Iterable[Piece]) -> tuple[Lines, Lines]:
+    """Pieces that go straight upwards, by their column, and those that go sideways, by their row."""
+    upright: Lines = {}
+    flat: Lines = {}
+    for (a, b), (c, d) in pieces:
+        if a == c:
+            upright.setdefault(a, []).append((min(b, d), max(b, d)))
+        elif b == d:
+            flat.setdefault(b, []).append((min(a, c), max(a, c)))
+    return upright, flat
+
+
+def _within(lines: Lines, line: float, at: float) -> int:
+    """How many pieces along a line go through a point of it."""
+    count = 0
+    for low, high in lines.get(line, ()):
+        if low < at < high:
+            count += 1
+    return count
+
+
+def _crossed(piece: Piece, upright: Lines, flat: Lines) -> int:
+    """How many pieces another one crosses."""
+    (a, b), (c, d) = piece
+    if a == c:
+        return sum(_within(flat, y, a) for y in flat if min(b, d) < y < max(b, d))
+    return sum(_within(upright, x, b) for x in upright if min(a, c) < x < max(a, c))
 
 
 def _inside(column: float) -> bool:
@@ -309,13 +383,3 @@ def _after(columns: list[float], c: float) -> float:
 def _before(columns: list[float], c: float) -> float:
     """The next column to the left."""
     return next(e for e in reversed(columns) if e < c)
-
-
-def _cross(p: Piece, q: Piece) -> bool:
-    (ax, ay), (bx, by) = p
-    (cx, cy), (dx, dy) = q
-    if ax == bx and cy == dy:
-        return min(cx, dx) < ax < max(cx, dx) and min(ay, by) < cy < max(ay, by)
-    if ay == by and cx == dx:
-        return min(ax, bx) < cx < max(ax, bx) and min(cy, dy) < ay < max(cy, dy)
-    return False
