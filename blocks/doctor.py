@@ -18,7 +18,7 @@ from .scan import scan
 from .wires import input, sequence, state
 
 PACKAGES = (
-    "numpy", "networkx", "graphviz", "resvg-py", "fonttools", "pygraphviz", "matplotlib", "rich", "typer",
+    "numpy", "networkx", "graphviz", "resvg-py", "fonttools", "matplotlib", "rich", "typer",
     "safetensors", "threadpoolctl", "platformdirs",
 )  # fmt: skip
 

@@ -114,7 +114,7 @@ def test_ctrl_c_while_training_leaves_a_model(tmp_path) -> None:
 
 def test_doctor() -> None:
     out = blocks("doctor").stdout
-    assert all(word in out for word in ("Python", "numpy", "pygraphviz", "BLAS", "threads", "processors", "advice"))
+    assert all(word in out for word in ("Python", "numpy", "resvg-py", "BLAS", "threads", "processors", "advice"))
 
 
 def test_a_small_demo(tmp_path, monkeypatch) -> None:

@@ -47,11 +47,13 @@ def lit(cell: bk.Cell, highlight: Any) -> set[str]:
 def test_emphasis_of_the_book() -> None:
     """Figure 7.4: the cell state; the forget gate; the input gate; the output gate with its tanh."""
     assert lit(lstm(), "C") == {"C", "×", "+"}
-    assert lit(lstm(), "forget") == {"x", "h", "forget", "×"}
+    assert lit(lstm(), "forget") == {"x", "h", "forget", "×", "C"}
     assert lit(lstm(), ["input", "candidate"]) == {"x", "h", "input", "candidate", "×"}
     assert lit(lstm(), "output") == {"x", "h", "output", "tanh", "×"}
     book = bk.cells.book_lstm(5, 5)
-    assert lit(book, "f") == {"x", "h", "+", "f", "×"}
+    assert lit(book, "f") == {"x", "h", "+", "f", "×", "C"}
+    for name, pieces in (("f", 2), ("ff", 0), ("fff", 0), ("C", 3)):  # of C, where the forget gate meets it
+        assert sum(w.lit for w in book.draw(highlight=name).scene.wires if w.kind == "conveyor") == pieces, name
 
 
 def test_emphasis_by_group_and_predicate() -> None:

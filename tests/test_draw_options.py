@@ -88,7 +88,7 @@ def test_an_option_changes_the_figure_or_is_refused(option: str, kind: str, monk
 
 
 def test_the_error_says_why() -> None:
-    with pytest.raises(bk.BlocksError, match="^counts and unroll: only .*in layers, as it has no state that goes from"):
+    with pytest.raises(bk.BlocksError, match="^counts and unroll: only .*not so here: it has no state that goes from"):
         GRAPHS["no cell"]().draw(unroll=3, counts=True)
     with pytest.raises(bk.BlocksError, match="gradient: only .*it has a loop over time in it; draw the cell itself"):
         network().draw(gradient=True)
@@ -171,7 +171,7 @@ def test_nothing_to_fold() -> None:
 
 
 def test_a_cell_too_large_to_unroll() -> None:
-    """It is drawn in layers; what a cell alone takes is refused with the size."""
+    """It is drawn as any graph is; what a cell alone takes is refused with the size."""
     x, h = bk.input("x", 2), bk.state("h", 3)
     wire = x
     for number in range(60):

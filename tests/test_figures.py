@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 import blocks as bk
 from blocks.cells.table import GALLERY as GALLERY_CELLS
-from blocks.draw.figures import figure_7_3, figure_7_4, figures, gallery_page, write_figures
+from blocks.draw.figures import EMPHASIS, figure_7_3, figure_7_4, figures, gallery_page, write_figures
 
 from .command import blocks
 
@@ -90,3 +91,12 @@ def test_the_gallery_is_current() -> None:
     stale = [name for name in fresh if fresh[name] != stored[name]]
     assert not stale, f"{stale}: run blocks figures -o examples/gallery --format svg --page"
     assert (GALLERY / "README.md").read_text(encoding="utf-8") == gallery_page()
+
+
+@pytest.mark.parametrize("name", ["fig-7.3", *(f"fig-7.4{part}" for part in EMPHASIS)])
+def test_the_books_figures_are_legible_on_a_page(name: str) -> None:
+    """No letter is under 9 pixels where a figure is 830 wide, lowered ones neither."""
+    text = (GALLERY / f"{name}.svg").read_text(encoding="utf-8")
+    width = float(re.search(r'viewBox="0 0 ([\d.]+)', text)[1])  # type: ignore[index]
+    sizes = [float(size) for size in re.findall(r'font-size="([\d.]+)"', text)]
+    assert len(sizes) > 10 and min(sizes) * 830 / width >= 9

@@ -33,7 +33,7 @@ TITLES = {
 def figure_7_3(theme: str = "classic") -> Figure:
     """The SRN and below it the LSTM of the book: one line from step to step, and two."""
     scenes = [
-        draw(cells.book_srn(SIZE, SIZE).graph, unroll=3, title="SRN", theme=theme).scene,
+        draw(cells.book_srn(SIZE, SIZE).graph, unroll=3, title="SRN", labels={"f_h": "h"}, theme=theme).scene,
         draw(cells.book_lstm(SIZE, SIZE).graph, unroll=3, title="LSTM", theme=theme).scene,
     ]
     title = "A simple recurrent network and an LSTM over three steps, the middle one open"

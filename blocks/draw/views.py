@@ -101,7 +101,7 @@ def draw(
     Args:
         highlight: what to emphasise, the rest is faded: names of bricks, inputs, states, outputs or groups of
             bricks, or a predicate on nodes.
-        bricks: fold the operations of each brick into one box; else draw every operation, in layers.
+        bricks: fold the operations of each brick into one box; else draw every operation by itself.
         shapes: write the shape on each wire.
         counts: write into each brick how many weights it has.
         open: bricks to show opened below the cell.
@@ -258,7 +258,7 @@ def _check(given: list[str], obstacle: str) -> None:
         takers = " or ".join(dict.fromkeys(view for name in wrong for view in OPTIONS[name].taken_by))
         taken = ", ".join(name for name, option in OPTIONS.items() if drawn in option.taken_by)
         raise BlocksError(
-            f"{' and '.join(wrong)}: only for {takers}, drawn with its bricks. This graph is drawn in layers, as "
+            f"{' and '.join(wrong)}: only for {takers}, drawn with its bricks. That is not so here: "
             f"{obstacle}; such a figure takes {taken}"
         )
     for name in given:

@@ -2,13 +2,15 @@
 
 A part is asked for by the name of a brick, wire, state, output or group of bricks, or by a predicate on
 nodes. With a brick come the wires that it takes, and the operations that its value goes into: the forget gate
-is seen with its product, the output gate with the tanh that the product needs.
+is seen with its product and the two pieces of the conveyor that meet there, the output gate with the tanh that the
+product needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from ...errors import BlocksError, nearest
 from ...graph import Node
@@ -70,6 +72,7 @@ class _Choice:
     def __init__(self, diagram: Diagram, wanted: set[str]):
         self.elements, self.users = diagram.elements, diagram.users()
         self.lane = {key for way in diagram.conveyors.values() for key in way}
+        self.pieces = [pair for way in diagram.conveyors.values() for pair in pairwise(way)]
         self.wanted, self.lit = wanted, set(wanted)
         self.wires: set[tuple[str, str]] = set()
 
@@ -85,6 +88,10 @@ class _Choice:
             if element.kind in ("next", "output") and key not in self.lane:
                 self.incoming(key)
         self.lit |= fed
+        for a, b in self.pieces:
+            if a in fed or b in fed:
+                self.wires.add((a, b))
+                self.lit |= {key for key in (a, b) if self.elements[key].kind in ("state", "next")}
         for key in fed:
             for link in self.elements[key].entries:  # a squashing that only this operation needs
                 helper = self.elements[link.source]
