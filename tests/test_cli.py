@@ -137,7 +137,7 @@ def test_a_small_demo(tmp_path, monkeypatch) -> None:
 
 def test_an_lstm_is_worth_its_cost() -> None:
     """In the demo's own long lag, with fewer updates: the SRN answers the mean, the LSTM has learnt to add."""
-    srn, lstm = (add(name, 16, 300, "auto") for name in ("srn", "lstm"))
+    srn, lstm = (add(name, 16, 260, "auto") for name in ("srn", "lstm"))
     assert srn.error > 0.9 * float(np.var(unseen()["target"][:, -1])) and srn.right < 0.3
     assert lstm.error < 0.2 * srn.error and lstm.right > 0.4
 

@@ -199,20 +199,7 @@ def test_predict_in_chunks_with_states() -> None:
         np.testing.assert_allclose(states[s], last[s], rtol=1e-12)
 
 
-OWN = (
-    "first",
-    "last",
-    "feeds",
-    "losses",
-    "value/0",
-    "count/0",
-    "grad/out.b",
-    "term/0",
-    "metric/y",
-    "step",
-    "h",
-    "final",
-)
+OWN = ("first", "last", "value/0", "grad/out.b", "h")
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -224,13 +211,13 @@ def test_what_outputs_and_inputs_are_called_does_not_matter(name) -> None:
         hs = bk.scan(bk.cells.lstm(3, 4), {"x": x})
         y = bk.ADD(5, name="out")(hs)
         loss = bk.losses.cross_entropy(y, bk.sequence("target", dtype="int"))
-        return bk.Model(loss, {called: y, "other": hs}, seed=1, dtype="float64")
+        return bk.Model(loss, {called: y, "other": hs}, seed=1, dtype="float64", target="interpreter")
 
     rows = data()
     plain, own = build("y", "x"), build(name, name if name != "h" else "x")
     mine = {name if name != "h" and k == "x" else k: v for k, v in rows.items()}
     for m, fed_ in ((plain, rows), (own, mine)):
-        m.fit(fed_, epochs=2, batch_size=5, validation=fed_, tbptt=4)
+        m.fit(fed_, epochs=1, batch_size=6, validation=fed_, tbptt=5)
     assert own.history.steps == plain.history.steps and own.history.epochs == plain.history.epochs
     assert own.evaluate(mine, chunk=3) == plain.evaluate(rows, chunk=3)
     for chunk in (None, 3):
