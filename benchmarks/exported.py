@@ -5,11 +5,13 @@
 
 In one run and in turns (`benchmarks.turns`): the model here, compiled; its `to_torch`, with a loop and with the fused
 operator; its `to_onnx` in onnxruntime, with a `Scan` and with the fused operator. All give the same numbers, which is
-checked first. PyTorch, onnx and onnxruntime are needed.
+checked first. Times are those of the processor with one thread, else of the clock. PyTorch, onnx and onnxruntime are
+needed.
 """
 
 import argparse
 import statistics
+import time
 
 import numpy as np
 
@@ -70,7 +72,8 @@ def main():
         want = calls[LAYER]()
         for name, call in calls.items():
             np.testing.assert_allclose(call(), want, atol=1e-4, err_msg=name)
-        times = rounds(calls, options.rounds)
+        clock = time.process_time if options.threads == 1 else time.perf_counter
+        times = rounds(calls, options.rounds, clock)
         own = 1000 * statistics.median(times[LAYER])
         ratios = [f"{ratio(times[name], times[LAYER]):.2f}" for name in calls if name != LAYER]
         print(f"| {', '.join(map(str, size))} | {own:.2f} | {' | '.join(ratios)} |", flush=True)

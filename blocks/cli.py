@@ -380,7 +380,8 @@ def reproduce(
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     page: Annotated[bool, typer.Option("--page", help="Run nothing; write plots and page of what is there.")] = False,
 ) -> None:
-    """Run a published experiment again, ours beside the paper's. Run once more, it goes on where it was stopped."""
+    """Run a published experiment again, ours beside the paper's. Run once more, it goes on where it was stopped. Under
+    torchrun several processes share the trials."""
     from .experiments.page import write_page
     from .experiments.reproduce import listing, table
     from .experiments.reproduce import reproduce as run

@@ -165,8 +165,8 @@ class Ranks(Alone):
             yield
         except RuntimeError as error:
             raise BlocksError(
-                f"rank {self.rank} of {self.count} has lost another rank, and training ends; what autosave wrote last "
-                f"can be gone on with, by resume=True ({str(error).splitlines()[0]})"
+                f"rank {self.rank} of {self.count} has lost another rank, and ends; what was saved last can be gone on "
+                f"with: fit(resume=True), or the same command again ({str(error).splitlines()[0]})"
             ) from None
 
 
