@@ -114,6 +114,8 @@ MUTANTS = (
     Mutant("a second dropout is the first", "blocks/compile/passes/simplify.py", "if node.op.name in FED:", 'if node.op.name in ("input", "parameter"):', (DRAWS, RANDOM)),
     Mutant("predict draws", "blocks/train/model.py", "None if step is None or not graph.fed(\"draw\") else (self.seed, step)", "(self.seed, step or 0)", (DRAWS,)),
     # --- training
+    Mutant("a draw in the data is not cut into windows", "blocks/train/truncated.py", 'known = graph.fed("input", "draw")', 'known = graph.fed("input")', (DRAWS,)),
+    Mutant("what goes out of a cell is named twice", "blocks/draw/diagram/elements.py", " and key not in going_out", "", ("tests/test_draw_kit.py",)),
     Mutant("Adam without its correction", "blocks/train/optimizers.py", "v / weight_so_far(self.beta2, t)", "v", (TRAIN, RECORDED)),
     Mutant("updates count from 0", "blocks/train/update.py", "lr, step + 1.0, decaying", "lr, step + 0.0, decaying", (TRAIN,)),
     Mutant("nothing is clipped", "blocks/train/update.py", "g = g * scale_to(clip, norm)", "pass", (TRAIN,)),
