@@ -247,7 +247,7 @@ def test_labels_that_make_no_sense() -> None:
     "options, more, less",
     [
         ({}, {"weights of its own", "concatenation", "copy", "state, from step to step"}, {"gradient", "the same weights"}),
-        ({"highlight": "forget"}, {"not emphasised", "concatenated values"}, {"copy", "state, from step to step"}),
+        ({"highlight": "forget"}, {"not emphasised", "concatenated values", "state, from step to step"}, {"copy"}),
         ({"gradient": True}, {"gradient", "sum of gradients", "value of the way forwards"}, {"weights of its own"}),
         ({"unroll": 3}, {"the same weights", "a step, closed"}, {"weights of its own", "weights"}),
         ({"bricks": False}, {"weights", "value"}, {"weights of its own", "concatenation"}),
