@@ -145,7 +145,28 @@ def _looped(scene: Scene, box: Box, elements: Mapping[str, Element]) -> Scene:
 def _pinned(scene: Scene, box: Box, elements: Mapping[str, Element]) -> Scene:
     """The scene with pins, on its lower and upper border, in the place of what comes in from outside and goes there."""
     scene = _merged(scene)
-    found = {}  # shape → the pins that it may be
+    pins = _pins_of(scene, box, elements)
+    low, high = _borders(scene, pins)
+    made: dict[str, Shape] = {}
+    for s in scene.shapes:
+        if s.kind == "pin":
+            made[s.key] = replace(s, y=low if s.y == 0.0 else high)
+        elif s.key in pins:
+            at = next((w.points[-1][0] for w in scene.wires if w.target == s.key), s.x)
+            made[s.key] = _pin(pins[s.key], at, low if s.kind == "input" else high)
+        else:
+            made[s.key] = s
+    known = {s.key for s in made.values()}
+    missing = [key for key in (*box.ins.values(), *box.outs.values()) if f"{PIN}{key}" not in known]
+    for number, key in enumerate(missing):  # what no one takes inside
+        made[f"{PIN}{key}"] = _pin(key, scene.frames[0].x + 2 * OUT * (number + 1), low)
+    wires = tuple(_joined(w, made[w.source], made[w.target]) for w in scene.wires)
+    return replace(scene, shapes=tuple(made.values()), wires=wires, dots=())
+
+
+def _pins_of(scene: Scene, box: Box, elements: Mapping[str, Element]) -> dict[str, str]:
+    """Shape → the pin that takes its place."""
+    found = {}  # those that it may be
     for s in filter(_own, scene.shapes):
         ports = box.ins if s.kind == "input" else box.outs if s.kind == "output" else {}
         names = elements[s.key].names if s.key in elements else set()
@@ -153,32 +174,30 @@ def _pinned(scene: Scene, box: Box, elements: Mapping[str, Element]) -> Scene:
     pins: dict[str, str] = {}
     for key, own in sorted(found.items(), key=lambda item: len(item[1])):  # what can be one alone has the first say
         free = [pin for pin in own if pin not in pins.values()]
-        pins |= dict([(key, free[0])] if free else [])
+        if free:
+            pins[key] = free[0]
+    return pins
+
+
+def _borders(scene: Scene, pins: Mapping[str, str]) -> tuple[float, float]:
+    """The heights of the pins below and above all else."""
     rest = [s for s in scene.shapes if s.key not in pins and s.kind != "pin"]
-    low = min([*(s.bottom for s in rest), *(f.y for f in scene.frames)]) - OUT
     points = [y for w in scene.wires for _, y in w.points if w.source not in pins and w.target not in pins]
-    high = max([*(s.top for s in rest), *(f.y + f.h for f in scene.frames), *points]) + OUT
-    made: dict[str, Shape] = {s.key: s for s in rest}
-    for s in scene.shapes:
-        if s.kind == "pin":
-            made[s.key] = replace(s, y=low if s.y == 0.0 else high)
-        elif s.key in pins:
-            at = next((w.points[-1][0] for w in scene.wires if w.target == s.key), s.x)
-            made[s.key] = _pin(pins[s.key], at, low if s.kind == "input" else high)
-    known = {s.key for s in made.values()}
-    missing = [key for key in (*box.ins.values(), *box.outs.values()) if f"{PIN}{key}" not in known]
-    for number, key in enumerate(missing):  # what no one takes inside
-        made[f"{PIN}{key}"] = _pin(key, scene.frames[0].x + 2 * OUT * (number + 1), low)
-    wires = []
-    for w in scene.wires:
-        start, end = made[w.source], made[w.target]
-        points_of = list(w.points)
-        points_of[0] = (start.x, start.y) if start.kind == "pin" else points_of[0]
-        points_of[-1] = (end.x, end.y) if end.kind == "pin" else points_of[-1]
-        net = start.key if start.kind == "pin" else w.net
-        arrow = w.arrow and end.kind != "pin"
-        wires.append(replace(w, source=start.key, target=end.key, net=net, points=tuple(points_of), arrow=arrow))
-    return replace(scene, shapes=tuple(made.values()), wires=tuple(wires), dots=())
+    low = min([*(s.bottom for s in rest), *(f.y for f in scene.frames)])
+    high = max([*(s.top for s in rest), *(f.y + f.h for f in scene.frames), *points])
+    return low - OUT, high + OUT
+
+
+def _joined(wire: Wire, start: Shape, end: Shape) -> Wire:
+    """A wire between these shapes; at a pin it has no arrow, and ends in the middle."""
+    points = list(wire.points)
+    if start.kind == "pin":
+        wire = replace(wire, net=start.key)
+        points[0] = (start.x, start.y)
+    if end.kind == "pin":
+        wire = replace(wire, arrow=False)
+        points[-1] = (end.x, end.y)
+    return replace(wire, source=start.key, target=end.key, points=tuple(points))
 
 
 def _merged(scene: Scene) -> Scene:
