@@ -34,10 +34,9 @@ def pointwise(draw, wires, kinks=False):
 
 
 def examples(quick: int) -> settings:
-    """Of how many examples a test has in the quick profile; in any other as many as the profile says, but of what is
-    dear no more than 25 times as many."""
+    """Of how many examples a dear test has: so many, and in the deep profile 25 times as many."""
     asked = settings().max_examples
-    return settings(max_examples=quick if asked == QUICK else min(asked, 25 * quick))
+    return settings(max_examples=min(asked, 25 * quick) if asked > 10 * QUICK else quick)
 
 
 @st.composite
