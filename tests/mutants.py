@@ -56,7 +56,7 @@ MUTANTS = (
     Mutant("moveaxis not turned back", "blocks/ops/shape.py", 'source=y.attrs["destination"], destination=y.attrs["source"]', 'source=y.attrs["source"], destination=y.attrs["destination"]', (OPS, RANDOM)),
     Mutant("mean's gradient is a sum's", "blocks/ops/shape.py", "spread(g / size(tuple(x.shape[i] for i in axes)), x, axes)", "spread(g, x, axes)", (OPS, RANDOM)),
     Mutant("outer's operands swapped", "blocks/ops/linear.py", "return matmul_op(b, transpose(g)), matmul_op(a, g)", "return matmul_op(a, g), matmul_op(b, transpose(g))", (OPS, RANDOM)),
-    Mutant("a stack's matrix not transposed", "blocks/ops/linear.py", "return matmul_op(g, transpose(w)), matmul_op(transpose(x), g)", "return matmul_op(g, w), matmul_op(transpose(x), g)", (OPS, RANDOM)),
+    Mutant("a stack's matrix not transposed", "blocks/ops/linear.py", "return matmul_op(g, transpose(w)), of_w", "return matmul_op(g, w), of_w", (OPS, RANDOM)),
     Mutant("cotangents replaced, not added", "blocks/grad.py", "cotangents[node] = cotangents[node] + g if node in cotangents else g", "cotangents[node] = g", (OPS, RANDOM)),
     Mutant("broadcast axes not summed", "blocks/grad.py", "if d == 1 and g.shape[extra + i] != 1]", "if False]", (OPS, RANDOM)),
     Mutant("backwards in the same direction", "blocks/grad.py", "reverse=not ", "reverse=", (RECORDED, RANDOM)),

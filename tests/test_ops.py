@@ -175,6 +175,19 @@ def test_shapes_are_what_was_inferred(name: str) -> None:
     assert result.shape == tuple({"batch": 3}.get(d, d) for d in built.shape)
 
 
+STACKS = [
+    ((7, 4, 3), (1, 3, 5)), ((4, 3), (7, 3, 5)), ((7, 2, 4, 3), (2, 3, 5)), ((7, 2, 4, 3), (1, 1, 3, 5)),
+    ((2, 4, 3), (7, 1, 3, 5)), ((1, 4, 3), (7, 3, 5)), ((7, 3), (1, 3, 5)), ((7, 1, 4, 3), (2, 3, 5)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("x", "w"), STACKS)
+def test_gradients_of_stacks(x, w) -> None:
+    """Of which either may lack a dimension, or have it once."""
+    graph = bk.Graph({"loss": bk.mean(bk.tanh(wire("x", *x) @ wire("w", *w)) ** 2.0)})
+    bk.check_grads(graph, {"x": normal(*x), "w": normal(*w)}, order=2)
+
+
 def test_matmul_and_outer_sum_over_all_leading_dimensions() -> None:
     x, g = bk.sequence("x", 3), bk.sequence("g", 2)
     X, G = normal(5, 4, 3), normal(5, 4, 2)

@@ -53,8 +53,6 @@ def _matmul_vjp(g: Node, y: Node, x: Node, w: Node) -> tuple[Node | None, ...]:
     stack = (1,) * (len(g.shape) - len(w.shape)) + w.shape[:-2]
     each = tuple(i for i, d in enumerate(stack) if d != 1)
     rows = (1,) * (len(g.shape) - len(x.shape)) + x.shape
-    if not each or any(d != e for i, (d, e) in enumerate(zip(rows[:-1], g.shape, strict=False)) if i not in each):
-        return matmul_op(g, transpose(w)), matmul_op(transpose(x), g)
     x = x if x.shape == rows else apply("reshape", x, shape=rows)
     of_w = outer(x, g, each=each)
     return matmul_op(g, transpose(w)), of_w if of_w.shape == w.shape else apply("reshape", of_w, shape=w.shape)
