@@ -101,7 +101,7 @@ class Figures {
       const cell = w / v.data.length;
       v.data.forEach((x, i) => {
         parts.push(svg("rect", { class: x < 0 ? "minus" : "plus", x: i * cell, y: 0, width: cell, height: h, "fill-opacity": strength(x, top) }));
-        const text = short(x), tight = text.length > 5 ? { textLength: cell - 1.5, lengthAdjust: "spacingAndGlyphs" } : {};
+        const text = short(x), tight = text.length > 4 ? { textLength: cell - 4, lengthAdjust: "spacingAndGlyphs" } : {};
         parts.push(svg("text", { x: (i + 0.5) * cell, y: h - 3, ...tight }, text));
       });
     } else if (v.data.length <= SOME) {
