@@ -28,7 +28,8 @@ from .expressions import Unsupported, expression
 from .nests import Assign, Nest, NestWriter
 from .pointers import Pointers, Scratch, most_of
 from .run import Function
-from .statements import STATEMENTS, Statement, size_of
+from .statement import Statement, size_of
+from .statements import STATEMENTS
 from .team import ALONE, MARK, OWN, Team
 from .text import Body
 
