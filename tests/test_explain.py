@@ -1,12 +1,14 @@
 """The page that steps through a cell: its numbers, wherever they are changed, are those of Python."""
 
 import contextlib
+import html
 import io
 import json
 import re
 
 import numpy as np
 import pytest
+from hypothesis import given
 from typer.testing import CliRunner
 
 import blocks as bk
@@ -17,6 +19,7 @@ from blocks.explain.page import SCRIPTS
 from blocks.graph import OPS
 
 from .javascript import engine, evaluated
+from .strategies import examples, networks
 
 needs_engine = pytest.mark.skipif(not engine(), reason="neither node nor chromium is installed")
 STATE = [script("interpret.js"), script("state.js"), script("export.js")]
@@ -63,6 +66,100 @@ def compare(told, trace):
         )
         for part, c in zip(line["parts"], e.contributions, strict=True):
             np.testing.assert_allclose(numbers(part), c.value.ravel(), rtol=1e-9, atol=1e-9, err_msg=e.symbol)
+
+
+def lines_of(page):
+    return [line for lines in document_of(page)["lines"].values() for line in lines]
+
+
+def unmarked(page):
+    """The symbols of lines at which no shape of a figure is marked; of their values, forwards and backwards alike."""
+    figures = document_of(page)["figures"]
+    drawn = re.findall(r'<template class="drawn">(.*?)</template>', page.html, re.DOTALL)
+    found = []
+    for number, (line, entry) in enumerate(zip(lines_of(page), page.trace, strict=True)):
+        owner = str(line.get("of", number))
+        marks = [
+            (f["prefix"] + i, svg) for f, svg in zip(figures, drawn, strict=True) for i in f["parts"].get(owner, ())
+        ]
+        found += [entry.symbol] if not marks else []
+        assert all(f' id="{html.escape(i)}"' in svg for i, svg in marks), entry.symbol
+    assert all(f["start"] for f in figures)
+    return found
+
+
+def marked_at(page, symbol):
+    """What is marked at a symbol, in all figures."""
+    number = [e.symbol for e in page.trace].index(symbol)
+    owner = str(lines_of(page)[number].get("of", number))
+    return [i for f in document_of(page)["figures"] for i in f["parts"].get(owner, ())]
+
+
+def first_states(initial):
+    """A cell whose two states begin with something and change places, over a sequence and between two layers."""
+    h, c = bk.state("h", 3), bk.state("c", 3)
+    cell = bk.Cell({h: c, c: bk.TANH(3, name="a")(bk.input("x", 3), h)}, h)
+    first = bk.TANH(3, name="before")(bk.sequence("x", 2))
+    ys = bk.scan(cell, first, initial=initial())
+    out = bk.ADD(2, name="out")
+    loss = bk.losses.squared_error(out(ys), bk.sequence("target", 2)) + 0.1 * bk.sum(bk.parameter("gain", 3) ** 2.0)
+    return bk.Model(loss, seed=1)
+
+
+def without_a_batch(inputs, units):
+    """A state that all examples share: how large their sum was."""
+    x, h, seen = bk.input("x", inputs), bk.state("h", units), bk.state("seen", shape=(units,))
+    h1 = bk.TANH(units, name="a")(x, h) + bk.reshape(seen, shape=(1, units))
+    return bk.Cell({h: h1, seen: 0.5 * seen + bk.mean(h1, axis="batch")}, h1)
+
+
+WALKED = {
+    **{name: lambda make=make: bk.explain(make, steps=3) for name, make in MAKERS.items()},
+    "one figure for all steps": lambda: bk.explain(bk.cells.lstm, steps=8),
+    "first states of zeros": lambda: bk.explain(first_states(lambda: None), steps=3),
+    "first states that are learnt": lambda: bk.explain(
+        first_states(lambda: {"h": bk.parameter("h0", 3, init=0.3), "c": bk.tanh(bk.parameter("c0", 3, init=0.3))}),
+        steps=3,
+    ),
+    "first states that are given": lambda: bk.explain(
+        first_states(lambda: {"h": bk.input("before h", 3), "c": bk.constant(value=np.full((1, 3), 0.5))}), steps=3
+    ),
+    "a state without a batch": lambda: bk.explain(without_a_batch, steps=3),
+    "backwards in time, through layers": lambda: bk.explain(
+        bk.Model(
+            bk.losses.squared_error(
+                bk.ADD(1, name="out")(bk.bidirectional(bk.cells.gru(2, 2), bk.cells.srn(2, 2), bk.sequence("x", 2))),
+                bk.sequence("target", 1),
+            ),
+            seed=1,
+        ),
+        steps=3,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WALKED)
+def test_something_is_marked_at_every_position(name) -> None:
+    assert not unmarked(WALKED[name]())
+
+
+@given(networks())
+@examples(12)
+def test_something_is_marked_at_every_position_of_random_networks(network) -> None:
+    graph, feeds = network
+    model = bk.Model(graph.outputs["loss"], seed=0)
+    assert not unmarked(bk.explain(model, feeds))
+
+
+def test_what_is_marked() -> None:
+    page = bk.explain(bk.cells.mlstm, steps=3)
+    assert marked_at(page, "∂L/∂m(0)") == ["before-m"]
+    assert marked_at(page, "y(2)") == marked_at(page, "∂L/∂y(2)") != marked_at(page, "loss(2)")
+    assert marked_at(page, "loss(2)") == ["step2-output1"]  # what it is computed from
+    assert marked_at(page, "L") == [f"step{t}-output1" for t in (3, 2, 1)]
+    bricks = marked_at(page, "new forget.W_x")
+    assert len(bricks) == 3 and bricks == marked_at(page, "forget.W_x")  # all steps share it
+    assert marked_at(page, "∂L/∂forget(1)") == bricks[:1]
 
 
 @needs_engine

@@ -20,6 +20,7 @@ function el(tag, attributes = {}, ...children) {
 }
 const byId = (id) => document.getElementById(id);
 const FEW = 4, SOME = 16; // numbers that are written out, or shown by a bar each
+const AROUND = 7, EDGE = 0.12; // between a shape and its ring; of what is seen, how near to its edge a ring may come
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 class Figures {
@@ -36,20 +37,20 @@ class Figures {
   build(figure, drawn) {
     const holder = el("div", { class: "picture" }, drawn.content.cloneNode(true));
     const root = holder.querySelector("svg"), box = root.viewBox.baseVal;
-    const left = Math.min(0, ...figure.chips.map((c) => c.x - c.w / 2 - 4)), right = Math.max(box.width, ...figure.chips.map((c) => c.x + c.w / 2 + 4));
+    const left = Math.min(-AROUND - 4, ...figure.chips.map((c) => c.x - c.w / 2 - 4)), right = Math.max(box.width + AROUND + 4, ...figure.chips.map((c) => c.x + c.w / 2 + 4));
     const width = right - left;
-    root.setAttribute("viewBox", `${left} 0 ${width} ${box.height}`);
+    root.setAttribute("viewBox", `${left} ${-AROUND - 4} ${width} ${box.height + 2 * AROUND + 8}`); // a ring at the edge is whole
     root.removeAttribute("width");
     root.removeAttribute("height");
     root.style.maxWidth = "none";
-    const ring = svg("rect", { class: "ring", rx: 12 }), layer = svg("g", { class: "chips" });
-    root.append(ring, layer);
+    const rings = svg("g", { class: "rings" }), layer = svg("g", { class: "chips" });
+    root.append(rings, layer);
     const chips = figure.chips.map((chip) => {
       const group = svg("g", { transform: `translate(${chip.x - chip.w / 2} ${chip.y - chip.h / 2})` });
       layer.append(group);
       return { ...chip, group };
     });
-    return { figure, holder, root, width, ring, chips };
+    return { figure, holder, root, width, rings, chips };
   }
 
   show(number) {
@@ -58,9 +59,11 @@ class Figures {
     this.box.replaceChildren(this.shown[number].holder);
     this.resize();
   }
-  resize() {
-    const { root, width } = this.shown[this.at];
-    root.style.width = `${width * this.scale * (this.box.clientWidth < 600 ? 0.9 : 1.15)}px`;
+  resize() { // as large as its box has room for, but not so small that its numbers cannot be read
+    const { root, width } = this.shown[this.at], { clientWidth } = this.box, narrow = clientWidth < 600;
+    const least = narrow ? 0.9 : 1.15, high = (innerHeight * (narrow ? 0.38 : 0.56)) / root.viewBox.baseVal.height;
+    const fits = high < least && high > 0.9 * least ? high : Math.max(least, Math.min(1.7, clientWidth / width, high));
+    root.style.width = `${width * this.scale * fits}px`;
   }
   zoom(factor) {
     this.scale = Math.max(0.3, Math.min(3, this.scale * factor));
@@ -70,11 +73,11 @@ class Figures {
 
   draw() {
     const { state } = this, line = state.current, owner = line.of ?? state.line;
-    const here = this.shown.findIndex(({ figure }) => figure.parts[owner]);
-    if (here >= 0) this.show(here);
-    const { figure, root, ring, chips } = this.shown[this.at];
+    const has = ({ figure }) => figure.parts[owner];
+    if (!has(this.shown[this.at]) && this.shown.some(has)) this.show(this.shown.findIndex(has));
+    const { figure, root, rings, chips } = this.shown[this.at];
     const back = line.phase === "backward" || line.phase === "update";
-    this.step = line.step[0] ?? (back ? 1 : this.step ?? 1);
+    this.step = line.step[0] ?? stepOf(chips, owner) ?? (back ? 1 : this.step ?? 1);
     const steps = figure.all ? null : this.step;
     byId("moment").textContent = figure.all ? "" : `t = ${this.step}`;
     let top = 0;
@@ -87,7 +90,7 @@ class Figures {
       return { chip, of, which, v };
     });
     for (const t of told) this.chip(t, top || 1, back);
-    this.mark(figure, root, ring, owner, steps);
+    this.mark(root, rings, (state.position ? figure.parts[owner] ?? [] : figure.start).map((id) => figure.prefix + id));
   }
 
   chip({ chip, of, which, v }, top, back) { // the numbers of a value; what is not computed yet has none, and that is not zero
@@ -115,19 +118,19 @@ class Figures {
     if (of !== undefined) group.onclick = () => go(() => this.state.goTo(this.state.lines[which ?? of].symbol));
   }
 
-  mark(figure, root, ring, owner, step) { // a ring around the shape of the value
-    const ids = (figure.parts[owner] ?? []).map((id) => figure.prefix + id);
-    const bricks = this.state.current.phase === "update" || this.state.current.kind === "weight" ? ids : ids.slice(0, 1);
-    const shape = bricks.map((id) => root.getElementById ? root.getElementById(id) : document.getElementById(id)).find(Boolean);
-    ring.style.display = shape ? "" : "none";
-    if (!shape) return;
-    const form = shape.querySelector("rect, circle") ?? shape, b = form.getBBox();
-    for (const [name, v] of Object.entries({ x: b.x - 7, y: b.y - 7, width: b.width + 14, height: b.height + 14 })) ring.setAttribute(name, v);
-    ring.setAttribute("class", `ring ${this.state.current.phase}`);
-    const seen = root.viewBox.baseVal, scale = root.clientWidth / seen.width, { clientWidth: wide, clientHeight: high } = this.box;
-    const left = (b.x + b.width / 2 - seen.x) * scale - wide / 2, top = (b.y + b.height / 2 - seen.y) * scale - high / 2;
-    const away = Math.abs(left - this.box.scrollLeft) > wide * 0.3 || Math.abs(top - this.box.scrollTop) > high * 0.4;
-    if (away) this.box.scrollTo({ left, top, behavior: still.matches ? "auto" : "smooth" });
+  mark(root, rings, ids) { // a ring around each shape of what is computed now; one of them at least is in sight
+    const boxes = ids.map((id) => {
+      const shape = root.getElementById(id), form = shape.querySelector("rect, circle") ?? shape, b = form.getBBox();
+      return { x: b.x - AROUND, y: b.y - AROUND, width: b.width + 2 * AROUND, height: b.height + 2 * AROUND };
+    });
+    rings.replaceChildren(...boxes.map((b) => svg("rect", { class: "ring", rx: 12, ...b })));
+    if (!boxes.length) return;
+    const seen = root.viewBox.baseVal, scale = root.clientWidth / seen.width, { box } = this, [wide, high] = [box.clientWidth, box.clientHeight];
+    const places = boxes.map((b) => ({ left: (b.x - seen.x) * scale, top: (b.y - seen.y) * scale, wide: b.width * scale, high: b.height * scale }));
+    const inside = (from, size, start, room) => from >= start + room * EDGE && from + size <= start + room * (1 - EDGE);
+    if (places.some((p) => inside(p.left, p.wide, box.scrollLeft, wide) && inside(p.top, p.high, box.scrollTop, high))) return;
+    const [p] = places;
+    box.scrollTo({ left: p.left + p.wide / 2 - wide / 2, top: p.top + p.high / 2 - high / 2, behavior: still.matches ? "auto" : "smooth" });
   }
 
   file() { // the figure as it stands, as a file of its own: the colours of its numbers are attributes there
@@ -143,3 +146,6 @@ class Figures {
 }
 
 const strength = (x, top) => (Number.isFinite(x) ? (0.12 + 0.6 * Math.min(1, Math.abs(x) / top)) * (x === 0 ? 0 : 1) : 1).toFixed(2);
+function stepOf(chips, line) { // the step at which a line that has none stands in the figure: of a first state
+  for (const { lines } of chips) for (const [t, of] of Object.entries(lines)) if (of === line) return Number(t);
+}

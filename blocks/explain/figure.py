@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import quote
 
 from ..draw.figure import Figure
-from ..draw.scene import Scene, Wire
+from ..draw.scene import Scene, Shape, Wire
 from ..draw.themes import THEMES
 from ..draw.views import with_places
 from ..errors import BlocksError
-from ..graph import Graph, Node, rebuild, stamped
+from ..graph import Graph, Node, rebuild, stamped, topological
 from ..notation import is_silent
 from ..ops.leaves import make_parameter
 from ..ops.loop import NEXT, loop_op
@@ -25,6 +25,8 @@ from ..trace.script import Script
 OPEN_STEPS = 6  # side by side; of more, one is shown, at the cursor
 FEW, SOME = 4, 16  # numbers of a value that are written, or shown by a bar each
 DIGITS, BAR, HIGH, ALONE = 22.0, 7.0, 12.0, 38.0  # widths of a number, of a bar; the height; the width of a norm
+PLACES = ("brick", "operation", "input", "state", "parameter", "constant", "output", "next")  # where a value is marked
+BELOW = 12.0  # between the label of a first state and its numbers: there a ring goes
 _STATE = re.compile(r"^(before-|state)")
 _STEP = re.compile(r"^step(\d+)-")
 
@@ -50,8 +52,9 @@ def cell_graph(loop: Node) -> tuple[Graph, dict[Node, Node]]:
 
 def figure_document(script: Script, loop: Node, steps: int) -> tuple[str, dict[str, Any]]:
     """A figure for the page as SVG; and what belongs to it: `chips`, the places of values, each with the lines whose
-    numbers stand there, and `parts`, the line → the identifier of its shape. Where the steps are too many to stand side
-    by side, or run backwards, there is one, and what belongs to a line is said for each step.
+    numbers stand there; `parts`, the line → the identifiers of the shapes that are marked at it; `reads`, the same
+    where the value leaves the cell; `start`, the shapes of what is given. Where the steps are too many to stand side by
+    side, or run backwards, there is one, and what belongs to a line is said for each step.
 
     Raises BlocksError for a loop whose step is not drawn as a cell.
     """
@@ -70,33 +73,81 @@ def figure_document(script: Script, loop: Node, steps: int) -> tuple[str, dict[s
     chips = []
     ends = {s.key: s for s in scene.shapes if s.kind == "state"}
     first = {w.source: w.key for w in reversed(scene.wires) if w.source in ends}  # below their labels
-    where |= {key: (ends[source].x, ends[source].bottom - HIGH / 2 - 4) for source, key in first.items()}
+    where |= {key: (ends[source].x, ends[source].bottom - HIGH / 2 - BELOW) for source, key in first.items()}
     for wire in scene.wires:
         size = _size(wire, named)
         if wire.key in where and size:
             x, y = where[wire.key]
             at = {t: lines.at(t, wire.holds) for t in ([wire.step] if side_by_side else range(1, steps + 1))}
             chips.append({"x": x, "y": scene.height - y, "w": size[0], "h": size[1], "lines": _known(at)})
-    parts = _parts(scene, lines, side_by_side, steps)
-    return text, {"chips": chips, "parts": parts, "all": side_by_side, "prefix": prefix}
+    shapes = _shapes(scene, lines, side_by_side, steps)
+    return text, {
+        "chips": chips,
+        "parts": {line: _marks(found, PLACES) for line, found in shapes.items()},
+        "reads": {line: _marks(found, ("output", *PLACES)) for line, found in shapes.items()},
+        "start": [_id(s) for s in scene.shapes if s.kind in ("input", "state")],
+        "all": side_by_side,
+        "prefix": prefix,
+    }
 
 
 def _known(at: Mapping[int, int | None]) -> dict[int, int]:
     return {t: line for t, line in at.items() if line is not None}
 
 
-def _parts(scene: Scene, lines: _Lines, all: bool, steps: int) -> dict[int, list[str]]:
-    """Line → the identifiers of the shapes that stand for it, without the figure's prefix."""
-    found: dict[int, list[str]] = {}
-    for shape in scene.shapes:
+def _shapes(scene: Scene, lines: _Lines, all: bool, steps: int) -> dict[int, list[Shape]]:
+    """Line → the shapes that stand for it."""
+    found: dict[int, list[Shape]] = {}
+    for shape in (s for s in scene.shapes if s.kind in PLACES):
         match = _STEP.match(shape.key)
-        times: Iterable[int] = [int(match[1]) if match else 1] if all else range(1, steps + 1)
-        if shape.kind in ("brick", "operation", "output"):
-            for t in times:
-                for name in shape.nodes:
-                    if (line := lines.at(t, (name,))) is not None:
-                        found.setdefault(line, []).append(quote(shape.key, safe="-_.~"))
+        own = int(match[1]) if match else steps if shape.kind == "next" else 1
+        for t in [own] if all else range(1, steps + 1):
+            for name in shape.nodes:
+                line = lines.at(t, (name,))
+                if line is not None and shape not in found.setdefault(line, []):
+                    found[line].append(shape)
     return found
+
+
+def _id(shape: Shape) -> str:
+    """The identifier of a shape, without the figure's prefix."""
+    return quote(shape.key, safe="-_.~")
+
+
+def _marks(shapes: Iterable[Shape], kinds: tuple[str, ...]) -> list[str]:
+    """The identifiers of those of the first kind that there is: where a value is made rather than where it ends."""
+    shapes = list(shapes)
+    best = min(kinds.index(s.kind) for s in shapes)
+    return [_id(s) for s in shapes if kinds.index(s.kind) == best]
+
+
+def mark_the_rest(script: Script, figures: list[dict[str, Any]]) -> None:
+    """Give each line that no figure has a shape of the marks of what its value is made from, at the place where that
+    leaves the cell: of a loss, the outputs that it reads. Where that has none, as the weights outside of a loop, those
+    of what is made from it."""
+    order = topological(script.written.outputs.values())
+    number = {line.node: i for i, line in enumerate(script.lines) if line.phase in ("given", "forward", "loss")}
+    drawn = {node for node, i in number.items() if any(i in f["parts"] for f in figures)}
+    marks: dict[Node, list[tuple[int, str]]] = {
+        node: [(k, mark) for k, f in enumerate(figures) for mark in f["reads"].get(number.get(node), ())]
+        for node in order
+    }
+    users: dict[Node, list[Node]] = {node: [] for node in order}
+    for node in order:
+        for o in node.operands:
+            users[o].append(node)
+        marks[node] = marks[node] or _several(marks[o] for o in reversed(node.operands))  # the last step first
+    for node in reversed(order):
+        marks[node] = marks[node] or _several(marks[user] for user in users[node])
+    for f in figures:
+        del f["reads"]
+    for node in number.keys() - drawn:
+        for k, mark in marks[node]:
+            figures[k]["parts"].setdefault(number[node], []).append(mark)
+
+
+def _several(marks: Iterable[list[tuple[int, str]]]) -> list[tuple[int, str]]:
+    return list(dict.fromkeys(mark for some in marks for mark in some))
 
 
 class _Lines:

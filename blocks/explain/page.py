@@ -22,11 +22,11 @@ from ..ops.leaves import make_input
 from ..tasks.lags import Task, task_named
 from ..trace import Trace, trace, training_graph
 from ..trace.script import PHASES, Line, Part, Script
-from ..trace.symbols import CLOSE, OPEN, bare
+from ..trace.symbols import CLOSE, OPEN, added, bare
 from ..train.model import LOSS, Model
 from .compare import comparison
 from .document import array_json, graph_json, rows_for, script, script_json
-from .figure import figure_document, loops_of
+from .figure import figure_document, loops_of, mark_the_rest
 from .lessons import Lesson, lesson_named
 
 SCRIPTS = ("interpret.js", "state.js", "figure.js", "panels.js", "learn.js", "lessons.js", "export.js", "main.js")
@@ -112,6 +112,7 @@ def explain(
     drawn = [figure_document(record.script, loop, record.dims[loop.attrs["time"]]) for loop in loops_of(graph)]
     document = page_document(graph, record, title, "" if own else task, asked)
     document["figures"] = [belongs for _, belongs in drawn]
+    mark_the_rest(record.script, document["figures"])
     if not isinstance(cell, Model):
         document["compare"] = comparison(task_named(task), units, seed)
     return Page(record, page_html(document, [svg for svg, _ in drawn], rows_for(record.script.graph)))
@@ -279,7 +280,7 @@ def lines_document(plan: Script) -> dict[str, list[dict[str, Any]]]:
         return number.get(part.through, part.through)
 
     def said(line: Line) -> dict[str, Any]:
-        follows = line.marked == " + ".join(p.marked for p in line.parts)
+        follows = bool(line.parts) and line.marked == added(p.marked for p in line.parts)
         own = {
             "symbol": "" if line.symbol == f"∂L/∂{line.of}" else line.symbol,
             "rule": [] if follows else rule(line.marked),

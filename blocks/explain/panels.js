@@ -72,7 +72,7 @@ class Panels {
     const at = this.inside(v);
     out.append(el("span", { class: "unit" }, v.data.length > 1 ? `unit ${at.map((i) => i + 1).join(", ")}: ` : ""), el("b", {}, long(v.data[flat(at, v.shape)])), " = ");
     pieces.forEach((piece, i) => {
-      if (piece.text !== undefined) out.append(piece.text.replace(/^ᵀ/, "").replace(pieces[i - 1]?.symbol.includes("…") ? /^\(\d+\)/ : "", "").replaceAll("⊙", "·").replaceAll(/Σ_batch\(/g, "("));
+      if (piece.text !== undefined) out.append(typeset(piece.text.replace(/^ᵀ/, "").replace(pieces[i - 1]?.symbol.includes("…") ? /^\(\d+\)/ : "", "").replaceAll("⊙", "·").replaceAll(/Σ_batch\(/g, "(")));
       else out.append(el("span", { class: "put", title: piece.symbol }, this.put(piece.symbol, v.shape, at, pieces[i + 1]?.text ?? "", pieces[i - 1]?.text ?? "")));
     });
     return out;
@@ -85,7 +85,7 @@ class Panels {
     if (line === undefined) return symbol === this.state.lr ? long(this.state.feeds[symbol].data[0]) : symbol;
     const step = symbol.includes("…") && behind.match(/^\((\d+)\)/), v = step ? this.atStep(line, step[1] - 1) : this.value(line), turned = behind.startsWith("ᵀ"), factor = /^ᵀ? · /.test(behind) || / · $/.test(before);
     const bracket = before.endsWith("(") && behind.startsWith(")") ? long : bracketed;
-    if (v.data.length === 1) return bracket(v.data[0]);
+    if (v.data.length === 1 || (symbol.includes("…") && !step && v.data.every((x) => x === v.data[0]))) return bracket(v.data[0]); // or the same at all steps
     if (factor && v.shape.length === 2) return list(turned ? row(v, at.at(-1)) : column(v, at.at(-1)));
     if (factor && shape.length === 2 && v.shape.length === 1) return bracket(v.data[Math.min(turned ? at[0] : at[1], v.data.length - 1)]);
     if (factor) return list(v.data);

@@ -164,7 +164,7 @@ function linesOf(phases) {
   const said = (rule) => rule.map((piece) => (typeof piece === "number" ? OPEN + symbol(piece) + CLOSE : piece)).join("");
   return lines.map((line) => {
     const parts = line.parts.map((part) => ({ ...part, through: symbol(part.through), rule: said(part.rule) }));
-    return { ...line, parts, rule: line.rule ? said(line.rule) : parts.map((part) => part.rule).join(" + ") };
+    return { ...line, parts, rule: line.rule ? said(line.rule) : parts.map(({ rule }, i) => (i === 0 ? rule : rule.startsWith("−") ? ` − ${rule.slice(1)}` : ` + ${rule}`)).join("") };
   });
 }
 

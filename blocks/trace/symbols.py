@@ -110,4 +110,10 @@ def gradient_symbol(target: Formula, of: Formula) -> Formula:
 
 def joined(parts: Iterable[Formula]) -> str:
     """Formulas added up."""
-    return " + ".join(Formula(part.held(1)).plain for part in parts)
+    return added(Formula(part.held(1)).plain for part in parts)
+
+
+def added(texts: Iterable[str]) -> str:
+    """Formulas that hold together, added up: ``a + b − c``."""
+    first, *rest = texts
+    return first + "".join(f" − {text[1:]}" if text.startswith("−") else f" + {text}" for text in rest)

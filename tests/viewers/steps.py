@@ -1,9 +1,9 @@
 """The page that steps through a cell, in Chromium: at every step of the walk its numbers are NumPy's, also after a change
 and after a hundred updates; nothing is fetched, nothing fails, and the keyboard is enough.
 
-    python -m tests.viewers.steps [CELL …]
+    python -m tests.viewers.steps [--pictures FOLDER] [CELL …]
 
-Playwright drives Debian's Chromium; axe-core, which looks for what shuts people out, comes from the npm registry.
+With a folder it also takes a picture of each phase, at both sizes, in light and dark: some faults only eyes find. Playwright drives Debian's Chromium; axe-core, which looks for what shuts people out, comes from the npm registry.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ from urllib.parse import quote
 import numpy as np
 
 import blocks as bk
+from blocks.explain.figure import loops_of
+
+from ..moving import network
+from ..strategies import random_feeds
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
@@ -40,13 +44,18 @@ CELLS = {"srn": bk.cells.srn, "lstm": bk.cells.lstm, "gru": bk.cells.gru, "mlstm
 
 WALK = """() => {
   const out = [];
+  const inSight = (ring) => {
+    const box = byId("figure").getBoundingClientRect(), r = ring.getBoundingClientRect();
+    return r.width > 8 && r.left >= box.left && r.top >= box.top && r.right <= Math.min(box.right, innerWidth) && r.bottom <= Math.min(box.bottom, innerHeight);
+  };
+  const flat = (element) => { const copy = element?.cloneNode(true); copy?.querySelectorAll("sup").forEach((s) => s.prepend("^")); return copy?.textContent ?? ""; };
   for (let i = 0; i < state.stops.length; i++) {
     go(() => state.go(i));
     const line = state.current, grid = document.querySelector("#now-body > .grid");
     out.push({ symbol: i ? line.symbol : "", live: byId("live").textContent, hash: decodeURIComponent(location.hash),
       cells: i && grid ? [...grid.querySelectorAll("td")].map((td) => td.title) : [],
-      numbers: i ? document.querySelector("#now-body .numbers")?.textContent ?? "" : "",
-      ring: [...document.querySelectorAll(".ring")].map((r) => getComputedStyle(r).display !== "none" && r.getBBox().width).filter(Boolean).length,
+      numbers: i ? flat(document.querySelector("#now-body .numbers")) : "",
+      marked: [...document.querySelectorAll(".ring")].filter(inSight).length,
       unknown: document.querySelectorAll(".chip.unknown").length, wide: document.documentElement.scrollWidth - innerWidth });
   }
   return out;
@@ -59,6 +68,12 @@ TIMED = """() => {
   };
   return [timed(() => state.learn(1)), timed((i) => edit(state.weights[0], 1, i / 20))];
 }"""
+POSITIONS = """() => {
+  const phase = (i) => state.lines[state.stops[i].line].phase, all = state.stops.map((_, i) => i).slice(1), out = { start: 0 };
+  for (const name of PHASES.slice(1)) { const some = all.filter((i) => phase(i) === name); out[name] = some[some.length >> 1]; }
+  out.first = all.findLast((i) => phase(i) === "backward" && state.lines[state.lines[state.stops[i].line].of].phase === "given" && !state.weights.includes(state.lines[state.lines[state.stops[i].line].of].fed));
+  return out;
+}"""
 COLLIDE = """() => {
   const boxes = [...document.querySelectorAll(".chip")].map((c) => [c.querySelector("title").textContent, c.querySelector(".ground").getBoundingClientRect()]);
   const texts = [...document.querySelectorAll("#figure svg > g:not(.chips):not(.nets) text")].map((t) => [t.textContent, t.getBoundingClientRect()]);
@@ -70,6 +85,9 @@ COLLIDE = """() => {
 
 def main(wanted: list[str]) -> None:
     """Raises AssertionError for what a page shows wrongly."""
+    pictures = None
+    if wanted[:1] == ["--pictures"]:
+        pictures, wanted = Path(wanted[1]), wanted[2:]
     for name in wanted:
         assert name in CELLS, f"{name}: there are {', '.join(CELLS)}"
     if CHROMIUM is None:
@@ -84,17 +102,19 @@ def main(wanted: list[str]) -> None:
                 with opened(browser, file, scheme, "desktop") as tab:
                     seen = walked(tab, page)
                     faults = accessible(tab, axe)
+                if pictures:
+                    photographed(browser, file, scheme, pictures)
                 print(f"steps: {name}, {scheme}: {seen} positions, their numbers are Python's; axe: {faults}")
             with opened(browser, file, "light", "phone") as tab:
-                assert max(stop["wide"] for stop in tab.evaluate(WALK)) <= 0, "wider than a phone"
+                in_sight(tab)
                 accessible(tab, axe)
             with opened(browser, file, "light", "desktop") as tab:
                 changed(tab, page)
-            if name != "odd":
-                with opened(browser, file, "light", "desktop") as tab:
-                    learnt(tab, page)
+            with opened(browser, file, "light", "desktop") as tab:
+                learnt(tab, page)
         with opened(browser, file, "light", "desktop") as tab:
             by_keyboard(tab)
+        marked(browser, Path(folder))
         large(browser, Path(folder))
 
 
@@ -124,6 +144,16 @@ def opened(browser: Any, file: Path, scheme: str, size: str) -> Iterator[Any]:
     yield tab
     assert not wrong, wrong
     context.close()
+
+
+def photographed(browser: Any, file: Path, scheme: str, folder: Path) -> None:
+    """A picture of a position of each kind: the first, the middle one of each phase, and the last first state's."""
+    folder.mkdir(exist_ok=True)
+    for size in SIZES:
+        with opened(browser, file, scheme, size) as tab:
+            for name, position in tab.evaluate(POSITIONS).items():
+                tab.evaluate(f"go(() => state.go({position}))")
+                tab.screenshot(path=folder / f"{file.stem}-{name}-{size}-{scheme}.png", full_page=name == "start")
 
 
 def until(tab: Any, holds: str) -> None:
@@ -192,17 +222,25 @@ def put_in(stops: list[dict[str, Any]]) -> int:
     return count
 
 
+def in_sight(tab: Any) -> list[dict[str, Any]]:
+    """The positions of the walk. At each something is marked in the figure, in sight, and nothing is wider than the
+    screen."""
+    stops: list[dict[str, Any]] = tab.evaluate(WALK)
+    for number, stop in enumerate(stops):
+        assert stop["marked"], f"at {number}, {stop['symbol'] or 'the start'}, nothing in sight is marked"
+        assert stop["wide"] <= 0, f"at {number}, {stop['symbol']}, wider than the screen"
+    return stops
+
+
 def walked(tab: Any, page: bk.Page) -> int:
     """How many positions the walk has. At each the numbers are NumPy's to the digits that are shown, and what is said,
     the address and the ring are there."""
     compared(tab, page.trace)
-    stops, left = tab.evaluate(WALK), None
+    stops, left = in_sight(tab), None
     for stop in stops[1:]:
         e = page.trace.entry(stop["symbol"])
         assert stop["symbol"] in stop["live"] and stop["hash"] == f"#{stop['symbol']}", stop
         close(stop["cells"], e.value, e.symbol, 5.1e-4)
-        figure = e.phase == "forward" or (e.phase == "backward" and page.trace.entry(e.of).phase == "forward")
-        assert stop["ring"] == 1 or not figure, f"nothing is marked at {e.symbol}"
         if e.phase == "forward":  # what is known grows
             assert left is None or stop["unknown"] <= left, e.symbol
             left = stop["unknown"]
@@ -309,6 +347,37 @@ def axe_core(folder: Path) -> str | None:
         return None
     subprocess.run(["tar", "xzf", made.stdout.split()[-1]], cwd=folder, check=True)
     return (folder / "package" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def marked(browser: Any, folder: Path) -> None:
+    """In pages of more than a cell, and of random networks: something is marked, in sight, at every position."""
+    pages = {
+        "nine steps": lambda: bk.explain(bk.cells.lstm, steps=9),
+        "both ways": lambda: bk.explain(both_ways(), steps=3),
+        **{f"random {k}": lambda k=k: bk.explain(*random_network(k)) for k in range(12)},
+    }
+    count = 0
+    for name, make in pages.items():
+        file = make().save(folder / f"{name}.html")
+        for size in SIZES:
+            with opened(browser, file, "light", size) as tab:
+                count += len(in_sight(tab))
+    print(f"steps: {len(pages)} pages of several loops and of random networks: marked in sight at {count} positions")
+
+
+def both_ways() -> bk.Model:
+    """Two cells over one sequence, one of them backwards, and a read-out outside of both."""
+    hs = bk.bidirectional(bk.cells.gru(2, 2), bk.cells.srn(2, 2), bk.sequence("x", 2))
+    return bk.Model(bk.losses.squared_error(bk.ADD(1, name="out")(hs), bk.sequence("target", 1)), seed=1)
+
+
+def random_network(seed: int) -> tuple[bk.Model, dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    graph = network(rng)
+    while not loops_of(bk.Graph({"loss": graph.outputs["loss"]})):
+        graph = network(rng)
+    model = bk.Model(graph.outputs["loss"], seed=0)
+    return model, random_feeds(model.graph, rng, {"time": 3, "batch": 2})
 
 
 def large(browser: Any, folder: Path) -> None:
