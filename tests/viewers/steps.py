@@ -23,6 +23,7 @@ import numpy as np
 
 import blocks as bk
 from blocks.explain.figure import loops_of
+from blocks.explain.lessons import LESSONS, Lesson
 
 from ..moving import network
 from ..strategies import random_feeds
@@ -115,6 +116,12 @@ def main(wanted: list[str]) -> None:
         with opened(browser, file, "light", "desktop") as tab:
             by_keyboard(tab)
         marked(browser, Path(folder))
+        for name in LESSONS:
+            file = bk.explain(bk.cells.lstm, lesson=name).save(Path(folder) / f"lesson-{name}.html")
+            with opened(browser, file, "dark", "phone") as tab:
+                accessible(tab, axe)
+                answered(tab, LESSONS[name])
+        print(f"steps: {', '.join(LESSONS)}: answered, wrongly and rightly")
         large(browser, Path(folder))
 
 
@@ -363,6 +370,38 @@ def marked(browser: Any, folder: Path) -> None:
             with opened(browser, file, "light", size) as tab:
                 count += len(in_sight(tab))
     print(f"steps: {len(pages)} pages of several loops and of random networks: marked in sight at {count} positions")
+
+
+def answered(tab: Any, lesson: Lesson) -> None:
+    """A lesson is answered by hand: wrongly, and as its page computes it."""
+    known = tab.evaluate("ANSWERS[state.page.lesson.name](state, state.page.lesson)")
+    buttons = tab.locator("#lesson-body button")
+
+    def told(right: bool) -> None:
+        assert tab.locator("#lesson .verdict.right").count() == right, (
+            lesson.name,
+            tab.text_content("#lesson .verdict"),
+        )
+
+    if lesson.asks == "choices":
+        buttons.nth((known + 1) % len(lesson.choices)).click()
+        told(False)
+        buttons.nth(known).click()
+    elif lesson.asks == "number":
+        for answer in (2 * known, known):
+            tab.fill("#lesson-body input", f"{answer:.4g}")
+            buttons.first.click()
+            told(answer == known)
+    else:  # the biases of the forget gate, by the weights' buttons and the field
+        buttons.first.click()
+        told(False)
+        biases = tab.locator("#weights-body .weight").last.locator(".grid").first.locator("button")
+        for i in range(biases.count()):
+            biases.nth(i).click()
+            tab.fill("#field", "9")
+            tab.press("#field", "Enter")
+        buttons.first.click()
+    told(True)
 
 
 def both_ways() -> bk.Model:
