@@ -26,6 +26,7 @@ function go(move) { // to another stop: said aloud, and in the address
   refresh();
   const line = state.current;
   say(state.position ? `${where(line, state)}. ${line.symbol} = ${[...shown(state.value(state.line), state.example, state.page.dims).data].slice(0, 8).map(long).join(", ")}${line.parts.length > 1 ? `, the sum of ${line.parts.length} parts` : ""}` : "Start: what is given");
+  if (location.protocol === "about:") return; // in a frame that has no address of its own
   const to = `#${state.position ? encodeURIComponent(line.symbol) : ""}`;
   try { history.replaceState(null, "", to); } catch { location.hash = to; }
 }

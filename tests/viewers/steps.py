@@ -3,18 +3,14 @@ and after a hundred updates; nothing is fetched, nothing fails, and the keyboard
 
     python -m tests.viewers.steps [--pictures FOLDER] [CELL …]
 
-With a folder it also takes a picture of each phase, at both sizes, in light and dark: some faults only eyes find. Playwright drives Debian's Chromium; axe-core, which looks for what shuts people out, comes from the npm registry.
-"""
+With a folder it also takes a picture of each phase, at both sizes, in light and dark: some faults only eyes find."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,9 +23,8 @@ from blocks.explain.lessons import LESSONS, Lesson
 
 from ..moving import network
 from ..strategies import random_feeds
+from .chromium import CHROMIUM, SIZES, accessible, axe_core, chromium, in_sight, opened, until
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 LARGE = {"units": 32, "steps": 50}
 
 
@@ -43,24 +38,6 @@ def odd(inputs: int, units: int) -> bk.Cell:
 
 CELLS = {"srn": bk.cells.srn, "lstm": bk.cells.lstm, "gru": bk.cells.gru, "mlstm": bk.cells.mlstm, "odd": odd}
 
-WALK = """() => {
-  const out = [];
-  const inSight = (ring) => {
-    const box = byId("figure").getBoundingClientRect(), r = ring.getBoundingClientRect();
-    return r.width > 8 && r.left >= box.left && r.top >= box.top && r.right <= Math.min(box.right, innerWidth) && r.bottom <= Math.min(box.bottom, innerHeight);
-  };
-  const flat = (element) => { const copy = element?.cloneNode(true); copy?.querySelectorAll("sup").forEach((s) => s.prepend("^")); return copy?.textContent ?? ""; };
-  for (let i = 0; i < state.stops.length; i++) {
-    go(() => state.go(i));
-    const line = state.current, grid = document.querySelector("#now-body > .grid");
-    out.push({ symbol: i ? line.symbol : "", live: byId("live").textContent, hash: decodeURIComponent(location.hash),
-      cells: i && grid ? [...grid.querySelectorAll("td")].map((td) => td.title) : [],
-      numbers: i ? flat(document.querySelector("#now-body .numbers")) : "",
-      marked: [...document.querySelectorAll(".ring")].filter(inSight).length,
-      unknown: document.querySelectorAll(".chip.unknown").length, wide: document.documentElement.scrollWidth - innerWidth });
-  }
-  return out;
-}"""
 VALUES = """() => state.lines.map((line, i) => ({ symbol: line.symbol, value: [...state.value(i).data].map(String), parts: line.parts.map((p) => [...state.part(p).data].map(String)) }))"""
 TIMED = """() => {
   const timed = (f) => {
@@ -125,34 +102,6 @@ def main(wanted: list[str]) -> None:
         large(browser, Path(folder))
 
 
-@contextmanager
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def opened(browser: Any, file: Path, scheme: str, size: str) -> Iterator[Any]:
-    """The page in a tab; raises AssertionError for a request, an error and a word on the console."""
-    width, height = SIZES[size]
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce", accept_downloads=True
-    )
-    tab, wrong = context.new_page(), []
-    tab.on("console", lambda m: wrong.append(f"console: {m.text}"))
-    tab.on("pageerror", lambda e: wrong.append(f"error: {e}"))
-    tab.on("dialog", lambda d: (wrong.append(f"dialog: {d.message}"), d.dismiss()))
-    tab.on("request", lambda r: wrong.append(f"request: {r.url}") if not r.url.startswith(("file:", "blob:")) else None)
-    tab.goto(file.as_uri())
-    yield tab
-    assert not wrong, wrong
-    context.close()
-
-
 def photographed(browser: Any, file: Path, scheme: str, folder: Path) -> None:
     """A picture of a position of each kind: the first, the middle one of each phase, and the last first state's."""
     folder.mkdir(exist_ok=True)
@@ -161,15 +110,6 @@ def photographed(browser: Any, file: Path, scheme: str, folder: Path) -> None:
             for name, position in tab.evaluate(POSITIONS).items():
                 tab.evaluate(f"go(() => state.go({position}))")
                 tab.screenshot(path=folder / f"{file.stem}-{name}-{size}-{scheme}.png", full_page=name == "start")
-
-
-def until(tab: Any, holds: str) -> None:
-    """Wait until something holds; the page itself may not evaluate texts."""
-    for _ in range(1200):
-        if tab.evaluate(holds):
-            return
-        tab.wait_for_timeout(100)
-    raise AssertionError(f"it does not come to {holds}")
 
 
 def close(got: list[str], want: np.ndarray, said: str, tolerance: float = 1e-9) -> None:
@@ -227,16 +167,6 @@ def put_in(stops: list[dict[str, Any]]) -> int:
             assert abs(found[0] - want) <= 3e-3 * max(abs(found[1]), abs(want)), (stop["symbol"], stop["numbers"])
             count += 1
     return count
-
-
-def in_sight(tab: Any) -> list[dict[str, Any]]:
-    """The positions of the walk. At each something is marked in the figure, in sight, and nothing is wider than the
-    screen."""
-    stops: list[dict[str, Any]] = tab.evaluate(WALK)
-    for number, stop in enumerate(stops):
-        assert stop["marked"], f"at {number}, {stop['symbol'] or 'the start'}, nothing in sight is marked"
-        assert stop["wide"] <= 0, f"at {number}, {stop['symbol']}, wider than the screen"
-    return stops
 
 
 def walked(tab: Any, page: bk.Page) -> int:
@@ -331,29 +261,6 @@ def by_keyboard(tab: Any) -> None:
     symbol = tab.evaluate("state.lines[state.stops.at(-3).line].symbol")
     tab.evaluate(f"location.hash = {json.dumps('#' + quote(symbol, safe=''))}")
     until(tab, f"state.current.symbol === {json.dumps(symbol)}")
-
-
-def accessible(tab: Any, axe: str | None) -> str:
-    """What axe-core finds; raises AssertionError if it finds something."""
-    if axe is None:
-        return "not there (npm)"
-    tab.evaluate(f"(() => {{ {axe} }})()")
-    found = tab.evaluate(
-        "axe.run().then((r) => r.violations.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')}`))"
-    )
-    assert not found, "\n".join(found)
-    return "nothing"
-
-
-def axe_core(folder: Path) -> str | None:
-    """The text of axe-core, from the npm registry; None without npm."""
-    if not shutil.which("npm"):
-        return None
-    made = subprocess.run(["npm", "pack", "axe-core@4", "--silent"], cwd=folder, capture_output=True, text=True)
-    if made.returncode:
-        return None
-    subprocess.run(["tar", "xzf", made.stdout.split()[-1]], cwd=folder, check=True)
-    return (folder / "package" / "axe.min.js").read_text(encoding="utf-8")
 
 
 def marked(browser: Any, folder: Path) -> None:
