@@ -261,10 +261,12 @@ def _default_of(node: Node) -> Node:
 def _in_scope(outputs: Mapping[str, Node], name: str) -> dict[str, Node]:
     """Parameters, states, draws and bricks under the name of their cell: ``layer1/forget.W_x``."""
     mapping: dict[Node, Node] = {}
-    for node in topological(outputs.values()):
+    nodes = topological(outputs.values())
+    whole = len(outputs) == 1 and _is_one_brick(nodes)
+    for node in nodes:
         if node.op is parameter_op:
             if node not in _scoped:
-                again = rebuild(node, name=f"{name}/{node.name}", brick=_within(name, node.brick))
+                again = rebuild(node, name=f"{name}/{node.name}", brick=name if whole else _within(name, node.brick))
                 object.__setattr__(again, "origin", node)
                 _scoped[node] = again
             mapping[node] = _scoped[node]
@@ -274,10 +276,20 @@ def _in_scope(outputs: Mapping[str, Node], name: str) -> dict[str, Node]:
             mapping[node] = rebuild(node, name=f"{name}/{node.name}")
 
     def relabel(node: Node) -> dict[str, Any]:
-        labels = {"brick": _within(name, node.brick), "name": None if node.op.name in FED else _within(name, node.name)}
+        brick = name if whole and node.operands else _within(name, node.brick)
+        labels = {"brick": brick, "name": None if node.op.name in FED else _within(name, node.name)}
         return {key: label for key, label in labels.items() if label}
 
     return substitute(outputs, mapping, relabel)
+
+
+def _is_one_brick(nodes: Iterable[Node]) -> bool:
+    """Whether a cell is a brick by itself: it has no state, and neither bricks nor loops that are more than that."""
+    for node in nodes:
+        own = node.op is parameter_op and str(node.name).startswith(f"{node.brick}.")
+        if own or node.op.kind == "loop" or (node.op is input_op and node.role == "state"):
+            return False
+    return True
 
 
 def _within(name: str, label: str | None) -> str | None:

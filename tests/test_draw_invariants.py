@@ -333,6 +333,53 @@ def test_groups() -> None:
         cell.draw(fold="tow")
 
 
+def norm(units: int, name: str | None = None) -> bk.Cell:
+    """A LayerNorm written of operations, with a gain of its own."""
+    x = bk.input("x", units)
+    centred = x - bk.mean(x, axis=-1, keepdims=True)
+    scale = bk.sqrt(bk.mean(centred * centred, axis=-1, keepdims=True) + 1e-5)
+    return bk.Cell({}, centred / scale * bk.parameter("gain", units), name=name)
+
+
+def normed(n: int, u: int) -> bk.Cell:
+    x, h, normal = bk.input("x", n), bk.state("h", u), norm(u, "norm")
+    h1 = h + bk.TANH(u, name="hidden")(x, normal(h))
+    return bk.Cell({h: h1}, normal(h1))
+
+
+def test_a_cell_of_operations_is_one_box() -> None:
+    cell = normed(3, 4)
+    scene = cell.draw(counts=True).scene
+    check(scene)
+    boxes = [s for s in scene.shapes if s.kind == "brick"]
+    assert sorted(s.name for s in boxes) == ["hidden", "norm", "norm"]
+    assert all(s.shared and s.lines[-1].plain == "4 weights" for s in boxes if s.name == "norm")
+    assert [s.name for s in scene.shapes if s.kind == "operation"] == ["add"]
+    for options in ({"gradient": "beside"}, {"gradient": True, "unroll": 3}, {"unroll": 2, "zoom": "all"}):
+        check(cell.draw(**options).scene)
+    hung = [s.nodes for s in cell.draw(gradient=True).scene.shapes if s.name == "weights of norm"]
+    assert hung == [("norm/gain",)] * 2
+    _, ends = bk.scan(cell, bk.sequence("x", 3), final=True)
+    graph = bk.Graph({"loss": bk.mean(norm(4, "last")(ends["h"]))})
+    for kind, names in (("brick", {"hidden", "norm", "last"}), ("gradient", {"∂ hidden", "∂ norm", "∂ last"})):
+        drawn = (graph if kind == "brick" else bk.grad(graph)).draw().scene
+        check(drawn)
+        assert names <= {s.name for s in drawn.shapes if s.kind == kind}
+        assert not [s for s in drawn.shapes if s.name.startswith("sqrt")]
+
+
+def test_a_cell_of_operations_is_drawn_open_by_itself() -> None:
+    for scene in (norm(4, "norm").draw().scene, normed(3, 4).draw(open="norm").scene):
+        check(scene)
+        assert {"÷", "√"} <= {line.plain for s in scene.shapes if s.kind == "operation" for line in s.lines}
+    over_time = bk.Graph({"y": bk.scan(norm(4, "norm"), bk.sequence("x", 4))}).draw().scene
+    assert [f.lines[0].plain for f in over_time.frames] == ["norm: t = 1 … T"]
+    x = bk.input("x", 4)
+    two = bk.Cell({}, {"up": bk.exp(x), "down": bk.exp(-x)}, name="both")
+    drawn = bk.Graph(two(bk.tanh(bk.input("z", 4)))).draw().scene
+    assert not [s for s in drawn.shapes if s.kind == "brick"]  # a brick gives one value
+
+
 def test_what_stands_before_all_names_is_no_group() -> None:
     cell = wrapped(5, 4)
     folded = cell.draw(fold=True).scene
@@ -423,7 +470,22 @@ def test_no_gradient_goes_through_what_stops_it() -> None:
 UNARY = [bk.tanh, bk.sigm, bk.exp, lambda a: 1 - a, lambda a: 0.5 * a, lambda a: a * a]
 BINARY = [lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - b, bk.maximum, lambda a, b: a / b]
 TERNARY = [bk.where, lambda a, b, c: bk.slice(bk.concat(a, b, c, a), start=2, stop=5)]
-BRICKS = [bk.SIGM, bk.TANH, bk.ADD, bk.MULTIPLY]
+
+
+def of_operations(units: int, name: str) -> Callable[..., bk.graph.Node]:
+    """A cell without states and bricks, which is drawn as one."""
+
+    def called(*wires: bk.graph.Node) -> bk.graph.Node:
+        ports = {f"p{i}": wire for i, wire in enumerate(wires)}
+        inside = [bk.input(port, units) for port in ports]
+        centred = inside[0] - bk.mean(inside[-1], axis=-1, keepdims=True)
+        gain = bk.parameter("gain", units) if len(wires) > 1 else 2.0
+        return bk.Cell({}, centred * sum(inside, gain), name=name)(**ports)
+
+    return called
+
+
+BRICKS = [bk.SIGM, bk.TANH, bk.ADD, bk.MULTIPLY, of_operations]
 
 
 @st.composite

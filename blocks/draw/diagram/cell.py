@@ -23,7 +23,7 @@ from ..typeset import Labels, beside, name_line, value_at
 from .build import Builder, Scope
 from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners, size, values_named
 from .merges import merge, ordered
-from .signs import draw_lines, label, one_number, scalar, symbol, symbol_of_brick, symbol_with
+from .signs import draw_lines, is_cell_of_operations, label, one_number, scalar, symbol, symbol_of_brick, symbol_with
 from .slopes import brick_lines, gradient_label
 
 
@@ -105,13 +105,16 @@ class _CellBuilder(Builder):
         weights = [node for node, owner in self.owner.items() if owner == name]
         number = sum(map(size, weights))
         parts = [node for node, last in self.calls.items() if last is brick]
-        lines = brick_lines(brick, parts) if self.gradient else [line(symbol_of_brick(brick), 13)]
-        lines.append(name_line(self.short(name), 9))
+        if is_cell_of_operations(parts):
+            lines = [name_line(self.short(name), 13, self.mark)]
+        else:
+            lines = brick_lines(brick, parts) if self.gradient else [line(symbol_of_brick(brick), 13)]
+            lines.append(name_line(self.short(name), 9))
         if self.counts:
             lines.append(line(f"{number:,} weights", 8))
         tooltip = f"{self.formulas.get(name, name)}; {show_shape(brick.shape)}; {number:,} weights"
         element = self.add(scope, "brick", "box", name, lines, brick, tooltip)
-        element.shared = self.uses[name] > 1
+        element.shared = self.uses[name] > 1 and bool(weights)
         element.nodes = [*weights]
         element.names |= {scope.graph.name_of(w) for w in weights}
         return element

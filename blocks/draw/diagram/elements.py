@@ -11,6 +11,7 @@ from ...graph import FED, Graph, Node, subgraphs
 from ...ops.loop import NEXT
 from ..text import Line
 from ..typeset import Labels
+from .signs import is_cell_of_operations
 
 
 @dataclass
@@ -113,11 +114,14 @@ def is_cell(graph: Graph) -> bool:
 
 def calls(graph: Graph) -> dict[Node, Node]:
     """Node of a brick → the last node of that call of the brick. Two calls share weights and nothing else:
-    a product with weights takes its wire from outside. What a gradient or an update does for a brick is no call."""
+    a product with weights takes its wire from outside. What a gradient or an update does for a brick is no call; nor
+    is the cell of operations alone that a graph is as a whole."""
     inside: dict[Node, Node] = {}
     last: dict[Node, Node] = {}
-    for node in graph.order():
-        if not node.brick or not node.operands or node.role in ("gradient", "update"):
+    made = [n for n in graph.order() if n.operands and n.role not in ("gradient", "update")]
+    alone = len({n.brick for n in made}) == 1 and is_cell_of_operations(made)
+    for node in made:
+        if not node.brick or alone:
             continue
         matrix = f"{node.brick}.W"
         weighted = any(o.role == "parameter" and str(o.name).startswith(matrix) for o in node.operands)

@@ -18,7 +18,7 @@ from ..text import Line, clip, line
 from ..typeset import Labels, beside, name_line, value_at
 from .build import Builder, Scope
 from .elements import Box, Element, Link, Network, calls, common_scope, grouped, owners, values_named
-from .signs import draw_lines, label, one_number, scalar, symbol, symbol_of_brick, symbol_with
+from .signs import draw_lines, is_cell_of_operations, label, one_number, scalar, symbol, symbol_of_brick, symbol_with
 
 LEAVES = {"gradient": "gradient", "state": "update"}  # what else stands in a brick's box: sums, and optimizers' slots
 DRAWN_INSIDE = ("parameter", "draw")  # what a loop hands on to its body, and stands there
@@ -113,13 +113,17 @@ class _NetworkBuilder(Builder):
         node = self.last[brick]
         gradient, name = node.role == "gradient", str(node.brick)
         said = name + ("" if node.step is None else f"({node.step})")
+        nodes = [n for n, group in self.groups.items() if group == brick]
         text = line("∂" if gradient else symbol_of_brick(node), 13), name_line(self.called(said), 9)
+        if not gradient and is_cell_of_operations(nodes):
+            text = (name_line(self.called(said), 13),)
         kind, shown = ("gradient", f"∂ {said}") if gradient else ("brick", said)
         kind = "operation" if node.role == "update" else kind
         element = self.add(scope, kind, "box", shown, text, node)
-        element.nodes = [n for n, group in self.groups.items() if group == brick]
+        element.nodes = nodes
         calls_of = [n for (called, *_), n in self.last.items() if called == node.brick and n.role != "gradient"]
-        element.shared = kind == "brick" and len(calls_of) > 1
+        weighted = any(root(o).role == "parameter" for n in nodes for o in n.operands)
+        element.shared = kind == "brick" and weighted and len(calls_of) > 1
         return element
 
     def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Sequence[Node]]:
@@ -245,7 +249,8 @@ def _groups(graph: Graph, called: dict[Node, Node]) -> dict[Node, tuple[Hashable
     for node in graph.order():
         group: tuple[Hashable, ...] | None = None
         before = {found.get(o, o) for o in node.operands}
-        if node.brick and node.op.kind != "loop" and (node.operands or node.role in LEAVES):
+        of_brick = node.brick and (node in called or node.role in (*LEAVES, "update"))
+        if of_brick and node.op.kind != "loop" and (node.operands or node.role in LEAVES):
             own = called.get(node) if node.role not in (*LEAVES, "update") else LEAVES.get(node.role, node.role)
             name = (node.brick, node.step, own)
             group = (*name, pieces[name])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...graph import Node
-from ...notation import BETWEEN, SUM, Formula, is_silent, sign_of, write
+from ...notation import BETWEEN, SUM, Formula, is_silent, root, sign_of, write
 from ..text import Line, Run, clip, line
 
 _DRAWN = {"⊙": "×", "/": "÷", "^": "xʸ", "ᵀ": "T", "|": "|x|", "⌊": "⌊x⌋"}
@@ -40,6 +42,13 @@ def weights_of(node: Node) -> list[str]:
     """The weights that an operation takes, as they are or aligned, without the name of their brick."""
     given = [o.operands[0] if o.role == "align" else o for o in node.operands]
     return [str(o.name).removeprefix(f"{node.brick}.") for o in given if o.role == "parameter"]
+
+
+def is_cell_of_operations(nodes: Iterable[Node]) -> bool:
+    """Whether the nodes of a brick are a whole cell, which has no states and no bricks inside: its weights have names
+    as ``norm/gain``, if it has any, not as ``forget.W_x``."""
+    taken = [(node.brick, root(o)) for node in nodes for o in node.operands]
+    return not any(o.role == "parameter" and str(o.name).startswith(f"{brick}.") for brick, o in taken)
 
 
 def symbol_with(node: Node, number: float) -> str:

@@ -74,8 +74,8 @@ def _short(brick: str) -> str:
 
 
 def _kind(name: str, of_brick: bool) -> str:
-    """``W`` of forget.W_x, ``b`` of forget.b."""
-    return clip(name.rpartition(".")[2].partition("_")[0] if of_brick else name, LONGEST)
+    """``W`` of forget.W_x, ``b`` of forget.b, ``gain`` of norm/gain."""
+    return clip(name.rpartition("/")[2].rpartition(".")[2].partition("_")[0] if of_brick else name, LONGEST)
 
 
 def room_for(weights: Mapping[str, Weights], rooms: Mapping[str, Room], hang: float) -> dict[str, Room]:

@@ -22,6 +22,7 @@ from ..diagram.body import body_of
 from ..diagram.cell import diagram_of
 from ..diagram.elements import Box, Element, Network, common_scope
 from ..diagram.network import network_of
+from ..diagram.signs import is_cell_of_operations
 from ..layers.groups import framed
 from ..layers.labels import free_place
 from ..scene import Point, Scene, Shape, Wire, fit
@@ -94,7 +95,7 @@ def _body(box: Box, ways: Ways) -> tuple[Scene, dict[str, Element]]:
 
 def _captioned(scene: Scene, box: Box) -> Scene:
     """The scene with the name of its cell in its frame, and the way of time where that is back."""
-    scope, steps = common_scope(str(n) for n in box.node.attrs["states"])[:-1], ("1", "T")
+    scope, steps = _named(box), ("1", "T")
     frame, (first, last) = scene.frames[0], reversed(steps) if box.node.attrs["reverse"] else steps
     text = name_line(clip(scope, 30), 10) if scope else line("", 10)
     ends = [Run(step, italic=step == "T") for step in (first, last)]
@@ -104,6 +105,17 @@ def _captioned(scene: Scene, box: Box) -> Scene:
     at = free_place(scene, text, (frame.x + 8, frame.y + 4, frame.x + frame.w - 8, frame.y + frame.h - 4))
     named = replace(frame, lines=(text,) if at else (), at=at, tooltip=tip)
     return replace(scene, frames=(named, *scene.frames[1:]))
+
+
+def _named(box: Box) -> str:
+    """The name of the cell that a loop runs: what stands before the names of its states or else of its bricks, or the
+    name of all its operations."""
+    made = [n for n in subgraphs(box.node)["body"].order() if n.operands]
+    bricks = {n.brick for n in made}
+    states = [str(n) for n in box.node.attrs["states"]]
+    if not states and len(bricks) == 1 and is_cell_of_operations(made):
+        return bricks.pop() or ""
+    return common_scope(states or sorted(b for b in bricks if b))[:-1]
 
 
 def _looped(scene: Scene, box: Box, elements: Mapping[str, Element]) -> Scene:
