@@ -10,7 +10,7 @@ import pytest
 import blocks as bk
 from blocks.draw.layout.channels import Piece, assign
 from blocks.draw.layout.columns import settle
-from blocks.draw.scene import Scene, Shape, Wire
+from blocks.draw.scene import Frame, Scene, Shape, Wire
 
 from .test_draw_invariants import check
 from .wide import case
@@ -40,6 +40,44 @@ def encoder_and_decoder() -> bk.Graph:
     zs = bk.sequence("previous", 2, time="later")
     y = bk.ADD(4, name="out")(bk.scan(bk.cells.lstm(2, 5, name="decoder"), zs, initial=first))
     return bk.Graph({"loss": bk.losses.cross_entropy(y, bk.sequence("target", dtype="int", time="later"))})
+
+
+def context() -> bk.Graph:
+    """The last state of the encoder begins the decoder, and comes in at each of its steps."""
+    _, last = bk.scan(bk.cells.gru(3, 5, name="encoder"), bk.sequence("x", 3), final=True)
+    x, seen, h = bk.input("x", 2), bk.input("context", 5), bk.state("h", 5)
+    h1 = bk.TANH(5, name="hidden")(x, seen, h)
+    decoder = bk.Cell({h: h1}, h1, name="decoder")
+    xs = {"x": bk.sequence("previous", 2, time="later"), "context": last["encoder/h"]}
+    return bk.Graph({"y": bk.scan(decoder, xs, initial=last["encoder/h"])})
+
+
+def three_parts(reverse: bool = False) -> bk.Graph:
+    """Each of three cells begins where the one before ended, the second with its states exchanged."""
+    xs = [bk.sequence(f"x{i}", 3, time=f"time{i}") for i in (1, 2, 3)]
+    _, a = bk.scan(bk.cells.lstm(3, 5, name="one"), xs[0], final=True, reverse=reverse)
+    first = {"h": a["one/C"], "C": a["one/h"]}
+    ys, b = bk.scan(bk.cells.lstm(3, 5, name="two"), xs[1], initial=first, final=True, reverse=reverse)
+    zs = bk.scan(bk.cells.gru(3, 5, name="three"), xs[2], initial=b["two/h"], reverse=reverse)
+    return bk.Graph({"y": ys, "z": zs, "last": bk.mean(b["two/h"])})
+
+
+def bridge() -> bk.Graph:
+    """What goes to the decoder is made of what the encoder ends with: it cannot stand beside it."""
+    _, last = bk.scan(bk.cells.lstm(3, 5, name="encoder"), bk.sequence("x", 3), final=True)
+    first = {"h": bk.TANH(5, name="bridge")(last["encoder/h"]), "C": last["encoder/C"]}
+    zs = bk.sequence("previous", 2, time="later")
+    return bk.Graph({"y": bk.scan(bk.cells.lstm(2, 5, name="decoder"), zs, initial=first)})
+
+
+def deep_translation() -> bk.Graph:
+    """Two layers of encoders and decoders."""
+    below, above = bk.sequence("x", 3), bk.sequence("previous", 3, time="later")
+    for name, n in (("low", 3), ("high", 5)):
+        below, last = bk.scan(bk.cells.lstm(n, 5, name=f"{name}_encoder"), below, final=True)
+        first = {s.rpartition("/")[2]: node for s, node in last.items()}
+        above = bk.scan(bk.cells.lstm(n, 5, name=f"{name}_decoder"), above, initial=first)
+    return bk.Graph({"y": above})
 
 
 def masked() -> bk.Graph:
@@ -78,6 +116,11 @@ GRAPHS = {
     "two layers": two_layers,
     "both directions": both_directions,
     "encoder and decoder": encoder_and_decoder,
+    "a context": context,
+    "three parts": three_parts,
+    "three parts, backwards": lambda: three_parts(reverse=True),
+    "a bridge": bridge,
+    "deep translation": deep_translation,
     "a mask": masked,
     "words": words,
     "a learner": lambda: learning().graph,
@@ -167,6 +210,45 @@ def test_last_values_go_to_the_first() -> None:
     by_key = {s.key: s for s in scene.shapes}
     ways = {(by_key[w.source].name, by_key[w.target].name) for w in scene.wires}
     assert {("encoder/h", "decoder/h"), ("encoder/C", "decoder/C")} <= ways
+
+
+def parts(scene: Scene) -> dict[str, Frame]:
+    return {f.lines[0].plain.partition(":")[0]: f for f in scene.frames if f.kind == "cell"}
+
+
+def test_a_decoder_stands_beside_its_encoder() -> None:
+    scene = encoder_and_decoder().draw().scene
+    found = parts(scene)
+    encoder, decoder = found["encoder"], found["decoder"]
+    assert encoder.x + encoder.w < decoder.x and encoder.y == decoder.y
+    by_key = {s.key: s for s in scene.shapes}
+    between = [w for w in scene.wires if (by_key[w.source].kind, by_key[w.target].kind) == ("next", "state")]
+    level = [w for w in between if by_key[w.source].name != by_key[w.target].name]
+    assert len(level) == 2 and all(len(w.points) == 2 and w.points[0][1] == w.points[1][1] for w in level)
+
+
+def test_what_stands_beside_what() -> None:
+    """From left to right, or from right to left in a loop that runs backwards; above where it has to."""
+    for reverse in (False, True):
+        found = parts(three_parts(reverse).draw().scene)
+        order = sorted(found, key=lambda name: found[name].x)
+        assert order == (["three", "two", "one"] if reverse else ["one", "two", "three"])
+    found = parts(bridge().draw().scene)
+    assert found["encoder"].y + found["encoder"].h < found["decoder"].y
+    found = parts(deep_translation().draw().scene)
+    for layer in ("low", "high"):
+        assert found[f"{layer}_encoder"].y == found[f"{layer}_decoder"].y
+        assert found[f"{layer}_encoder"].x + found[f"{layer}_encoder"].w < found[f"{layer}_decoder"].x
+    assert found["low_encoder"].y + found["low_encoder"].h < found["high_encoder"].y
+
+
+def test_a_context_comes_in_from_below() -> None:
+    scene = context().draw().scene
+    by_key = {s.key: s for s in scene.shapes}
+    ways = {(by_key[w.source].name, by_key[w.target].kind, by_key[w.target].name) for w in scene.wires}
+    assert {("encoder/h", "state", "decoder/h")} <= ways
+    merge = next(s for s in scene.shapes if s.kind == "merge" and "context" in s.name)
+    assert any(by_key[w.source].name == "encoder/h" and w.target == merge.key for w in scene.wires)
 
 
 def test_a_value_that_no_one_takes_is_not_drawn() -> None:

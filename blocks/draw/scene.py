@@ -252,3 +252,28 @@ def fit(scene: Scene) -> Scene:
     x1, y1 = max(x for x, _ in points), max(y for _, y in points)
     moved = scene.moved(MARGIN - x0, MARGIN - y0)
     return replace(moved, width=x1 - x0 + 2 * MARGIN, height=y1 - y0 + 2 * MARGIN)
+
+
+def mirrored(scene: Scene) -> Scene:
+    """The scene with left and right exchanged, its letters as they were."""
+
+    def at(p: Point) -> Point:
+        return (-p[0], p[1])
+
+    wires = [
+        replace(
+            w,
+            points=tuple(map(at, w.points)),
+            hops=tuple(map(at, w.hops)),
+            label_at=at(w.label_at) if w.label_at else None,
+            mark_at=at(w.mark_at) if w.mark_at else None,
+        )
+        for w in scene.wires
+    ]
+    return replace(
+        scene,
+        shapes=tuple(replace(s, x=-s.x) for s in scene.shapes),
+        wires=tuple(wires),
+        frames=tuple(replace(f, x=-f.x - f.w, at=at(f.at) if f.at else None) for f in scene.frames),
+        dots=tuple(replace(d, x=-d.x) for d in scene.dots),
+    )

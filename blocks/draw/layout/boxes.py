@@ -25,16 +25,16 @@ from ..diagram.network import network_of
 from ..diagram.signs import is_cell_of_operations
 from ..layers.groups import framed
 from ..layers.labels import free_place
-from ..scene import Point, Scene, Shape, Wire, fit
+from ..scene import Scene, Shape, Wire, fit, mirrored
 from ..text import Run, clip, line
 from ..typeset import Labels, name_line
 from .cell import RING, layout
+from .chains import ASIDE, PIN, Sides, chains_of, side_by_side, sides_of, with_chains
 from .joints import spliced, with_joints
 from .network import Block, laid_out
 from .orders import best_columns
 from .route import Unroutable
 
-PIN = "pin-"
 NAME_ROOM = 9.0  # between two wires, where one has a name
 LARGEST = 120  # elements of a body that is laid out as a cell
 TURN, FAR, UP, OFF, OUT = (
@@ -59,24 +59,36 @@ class Ways:
 
 def drawn(network: Network, ways: Ways, title: str = "") -> tuple[Scene, dict[str, Element]]:
     """The scene of a diagram and of all that is in its boxes; and its elements, by the keys of their shapes."""
-    blocks: dict[str, Block] = {}
+    chains = chains_of(network)
+    sides, home = sides_of(network, chains), {key: f"{c.key}-" for c in chains for key in c.boxes}
+    scenes: dict[str, Scene] = {}
     elements = {key: e for key, e in network.elements.items() if not e.frame}
     for key, box in network.boxes.items():
-        blocks[key], inside = block_of(box, ways)
-        elements |= {f"{key}-{inner}": e for inner, e in inside.items()}
+        scenes[key], inside = scene_of(box, ways, sides.get(key, Sides()))
+        elements |= {f"{home.get(key, '')}{key}-{inner}": e for inner, e in inside.items()}
+    for chain in chains:
+        back = bool(network.boxes[chain.boxes[0]].node.attrs["reverse"])
+        scenes[chain.key] = side_by_side(chain, {key: scenes.pop(key) for key in chain.boxes}, network, back)
+    whole = with_chains(network, chains)
+    blocks = {key: _block(key, scene, whole) for key, scene in scenes.items()}
     named = any(e.called for e in network.elements.values())
-    scene = laid_out(network, blocks, title, max(ways.room, NAME_ROOM * named))
+    scene = laid_out(whole, blocks, title, max(ways.room, NAME_ROOM * named))
     return with_joints(spliced(scene, [s.key for s in scene.shapes if s.kind == "pin"])), elements
 
 
-def block_of(box: Box, ways: Ways) -> tuple[Block, dict[str, Element]]:
-    """A loop as a block."""
+def scene_of(box: Box, ways: Ways, sides: Sides) -> tuple[Scene, dict[str, Element]]:
+    """The scene of a loop, with pins in the places of what comes in from outside and goes there."""
     scene, elements = _body(box, ways)
-    scene = _pinned(_looped(_captioned(scene, box), box, elements), box, elements)
-    scene = fit(mirrored(scene) if box.node.attrs["reverse"] else scene)
+    scene = _pinned(_looped(_captioned(scene, box), box, elements, sides), box, elements, sides)
+    return fit(mirrored(scene) if box.node.attrs["reverse"] else scene), elements
+
+
+def _block(key: str, scene: Scene, network: Network) -> Block:
+    """The scene of what stands in the place of some loops, as a block."""
     at = {s.key.removeprefix(PIN): s.x for s in scene.shapes if s.kind == "pin"}
-    ins, outs = ({key: at[key] for key in ports.values()} for ports in (box.ins, box.outs))
-    return Block(scene, ins, outs), elements
+    own = [e for e in network.elements.values() if e.frame == key and e.key in at]
+    taken = {link.source for e in network.elements.values() for link in e.entries}
+    return Block(scene, {e.key: at[e.key] for e in own if e.entries}, {e.key: at[e.key] for e in own if e.key in taken})
 
 
 def _body(box: Box, ways: Ways) -> tuple[Scene, dict[str, Element]]:
@@ -118,18 +130,20 @@ def _named(box: Box) -> str:
     return common_scope(states or sorted(b for b in bricks if b))[:-1]
 
 
-def _looped(scene: Scene, box: Box, elements: Mapping[str, Element]) -> Scene:
+def _looped(scene: Scene, box: Box, elements: Mapping[str, Element], sides: Sides) -> Scene:
     """The scene with an arrow from the new value of each state round to the old one, and pins for the first values of
-    states and the last."""
+    states and the last, at the sides for those that come from another loop and go to one."""
     own = [s for s in scene.shapes if _own(s)]
     after = sorted((s for s in own if s.kind == "next"), key=lambda s: -s.y)
     before = {s.name: s for s in own if s.kind == "state"}
-    firsts = sorted((s for s in before.values() if s.name in box.ins), key=lambda s: s.y)
+    aside = [s for s in before.values() if box.ins.get(s.name) in sides.ins]
+    firsts = sorted((s for s in before.values() if s.name in box.ins and s not in aside), key=lambda s: s.y)
     if not after:
         return scene
     left = min([s.left for s in before.values()] or [scene.frames[0].x]) - FAR
     right, top = max(s.right for s in after) + FAR, max(f.y + f.h for f in scene.frames) + UP
     outer, high = left - TURN * len(firsts), top + len(after) * TURN
+    beside = right + TURN * len(after)
     shapes, wires = list(scene.shapes), list(scene.wires)
     for number, end in enumerate(after):
         x, start = right + number * TURN, before.get(end.name)
@@ -137,31 +151,41 @@ def _looped(scene: Scene, box: Box, elements: Mapping[str, Element]) -> Scene:
         kind = next(w.kind for w in scene.wires if w.target == end.key)
         if start:
             over, back = top + number * TURN, outer - number * TURN
-            entry = start.y + OFF * (start in firsts)
+            entry = start.y + OFF * (start in firsts) + 2 * OFF * (start in aside)
             points = (*corner, (x, over), (back, over), (back, entry), (start.left, entry))
             tip = f"{end.name}, from each step to the next"
             wires.append(Wire(f"loop-{end.key}", kind, end.key, start.key, end.key, points, tooltip=tip))
         for pin in dict.fromkeys(box.outs[name] for n in elements[end.key].names if (name := FINAL + n) in box.outs):
-            shapes.append(_pin(pin, x, high))
-            wires.append(
-                Wire(f"last-{end.key}", kind, end.key, f"{PIN}{pin}", end.key, (*corner, (x, high)), arrow=False)
-            )
+            ways = [((x, high), pin)] if pin not in sides.outs or pin in sides.both else []
+            ways += [((beside, end.y), f"{pin}{ASIDE}")] if pin in sides.outs else []
+            for at, key in ways:
+                shapes.append(_pin(key, *at, aside=key != pin))
+                wires.append(Wire(f"last-{key}", kind, end.key, f"{PIN}{key}", end.key, (*corner, at), arrow=False))
     for number, start in enumerate(firsts):
         x, pin = left - number * TURN, f"{PIN}{box.ins[start.name]}"
         shapes.append(_pin(box.ins[start.name], x, 0.0))
         way = ((x, 0.0), (x, start.y - OFF), (start.left, start.y - OFF))
         wires.append(Wire(f"first-{start.key}", "wire", pin, start.key, pin, way))
+    for start in aside:
+        x, pin = outer - TURN * len(after), box.ins[start.name]
+        shapes.append(_pin(pin, x, start.y, aside=True))
+        way = ((x, start.y), (start.left, start.y))
+        kind = next((w.kind for w in scene.wires if w.source == start.key and w.kind == "conveyor"), "wire")
+        wires.append(Wire(f"first-{start.key}", kind, f"{PIN}{pin}", start.key, f"{PIN}{pin}", way))
     return replace(scene, shapes=tuple(shapes), wires=tuple(wires))
 
 
-def _pinned(scene: Scene, box: Box, elements: Mapping[str, Element]) -> Scene:
-    """The scene with pins, on its lower and upper border, in the place of what comes in from outside and goes there."""
+def _pinned(scene: Scene, box: Box, elements: Mapping[str, Element], sides: Sides) -> Scene:
+    """The scene with pins, on its lower and upper border, in the place of what comes in from outside and goes there;
+    those at its sides stand there."""
     scene = _merged(scene)
     pins = _pins_of(scene, box, elements)
     low, high = _borders(scene, pins)
     made: dict[str, Shape] = {}
     for s in scene.shapes:
-        if s.kind == "pin":
+        if s.kind == "pin" and s.name:
+            made[s.key] = s
+        elif s.kind == "pin":
             made[s.key] = replace(s, y=low if s.y == 0.0 else high)
         elif s.key in pins:
             at = next((w.points[-1][0] for w in scene.wires if w.target == s.key), s.x)
@@ -169,7 +193,10 @@ def _pinned(scene: Scene, box: Box, elements: Mapping[str, Element]) -> Scene:
         else:
             made[s.key] = s
     known = {s.key for s in made.values()}
-    missing = [key for key in (*box.ins.values(), *box.outs.values()) if f"{PIN}{key}" not in known]
+    level = {*sides.ins, *(sides.outs - sides.both)}
+    missing = [
+        key for key in (*box.ins.values(), *box.outs.values()) if f"{PIN}{key}" not in known and key not in level
+    ]
     for number, key in enumerate(missing):  # what no one takes inside
         made[f"{PIN}{key}"] = _pin(key, scene.frames[0].x + 2 * OUT * (number + 1), low)
     wires = tuple(_joined(w, made[w.source], made[w.target]) for w in scene.wires)
@@ -235,30 +262,5 @@ def _own(s: Shape) -> bool:
     return "-" not in s.key
 
 
-def _pin(key: str, x: float, y: float) -> Shape:
-    return Shape(f"{PIN}{key}", "pin", "pin", "", x, y, 0.0, 0.0)
-
-
-def mirrored(scene: Scene) -> Scene:
-    """The scene with left and right exchanged, its letters as they were."""
-
-    def at(p: Point) -> Point:
-        return (-p[0], p[1])
-
-    wires = [
-        replace(
-            w,
-            points=tuple(map(at, w.points)),
-            hops=tuple(map(at, w.hops)),
-            label_at=at(w.label_at) if w.label_at else None,
-            mark_at=at(w.mark_at) if w.mark_at else None,
-        )
-        for w in scene.wires
-    ]
-    return replace(
-        scene,
-        shapes=tuple(replace(s, x=-s.x) for s in scene.shapes),
-        wires=tuple(wires),
-        frames=tuple(replace(f, x=-f.x - f.w, at=at(f.at) if f.at else None) for f in scene.frames),
-        dots=tuple(replace(d, x=-d.x) for d in scene.dots),
-    )
+def _pin(key: str, x: float, y: float, aside: bool = False) -> Shape:
+    return Shape(f"{PIN}{key}", "pin", "pin", "aside" * aside, x, y, 0.0, 0.0)
