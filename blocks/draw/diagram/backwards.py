@@ -17,6 +17,7 @@ from ...notation import is_silent, root
 from ...ops.elementwise import already_aligned
 from ...ops.leaves import make_input
 from .elements import Diagram, Element, Link
+from .signs import is_cell_of_operations
 
 Use = tuple[Node, Node, int]  # a value, a user of it, and the place among the operands of that
 Entry = tuple[str, int]  # an element, and the number of one of its entries
@@ -44,13 +45,14 @@ def cotangents(graph: Graph) -> dict[Node, Node]:
     return backward(seeds, floats)[0]
 
 
-def flows(graph: Graph) -> tuple[set[Node], set[Use], set[Use]]:
+def flows(graph: Graph) -> tuple[set[Node], set[Use], set[Use], set[Node]]:
     """The values that get a gradient, if one comes in at all outputs, but not what is made of constants and draws
-    alone, which nothing changes; the uses through which it flows back; and those whose value is kept for it. What
-    passes a value on unwritten stands for its operand."""
+    alone, which nothing changes; the uses through which it flows back; those whose value is kept for it; and the values
+    that are kept for their own rule. What passes a value on unwritten stands for its operand."""
     gradients = cotangents(graph)
     carried: set[Use] = set()
     kept: set[Use] = set()
+    results: set[Node] = set()
     for node in graph.order():
         made = node.operands and not any(o in gradients for o in node.operands)
         if made or node.op.name in ("constant", "draw"):
@@ -68,12 +70,34 @@ def flows(graph: Graph) -> tuple[set[Node], set[Use], set[Use]]:
         needed = set(topological(given.values(), stop={gradients[node], own}.__contains__))
         carried |= {(root(node.operands[i]), node, i) for i in given}
         kept |= {(root(o), node, i) for i, o in enumerate(node.operands) if stand[i] in needed}
-    return set(gradients), carried, kept
+        results |= {node} if own in needed else set()
+    return set(gradients), carried, kept, results
+
+
+def _behind(cell: Element, kept: set[Use], results: set[Node]) -> set[Use]:
+    """The uses whose value is kept for the gradient of a cell of operations that is drawn as one: what the values in
+    it are made of that are kept there, of its own results all but the last."""
+    inside = {node for node in cell.nodes if node.operands}
+    last = max(inside, key=lambda node: node.serial)
+    pending = [v for v, user, _ in kept if v in inside and user in inside]
+    pending += [node for node in results & inside if node is not last]
+    found: set[Use] = set()
+    seen: set[Node] = set()
+    while pending:
+        node = pending.pop()
+        if node not in seen:
+            seen.add(node)
+            found |= {(root(o), node, i) for i, o in enumerate(node.operands) if root(o) not in inside}
+            pending += [root(o) for o in node.operands if root(o) in inside]
+    return found
 
 
 def backwards(diagram: Diagram) -> Backwards:
     """What a gradient goes through in a diagram, and what it needs."""
-    reached, *uses = flows(diagram.graph)
+    reached, *uses, results = flows(diagram.graph)
+    for element in diagram.elements.values():
+        if element.kind == "brick" and is_cell_of_operations(n for n in element.nodes if n.operands):
+            uses[1] |= _behind(element, uses[1], results)
     carried: set[Entry] = set()
     kept: set[Entry] = set()
     for target in diagram.elements.values():
