@@ -14,7 +14,7 @@ from hypothesis import given
 import blocks as bk
 from blocks.draw.diagram.cell import diagram_of
 from blocks.draw.formats.strokes import strokes
-from blocks.draw.layout.cell import layout
+from blocks.draw.layout.levels import layout
 from blocks.draw.scene import Scene, Shape, Wire
 from blocks.draw.text import LINE_HEIGHT, extent
 

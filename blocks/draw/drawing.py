@@ -31,8 +31,8 @@ from .layers.runs import coming_in, computed, gradient_values, gradients_over_st
 from .layers.unrolled import unrolled
 from .layers.values import Scale, with_scales, with_values
 from .layers.weights import HANG, NUMBERED, Weights, room_for, room_of_both, weights_of, with_shared, with_weights
-from .layout.cell import Room, layout, rooms_of
-from .layout.orders import best_columns
+from .layout.cell import Room, rooms_of
+from .layout.levels import columns, layout
 from .scene import Scene
 from .typeset import Labels
 
@@ -89,7 +89,7 @@ class Drawing:
         """The column of each element that is not to stand where the layout puts it."""
         x = self.asked["x"]
         if not x:
-            return best_columns(self.diagram, self.lanes)
+            return columns(self.diagram, self.lanes)
         return {} if x == "made" else _pins(self.diagram, x)
 
     def laid_out(self, diagram: Diagram, rooms: Mapping[str, Room]) -> Scene:
@@ -99,7 +99,8 @@ class Drawing:
         placed = layout(
             diagram, room + self.wider / 2, self.title, self.columns, self.lanes, wider=self.wider, rooms=rooms
         )
-        return emphasise(framed(placed, diagram.elements), diagram, self.asked["highlight"])
+        grouped = framed(placed, diagram.elements, is_given(self.asked["gradient"]))
+        return emphasise(grouped, diagram, self.asked["highlight"])
 
     def drawn(self) -> Scene:
         """The scene, with as much room as the values on its wires need."""

@@ -22,6 +22,7 @@ from ..text import Run, clip, line
 from ..typeset import Labels, beside, name_line, value_at
 from .build import Builder, Scope
 from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners, size, values_named
+from .levels import alone
 from .merges import merge, ordered
 from .signs import draw_lines, is_cell_of_operations, label, one_number, scalar, symbol, symbol_of_brick, symbol_with
 from .slopes import brick_lines, gradient_label
@@ -52,6 +53,8 @@ def diagram_of(
         builder.elements = change(builder.elements)
     merge(builder.elements, lambda entries: builder.bar(scope, entries))
     elements = ordered(builder.elements)
+    for key in alone(elements):
+        elements[key].lines = elements[key].within or elements[key].lines
     return Diagram(elements, conveyors(elements), graph, labels)
 
 
@@ -75,6 +78,10 @@ class _CellBuilder(Builder):
 
     def short(self, name: str) -> str:
         return self.labels(name, clip(name.removeprefix(self.prefix)))
+
+    def inner(self, name: str) -> str:
+        """The name of a brick, or of a draw, in its own cell."""
+        return self.labels(name, clip(name.rpartition("/")[2]))
 
     def brick_of(self, scope: Scope, node: Node) -> Hashable | None:
         return self.calls.get(node)
@@ -106,14 +113,14 @@ class _CellBuilder(Builder):
         number = sum(map(size, weights))
         parts = [node for node, last in self.calls.items() if last is brick]
         if is_cell_of_operations(parts):
-            lines = [name_line(self.short(name), 13, self.mark)]
+            lines, names = [], [name_line(text, 13, self.mark) for text in (self.short(name), self.inner(name))]
         else:
             lines = brick_lines(brick, parts) if self.gradient else [line(symbol_of_brick(brick), 13)]
-            lines.append(name_line(self.short(name), 9))
-        if self.counts:
-            lines.append(line(f"{number:,} weights", 8))
+            names = [name_line(text, 9) for text in (self.short(name), self.inner(name))]
+        below = [line(f"{number:,} weights", 8)] * self.counts
         tooltip = f"{self.formulas.get(name, name)}; {show_shape(brick.shape)}; {number:,} weights"
-        element = self.add(scope, "brick", "box", name, lines, brick, tooltip)
+        element = self.add(scope, "brick", "box", name, (*lines, names[0], *below), brick, tooltip)
+        element.within = (*lines, names[1], *below)
         element.shared = self.uses[name] > 1 and bool(weights)
         element.nodes = [*weights]
         element.names |= {scope.graph.name_of(w) for w in weights}
@@ -129,7 +136,9 @@ class _CellBuilder(Builder):
             text = name_line(self.short(name), 10, self.mark)
             return self.add(scope, "parameter", "box", name, (text,), node, _tip(name, node)), ()
         if node.op.name == "draw":
-            return self.add(scope, "draw", "box", name, draw_lines(self.short(name), node), node, _tip(name, node)), ()
+            drawn = self.add(scope, "draw", "box", name, draw_lines(self.short(name), node), node, _tip(name, node))
+            drawn.within = draw_lines(self.inner(name), node)
+            return drawn, ()
         if node.op.name == "constant":
             text = line(f"constant {show_shape(node.shape)}", 9)
             return self.add(scope, "constant", "text", name, (text,), node), ()

@@ -18,7 +18,8 @@ from .signs import is_cell_of_operations
 class Element:
     """One thing to draw; `kind` and `form` as in `scene.Shape`. `entries` are what it takes its values from; a pin, a
     place where a value goes into the frame of a loop or comes out of it, belongs to the box `frame`. `called` is what
-    its author calls a value, where that stands on its wires."""
+    its author calls a value, where that stands on its wires. `within` is its label in a frame that says which cell
+    inside the cell it belongs to, if that differs."""
 
     key: str
     kind: str
@@ -32,6 +33,7 @@ class Element:
     shared: bool = False
     frame: str = ""
     called: Line | None = None
+    within: tuple[Line, ...] = ()
 
 
 @dataclass

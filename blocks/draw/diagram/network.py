@@ -114,7 +114,7 @@ class _NetworkBuilder(Builder):
         gradient, name = node.role == "gradient", str(node.brick)
         said = name + ("" if node.step is None else f"({node.step})")
         nodes = [n for n, group in self.groups.items() if group == brick]
-        text = line("∂" if gradient else symbol_of_brick(node), 13), name_line(self.called(said), 9)
+        text: tuple[Line, ...] = (line("∂" if gradient else symbol_of_brick(node), 13), name_line(self.called(said), 9))
         if not gradient and is_cell_of_operations(nodes):
             text = (name_line(self.called(said), 13),)
         kind, shown = ("gradient", f"∂ {said}") if gradient else ("brick", said)

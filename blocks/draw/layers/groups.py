@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..diagram.elements import Element
 from ..diagram.groups import members
 from ..scene import Frame, Scene
 from ..text import Line, clip, line
+from .gradients import LANE
 from .labels import free_place
 
 PAD = 7.0
 
 
-def framed(scene: Scene, elements: dict[str, Element]) -> Scene:
-    """The scene with a frame round each group that has a rectangle to itself."""
+def framed(scene: Scene, elements: dict[str, Element], kept: bool = False) -> Scene:
+    """The scene with a frame round each group that has a rectangle to itself. kept: whether its name is to lie beside
+    the ways of values that a gradient needs, too."""
     groups = members(elements)
+    beside = scene.moved(-LANE, LANE).wires if kept else ()
+    drawn = replace(scene, wires=(*scene.wires, *beside))
     frames: list[Frame] = []
     labels: list[tuple[Line, tuple[float, float]]] = []
     for name, own in groups.items():
@@ -26,7 +32,7 @@ def framed(scene: Scene, elements: dict[str, Element]) -> Scene:
         if any(s.left < x1 and s.right > x0 and s.bottom < y1 and s.top > y0 for s in others):
             continue
         title = line(clip(name.rpartition("/")[2]), 10)
-        at = free_place(scene, title, (x0 + 9, y0 + 4, x1 - 9, y1 - 4), labels)
+        at = free_place(drawn, title, (x0 + 9, y0 + 4, x1 - 9, y1 - 4), labels)
         if at:
             labels.append((title, at))
         frames.append(Frame(f"group-{name}", "group", x0, y0, x1 - x0, y1 - y0, (title,) if at else (), name, at=at))

@@ -96,8 +96,10 @@ def _place(scene: Scene, wire: Wire, size: tuple[float, float], taken: list[Box]
 
 
 def free_place(scene: Scene, label: Line, area: Box, others: Iterable[tuple[Line, Point]] = ()) -> Point | None:
-    """Where in an area a label lies on nothing, as far up and left as can be; None if nowhere."""
+    """Where in an area, inside of the first frame, a label lies on nothing, as far up and left as can be; None if
+    nowhere."""
     taken = [(s.left, s.bottom, s.right, s.top) for s in scene.shapes]
+    taken += [(f.x, f.y, f.x + f.w, f.y + f.h) for f in scene.frames[1:]]
     taken += [around(a, b) for w in scene.wires for a, b in pairwise(w.points)]
     taken += [box_of(w.label, w.label_at) for w in scene.wires if w.label and w.label_at]
     taken += [box_of(w.mark, w.mark_at) for w in scene.wires if w.mark and w.mark_at]

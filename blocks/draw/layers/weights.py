@@ -14,7 +14,7 @@ where all steps take the same weights, their ∂W are added.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -157,7 +157,8 @@ def with_shared(scene: Scene, weights: Mapping[str, Weights], gradient: bool) ->
         start = frame.key.removesuffix("cell")
         keys = {start + prefix + key for key in weights for prefix in ("", "weights-")}
         own = [s for s in scene.shapes if s.kind == "parameter" and s.key in keys]
-        wires += _rail(scene, frame, own, bar)
+        for row in _rows(own):
+            wires += _rail(scene, frame, row, bar)
     return fit(replace(scene, shapes=(*scene.shapes, bar, end), wires=(*scene.wires, *wires)))
 
 
@@ -166,10 +167,22 @@ def _wire(source: Shape, target: Shape, points: tuple[Point, ...]) -> Wire:
                 carries=True)  # fmt: skip
 
 
+def _rows(own: list[Shape]) -> Iterator[list[Shape]]:
+    """Shapes that stand beside each other, of one level each."""
+    rows: list[list[Shape]] = []
+    for s in sorted(own, key=lambda s: s.bottom):
+        if not rows or s.bottom > max(other.top for other in rows[-1]):
+            rows.append([])
+        rows[-1].append(s)
+    for row in rows:
+        yield [s for s in own if s in row]
+
+
 def _rail(scene: Scene, frame: Frame, own: list[Shape], bar: Shape) -> list[Wire]:
-    """The wires from the bar to the weights of one step: up beside its frame, along below its bricks, side by side."""
+    """The wires from the bar to some weights of one step, which stand side by side: up beside its frame, along below
+    its bricks."""
     wires = []
-    y = min((s.bottom for s in own), default=0.0) - RAIL
+    y = min(s.bottom for s in own) - RAIL
     x = frame.x + frame.w + OUT
     for s in own:
         way = ((x, bar.top), (x, y), (s.x, y), (s.x, s.bottom))

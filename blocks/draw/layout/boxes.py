@@ -28,14 +28,15 @@ from ..layers.labels import free_place
 from ..scene import Scene, Shape, Wire, fit, mirrored
 from ..text import Run, clip, line
 from ..typeset import Labels, name_line
-from .cell import RING, layout
+from .cell import RING
 from .chains import ASIDE, PIN, Sides, chains_of, side_by_side, sides_of, with_chains
 from .joints import spliced, with_joints
+from .levels import columns, layout
 from .network import Block, laid_out
-from .orders import best_columns
 from .route import Unroutable
 
 NAME_ROOM = 9.0  # between two wires, where one has a name
+STRIP = 16.0  # above a body without room for its name
 LARGEST = 120  # elements of a body that is laid out as a cell
 TURN, FAR, UP, OFF, OUT = (
     10.0,
@@ -100,7 +101,7 @@ def _body(box: Box, ways: Ways) -> tuple[Scene, dict[str, Element]]:
         diagram = diagram_of(graph, labels=ways.labels)
         if len(diagram.elements) <= LARGEST:
             with suppress(Unroutable):
-                scene = layout(diagram, ways.room, name, best_columns(diagram, {}))
+                scene = layout(diagram, ways.room, name, columns(diagram, {}))
                 return framed(scene, diagram.elements), diagram.elements
     return drawn(network_of(graph, ways.bricks, ways.labels, box), ways, name)
 
@@ -115,6 +116,10 @@ def _captioned(scene: Scene, box: Box) -> Scene:
     text = text._replace(runs=(*text.runs, *said))
     tip = f"{box.name}: each step, {'backwards' if box.node.attrs['reverse'] else 'forwards'} in time"
     at = free_place(scene, text, (frame.x + 8, frame.y + 4, frame.x + frame.w - 8, frame.y + frame.h - 4))
+    if at is None:  # a strip above all else
+        frame = replace(frame, h=frame.h + STRIP)
+        top = frame.y + frame.h
+        at = free_place(scene, text, (frame.x + 8, top - STRIP, frame.x + frame.w - 8, top - 2))
     named = replace(frame, lines=(text,) if at else (), at=at, tooltip=tip)
     return replace(scene, frames=(named, *scene.frames[1:]))
 
@@ -169,9 +174,9 @@ def _looped(scene: Scene, box: Box, elements: Mapping[str, Element], sides: Side
     for start in aside:
         x, pin = outer - TURN * len(after), box.ins[start.name]
         shapes.append(_pin(pin, x, start.y, aside=True))
-        way = ((x, start.y), (start.left, start.y))
+        level = ((x, start.y), (start.left, start.y))
         kind = next((w.kind for w in scene.wires if w.source == start.key and w.kind == "conveyor"), "wire")
-        wires.append(Wire(f"first-{start.key}", kind, f"{PIN}{pin}", start.key, f"{PIN}{pin}", way))
+        wires.append(Wire(f"first-{start.key}", kind, f"{PIN}{pin}", start.key, f"{PIN}{pin}", level))
     return replace(scene, shapes=tuple(shapes), wires=tuple(wires))
 
 

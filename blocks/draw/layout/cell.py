@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...graph import Node, show_shape
 from ..diagram.elements import Diagram, Element
@@ -65,23 +65,16 @@ def layout(
             source = diagram.elements[link.source]
             first = all(earlier.source != link.source for earlier in target.entries[:number])
             straight = first and (source.key, target.key) in on_lanes
-            kind = "conveyor" if straight else "bus" if source.kind == "merge" or target.kind == "part" else "wire"
+            said = facts(diagram, source, target, link.node)
             wires.append(
                 Wire(
                     key=f"{source.key}-{target.key}-{number}",
-                    kind=kind,
                     source=source.key,
                     target=target.key,
                     net=source.key,
                     points=tuple(points),
-                    arrow=target.kind != "merge",
                     hops=tuple((x[i], y[j]) for i, j in _upright(way, crossings)),
-                    tooltip=_wire_tip(diagram, source, target, link.node),
-                    shape=show_shape(link.node.shape),
-                    holds=()
-                    if "merge" in (source.kind,) or target.kind == "part"
-                    else (diagram.graph.name_of(link.node),),
-                    called=source.called,
+                    **(said | {"kind": "conveyor"} if straight else said),
                 )
             )
             marks[wires[-1].key] = link.mark
@@ -104,8 +97,16 @@ def rooms_of(diagram: Diagram) -> dict[str, Room]:
     return {key: Room(w / 2, h / 2, h / 2) for key, (w, h) in sizes.items()}
 
 
-def _wire_tip(diagram: Diagram, source: Element, target: Element, node: Node) -> str:
-    return f"{source.name or 'merged wires'} to {target.name or 'merged wires'}: {show_shape(node.shape)}"
+def facts(diagram: Diagram, source: Element, target: Element, node: Node) -> dict[str, Any]:
+    """What is said of a wire that is no conveyor, besides its way."""
+    return {
+        "kind": "bus" if source.kind == "merge" or target.kind == "part" else "wire",
+        "arrow": target.kind != "merge",
+        "tooltip": f"{source.name or 'merged wires'} to {target.name or 'merged wires'}: {show_shape(node.shape)}",
+        "shape": show_shape(node.shape),
+        "holds": () if source.kind == "merge" or target.kind == "part" else (diagram.graph.name_of(node),),
+        "called": source.called,
+    }
 
 
 def _size(element: Element) -> tuple[float, float]:

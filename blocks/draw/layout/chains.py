@@ -172,9 +172,9 @@ def _pins(scene: Scene) -> dict[str, Shape]:
 
 def _prefixed(scene: Scene, key: str) -> Scene:
     """The scene with a key before all others but those of its pins."""
-    own = {f"{key}-{pin}": pin for pin in _pins(scene)}
+    pins = _pins(scene)
     moved = scene.moved(0.0, 0.0, f"{key}-")
-    name = lambda k: own.get(k, k)
+    name = lambda k: own if (own := k.removeprefix(f"{key}-")) in pins else k
     return replace(
         moved,
         shapes=tuple(replace(s, key=name(s.key)) for s in moved.shapes),

@@ -12,8 +12,10 @@ least often; where each would have to lie below the other, one of them goes roun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from ..scene import Point
 
 NEAR = 6.0  # upright pieces of two nets nearer than this would be one
 SHARED = 1000.0  # what that costs, in crossings
@@ -128,3 +130,28 @@ def _round(lower: Piece, upper: Piece, others: Sequence[Piece]) -> Piece:
     lower.highs[lower.highs.index(at)] = free
     lower.parts.append(rest)
     return rest
+
+
+def through(piece: Piece, at: float, levels: Mapping[int, float]) -> list[Point]:
+    """The points of a way through a channel to where it leaves upwards."""
+    if piece.level < 0:
+        return [(at, 0.0)] if piece.low is None else []
+    way = _to(piece, at)
+    points: list[Point] = []
+    x = piece.low
+    for part, leaves in way:
+        y = levels[part.level]
+        points += [(x, y)] if x is not None else []
+        points.append((leaves, y))
+        x = leaves
+    return points
+
+
+def _to(piece: Piece, at: float) -> list[tuple[Piece, float]]:
+    """The pieces on the way to a place, each with where it leaves them."""
+    if at in piece.highs:
+        return [(piece, at)]
+    for part in piece.parts:
+        if part.low is not None and (rest := _to(part, at)):
+            return [(piece, part.low), *rest]
+    return []

@@ -15,7 +15,7 @@ from ...graph import show_shape
 from ..diagram.elements import Element, Link, Network
 from ..scene import Frame, Point, Scene, Shape, Wire, corners, fit
 from ..text import END_ROOM, extent
-from .channels import Piece, assign
+from .channels import Piece, assign, through
 from .columns import WAY, columns, settle
 from .marks import marked
 from .ranks import Item, Net, Place, ranked
@@ -301,7 +301,7 @@ class _Layout:
                 points += [(piece.low, level), (bar, level), (bar, target.y + aside)]
                 break
             at = self.into(Place(home), port) if end else self.x[Place(net.out, number + 1)]
-            points += _through(piece, at, levels)
+            points += through(piece, at, levels)
         item = self.items[net.source]
         points.insert(
             0, (source.right, source.y) if item.align == "left" else (self.out(Place(net.source), net.out), source.top)
@@ -319,31 +319,6 @@ class _Layout:
 def _parts(piece: Piece) -> list[Piece]:
     """A piece and all that it goes on with."""
     return [piece, *(q for part in piece.parts for q in _parts(part))]
-
-
-def _through(piece: Piece, at: float, levels: Mapping[int, float]) -> list[Point]:
-    """The points of a way through a channel to where it leaves upwards."""
-    if piece.level < 0:
-        return [(at, 0.0)] if piece.low is None else []
-    way = _to(piece, at)
-    points: list[Point] = []
-    x = piece.low
-    for part, leaves in way:
-        y = levels[part.level]
-        points += [(x, y)] if x is not None else []
-        points.append((leaves, y))
-        x = leaves
-    return points
-
-
-def _to(piece: Piece, at: float) -> list[tuple[Piece, float]]:
-    """The pieces on the way to a place, each with where it leaves them."""
-    if at in piece.highs:
-        return [(piece, at)]
-    for part in piece.parts:
-        if part.low is not None and (rest := _to(part, at)):
-            return [(piece, part.low), *rest]
-    return []
 
 
 def shape_of(element: Element) -> Shape:
