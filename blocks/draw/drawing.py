@@ -19,6 +19,8 @@ from .diagram.cell import diagram_of
 from .diagram.elements import Diagram
 from .diagram.groups import Folding, members
 from .diagram.groups import fold as fold_groups
+from .layers.blocks import Measure, measure_of, rooms_with, with_bars, with_sizes
+from .layers.blocks import with_weights as with_pile
 from .layers.emphasis import emphasise
 from .layers.formulas import with_equations
 from .layers.gradients import reversed_scene, with_backwards
@@ -92,15 +94,23 @@ class Drawing:
             return columns(self.diagram, self.lanes)
         return {} if x == "made" else _pins(self.diagram, x)
 
+    @cached_property
+    def measure(self) -> Measure | None:
+        """How long a size is, where shapes are blocks."""
+        return measure_of(self.graph) if self.asked["shapes"] == "blocks" else None
+
     def laid_out(self, diagram: Diagram, rooms: Mapping[str, Room]) -> Scene:
         """A diagram with places, before any step."""
         labelled = self.asked["shapes"] or self.asked["values"]
         room = max(LABEL_ROOM if labelled else 0.0, SUM_ROOM if self.asked["gradient"] else 0.0)
+        if self.measure:
+            rooms = rooms_with(diagram.elements, rooms or rooms_of(diagram), self.measure)
         placed = layout(
             diagram, room + self.wider / 2, self.title, self.columns, self.lanes, wider=self.wider, rooms=rooms
         )
         grouped = framed(placed, diagram.elements, is_given(self.asked["gradient"]))
-        return emphasise(grouped, diagram, self.asked["highlight"])
+        scene = emphasise(grouped, diagram, self.asked["highlight"])
+        return with_pile(scene, diagram.elements, self.measure) if self.measure else scene
 
     def drawn(self) -> Scene:
         """The scene, with as much room as the values on its wires need."""
@@ -171,7 +181,10 @@ class Way:
             if is_given(self.asked[option]):
                 scene = step(self, scene)
         named = self.drawing.named and not self.back  # on the way back a wire has a part of a gradient
-        return scene if is_given(self.asked["values"]) else with_words(scene, self.asked["shapes"], named)
+        if is_given(self.asked["values"]):
+            return scene
+        scene = with_words(scene, self.asked["shapes"] is True, named)
+        return with_bars(scene, self.drawing.measure) if self.drawing.measure else scene
 
 
 def _weights(way: Way, scene: Scene) -> Scene:
@@ -215,6 +228,10 @@ def _scales(drawing: Drawing, scene: Scene) -> Scene:
     return with_scales(scene, drawing.scales)
 
 
+def _sizes(drawing: Drawing, scene: Scene) -> Scene:
+    return with_sizes(scene, drawing.measure) if drawing.measure else scene
+
+
 def _equations(drawing: Drawing, scene: Scene) -> Scene:
     numbered, below = drawing.asked["equations"] == "numbered", is_given(drawing.asked["unroll"])
     return with_equations(scene, drawing.graph, drawing.labels, numbered, below)
@@ -232,6 +249,7 @@ def _open(drawing: Drawing, scene: Scene) -> Scene:
 
 STEPS: tuple[tuple[str, Callable[[Drawing, Scene], Scene]], ...] = (
     ("values", _scales),
+    ("shapes", _sizes),
     ("open", _open),
     ("equations", _equations),
     ("legend", _legend),

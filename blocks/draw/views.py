@@ -20,6 +20,7 @@ from .diagram.elements import is_cell
 from .diagram.network import network_of, network_of_error
 from .drawing import LABEL_ROOM, LARGEST, ROOMS, Drawing, is_given
 from .figure import Figure
+from .layers.blocks import measure_of, with_bars, with_sizes
 from .layers.emphasis import Wanted, emphasise_layers
 from .layers.labels import places, with_words
 from .layers.legend import with_legend
@@ -75,7 +76,7 @@ def draw(
     graph: Graph,
     highlight: Wanted = None,
     bricks: bool = True,
-    shapes: bool = False,
+    shapes: bool | str = False,
     counts: bool = False,
     open: str | Iterable[str] | None = None,
     unroll: int | None = None,
@@ -102,7 +103,8 @@ def draw(
         highlight: what to emphasise, the rest is faded: names of bricks, inputs, states, outputs or groups of
             bricks, or a predicate on nodes.
         bricks: fold the operations of each brick into one box; else draw every operation by itself.
-        shapes: write the shape on each wire.
+        shapes: write the shape on each wire; "blocks" for bars and rectangles whose sides are as long as the sizes, of
+            each value and of the weights of each brick.
         counts: write into each brick how many weights it has.
         open: bricks to show opened below the cell.
         unroll: how many steps to draw side by side. The middle of more than seven is left out unless `full`.
@@ -145,6 +147,10 @@ def draw(
         raise BlocksError(f"x is 'made', or name → column, not {x!r}")
     if scale not in (None, "linear", "log"):
         raise BlocksError(f"scale is 'linear' or 'log', not {scale!r}")
+    if shapes not in (False, True, "blocks"):
+        raise BlocksError(f"shapes is True or 'blocks', not {shapes!r}")
+    if shapes == "blocks" and is_given(gradient):
+        raise BlocksError("shapes='blocks' hang where the gradient of weights would; leave out gradient, or shapes")
     if gradient not in (None, False, True, "beside"):
         raise BlocksError(f"gradient is True or 'beside', not {gradient!r}")
     if equations not in (False, True, "numbered"):
@@ -166,12 +172,13 @@ def draw(
         except Unroutable:
             obstacle = "it has so many wires that there is no way for all"
         _check(given, obstacle)
-    scene, elements = drawn(
-        network_of(graph, bricks, called), Ways(bricks, called, LABEL_ROOM * shapes), title or _named(graph)
-    )
+    measure = measure_of(graph) if shapes == "blocks" else None
+    ways = Ways(bricks, called, LABEL_ROOM * bool(shapes), measure)
+    scene, elements = drawn(network_of(graph, bricks, called), ways, title or _named(graph))
     called.check()
     scene = emphasise_layers(scene, elements, highlight)
-    scene = fit(with_words(scene.with_space(SPACE), shapes)) if shapes else with_words(scene, shapes)
+    scene = fit(with_words(scene.with_space(SPACE), True)) if shapes is True else with_words(scene, False)
+    scene = with_sizes(with_bars(scene, measure), measure) if measure else scene
     return Figure(with_legend(scene) if legend else scene, colours)
 
 

@@ -58,6 +58,7 @@ def places(scene: Scene, room: Callable[[Wire], tuple[float, float] | None]) -> 
     apart from arrowheads where that can be: the key of that → the middle. And the nets of those that find none."""
     taken = [(s.left, s.bottom, s.right, s.top) for s in scene.shapes]
     taken += [box_of(w.mark, w.mark_at) for w in scene.wires if w.mark and w.mark_at]
+    taken += [box_of(w.label, w.label_at) for w in scene.wires if w.label and w.label_at]
     lines = [around(a, b) for w in scene.wires for a, b in pairwise(w.points)]
     for f in scene.frames:
         ends = (f.x, f.y), (f.x + f.w, f.y), (f.x + f.w, f.y + f.h), (f.x, f.y + f.h)

@@ -23,12 +23,13 @@ from ..diagram.cell import diagram_of
 from ..diagram.elements import Box, Element, Network, common_scope
 from ..diagram.network import network_of
 from ..diagram.signs import is_cell_of_operations
+from ..layers.blocks import Measure, rooms_with, widths_with, with_weights
 from ..layers.groups import framed
 from ..layers.labels import free_place
 from ..scene import Scene, Shape, Wire, fit, mirrored
 from ..text import Run, clip, line
 from ..typeset import Labels, name_line
-from .cell import RING
+from .cell import RING, rooms_of
 from .chains import ASIDE, PIN, Sides, chains_of, side_by_side, sides_of, with_chains
 from .joints import spliced, with_joints
 from .levels import columns, layout
@@ -50,12 +51,13 @@ TURN, FAR, UP, OFF, OUT = (
 
 @dataclass(frozen=True)
 class Ways:
-    """How any graph is drawn: its bricks as one box each, what its author calls things, and how much more room there is
-    between two wires, for labels."""
+    """How any graph is drawn: its bricks as one box each, what its author calls things, how much more room there is
+    between two wires, for labels, and how long a size is, where shapes are blocks."""
 
     bricks: bool = True
     labels: Labels = field(default_factory=Labels)
     room: float = 0.0
+    measure: Measure | None = None
 
 
 def drawn(network: Network, ways: Ways, title: str = "") -> tuple[Scene, dict[str, Element]]:
@@ -73,7 +75,10 @@ def drawn(network: Network, ways: Ways, title: str = "") -> tuple[Scene, dict[st
     whole = with_chains(network, chains)
     blocks = {key: _block(key, scene, whole) for key, scene in scenes.items()}
     named = any(e.called for e in network.elements.values())
-    scene = laid_out(whole, blocks, title, max(ways.room, NAME_ROOM * named))
+    own = {key: e for key, e in network.elements.items() if not e.frame}
+    aside = widths_with(own, ways.measure) if ways.measure else {}
+    scene = laid_out(whole, blocks, title, max(ways.room, NAME_ROOM * named), aside)
+    scene = with_weights(scene, own, ways.measure, beside=True) if ways.measure else scene
     return with_joints(spliced(scene, [s.key for s in scene.shapes if s.kind == "pin"])), elements
 
 
@@ -101,7 +106,9 @@ def _body(box: Box, ways: Ways) -> tuple[Scene, dict[str, Element]]:
         diagram = diagram_of(graph, labels=ways.labels)
         if len(diagram.elements) <= LARGEST:
             with suppress(Unroutable):
-                scene = layout(diagram, ways.room, name, columns(diagram, {}))
+                rooms = rooms_with(diagram.elements, rooms_of(diagram), ways.measure) if ways.measure else None
+                scene = layout(diagram, ways.room, name, columns(diagram, {}), rooms=rooms)
+                scene = with_weights(scene, diagram.elements, ways.measure) if ways.measure else scene
                 return framed(scene, diagram.elements), diagram.elements
     return drawn(network_of(graph, ways.bricks, ways.labels, box), ways, name)
 

@@ -36,14 +36,28 @@ class Block:
     outs: dict[str, float] = field(default_factory=dict)
 
 
-def laid_out(network: Network, blocks: Mapping[str, Block], title: str = "", room: float = 0.0) -> Scene:
-    """The scene of a diagram, pins still in it. room: points more between two ranks, for labels."""
-    return _Layout(network, blocks, title, room).scene()
+def laid_out(
+    network: Network,
+    blocks: Mapping[str, Block],
+    title: str = "",
+    room: float = 0.0,
+    beside: Mapping[str, float] | None = None,
+) -> Scene:
+    """The scene of a diagram, pins still in it. room: points more between two ranks, for labels. beside: by element,
+    how much room it needs at its sides."""
+    return _Layout(network, blocks, title, room, beside or {}).scene()
 
 
 class _Layout:
-    def __init__(self, network: Network, blocks: Mapping[str, Block], title: str, room: float):
-        self.network, self.blocks, self.title, self.room = network, blocks, title, room
+    def __init__(
+        self,
+        network: Network,
+        blocks: Mapping[str, Block],
+        title: str,
+        room: float,
+        beside: Mapping[str, float],
+    ):
+        self.network, self.blocks, self.title, self.room, self.aside = network, blocks, title, room, beside
         self.shapes = {key: shape_of(e) for key, e in network.elements.items() if not e.frame}
         self.links = [(e, link) for e in network.elements.values() for link in e.entries]
         self.items = self.made()
@@ -82,7 +96,7 @@ class _Layout:
         align = "top" if leaf else "bottom" if element.kind == "output" else "middle"
         if self.network.stepped:
             align = {"state": "left", "next": "right", "output": "bottom", "input": "top"}.get(element.kind, "middle")
-        wide = 2 * SIDE * (shape.form == "circle" and len(element.entries) > 1)
+        wide = 2 * SIDE * (shape.form == "circle" and len(element.entries) > 1) + 2 * self.aside.get(element.key, 0.0)
         return Item(element.key, shape.w + wide, shape.h, {}, {element.key: 0.0}, align, leaf=leaf)
 
     # --- where wires enter ---------------------------------------------------------------------
