@@ -51,7 +51,7 @@ def asked(option: str, graph: bk.Graph) -> dict[str, Any]:
         "highlight": brick, "bricks": False, "shapes": True, "counts": True, "open": brick, "unroll": 3, "zoom": 1,
         "full": True, "gradient": True, "theme": "dark", "values": {"x": np.ones((2, 3))}, "scale": "log", "fold": True,
         "title": "another title", "labels": {brick: "q_t"}, "legend": True, "equations": True,
-        "x": {brick: 7.5}, "lane": {"low/C": 2},
+        "x": {brick: 7.5}, "lane": {"low/C": 1},
     }  # fmt: skip
     beside = {"zoom": {"unroll": 3}, "full": {"unroll": 9}, "scale": {"values": {"x": np.ones((2, 3))}}}
     return {option: values[option], **beside.get(option, {})}

@@ -79,7 +79,10 @@ class Drawing:
         if self.folding:
             folding = replace(self.folding, mark="∂" if gradient else "")
             change = lambda elements: fold_groups(elements, folding)
-        return diagram_of(self.graph, self.asked["counts"], gradient=gradient, change=change, labels=self.labels)
+        within = not self.asked["lane"]  # with which layers may stand as they like
+        return diagram_of(
+            self.graph, self.asked["counts"], gradient=gradient, change=change, labels=self.labels, within=within
+        )
 
     @cached_property
     def lanes(self) -> Mapping[str, float]:

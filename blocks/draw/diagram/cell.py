@@ -35,12 +35,14 @@ def diagram_of(
     gradient: bool = False,
     change: Callable[[dict[str, Element]], dict[str, Element]] | None = None,
     labels: Labels | None = None,
+    within: bool = True,
 ) -> Diagram:
     """The diagram of a cell's one-step graph.
 
     counts: write into each brick how many weights it has. fold: one element for each brick; else one for each
     operation and each of the weights. gradient: label everything as the gradient is, ``∂h``, ``⊙ (1 − y²)``. change:
     what is done to the elements before their wires are merged; `groups.fold` for one. labels: what things are called.
+    within: call what is in a layer by its name there, where a frame says which layer that is.
     """
     labels = labels or Labels()
     builder = _CellBuilder(graph, counts, fold, gradient, labels)
@@ -53,7 +55,7 @@ def diagram_of(
         builder.elements = change(builder.elements)
     merge(builder.elements, lambda entries: builder.bar(scope, entries))
     elements = ordered(builder.elements)
-    for key in alone(elements):
+    for key in alone(elements) if within else ():
         elements[key].lines = elements[key].within or elements[key].lines
     return Diagram(elements, conveyors(elements), graph, labels)
 

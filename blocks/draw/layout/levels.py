@@ -33,8 +33,9 @@ def layout(
     wider: float = 0.0,
     rooms: Mapping[str, Room] | None = None,
 ) -> Scene:
-    """The scene of a cell, in levels if it is made of layers; what is given and what is raised as for `cell.layout`."""
-    levels = levels_of(diagram.elements)
+    """The scene of a cell, in levels if it is made of layers; what is given and what is raised as for `cell.layout`.
+    With lanes that would have a state of a lower level above one of a higher it is laid out as one."""
+    levels = _levels(diagram, lanes or {})
     if not levels:
         return cell.layout(diagram, room, title, pins, lanes, wider=wider, rooms=rooms)
     parts = [_part(diagram, level) for level in levels]
@@ -44,8 +45,18 @@ def layout(
 
 def columns(diagram: Diagram, lanes: Mapping[str, float]) -> dict[str, float]:
     """Brick → its column, as `best_columns` has it; of a cell in levels, in its level."""
-    parts = [_part(diagram, level) for level in levels_of(diagram.elements)] or [diagram]
+    parts = [_part(diagram, level) for level in _levels(diagram, lanes)] or [diagram]
     return {key: column for part in parts for key, column in best_columns(part, _own(lanes, part)).items()}
+
+
+def _levels(diagram: Diagram, lanes: Mapping[str, float]) -> list[Level]:
+    """The levels of a cell; none, where its lanes are asked for in another order."""
+    levels = levels_of(diagram.elements)
+    ways = diagram.conveyors.items()
+    height = {s: n for n, level in enumerate(levels) for s, way in ways if way[0] in level.elements}
+    lane = {s: float(n) for n, s in enumerate(sorted(height, key=lambda s: -height[s]), 1)} | dict(lanes)
+    asked = sorted(height, key=lambda s: (lane[s], s not in lanes, -height[s]))
+    return levels if asked == sorted(asked, key=lambda s: -height[s]) else []
 
 
 def _own(lanes: Mapping[str, float], part: Diagram) -> dict[str, float]:
