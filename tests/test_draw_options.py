@@ -13,7 +13,7 @@ from hypothesis import settings
 import blocks as bk
 from blocks.draw import views
 from blocks.draw.diagram.cell import diagram_of
-from blocks.draw.views import CELL, OPTIONS
+from blocks.draw.views import LAYERS, LOOPS, OPTIONS
 
 
 def two_layers() -> bk.Cell:
@@ -72,7 +72,12 @@ def test_an_option_changes_the_figure_or_is_refused(option: str, kind: str, monk
     graph = GRAPHS[kind]()
     options = asked(option, graph)
     without = {name: value for name, value in options.items() if name != option}
-    if kind == "a cell" or CELL not in OPTIONS[option].taken_by or len(OPTIONS[option].taken_by) > 1:
+    takers = OPTIONS[option].taken_by
+    if kind == "a gradient" and LOOPS in takers:
+        with pytest.raises(bk.BlocksError, match="^unroll: a step of .* is not drawn as a cell is"):
+            graph.draw(**options)
+        return
+    if kind == "a cell" or LAYERS in takers or (kind == "a loop" and LOOPS in takers):
         if option == "lane":  # another order of the lanes
             assert len(set(diagram_of(graph).conveyors) & {"low/C", "high/h"}) == 2
         if option == "shapes":

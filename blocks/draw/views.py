@@ -26,6 +26,7 @@ from .layers.labels import places, with_words
 from .layers.legend import with_legend
 from .layout.boxes import Ways, drawn
 from .layout.route import Unroutable
+from .layout.written import Steps
 from .scene import Point, Scene, Wire, fit
 from .text import clip
 from .themes import Theme
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from ..trace import Trace
 
 SPACE = 60.0  # beside a figure, for the labels of its wires
-CELL, LAYERS = "one step of a cell", "a graph of any kind"
+CELL, LAYERS, LOOPS = "one step of a cell", "a graph of any kind", "a graph with a loop over time"
 NEEDED_FOR = {"unroll": "the steps of a cell side by side", "values": "the colours of numbers"}
 
 
@@ -65,9 +66,9 @@ OPTIONS = {
     "values": Option((CELL,), apart_from={"shapes": "stand where shapes would"}),
     "scale": Option((CELL,), needs="values"),
     "gradient": Option((CELL,)),
-    "unroll": Option((CELL,)),
-    "zoom": Option((CELL,), needs="unroll"),
-    "full": Option((CELL,), needs="unroll"),
+    "unroll": Option((CELL, LOOPS)),
+    "zoom": Option((CELL, LOOPS), needs="unroll"),
+    "full": Option((CELL, LOOPS), needs="unroll"),
     "open": Option((CELL,)),
 }
 
@@ -107,7 +108,8 @@ def draw(
             each value and of the weights of each brick.
         counts: write into each brick how many weights it has.
         open: bricks to show opened below the cell.
-        unroll: how many steps to draw side by side. The middle of more than seven is left out unless `full`.
+        unroll: how many steps to draw side by side, of a cell or of each loop over time. The middle of more than seven
+            is left out unless `full`.
         zoom: the step to show open, from 1; "all" or "none". By default the middle one.
         gradient: True for the way of the gradient alone; "beside" for both, with the same places. Each operation says
             what it multiplies with; forward values that it needs come in on grey wires; the gradient of the weights
@@ -160,7 +162,8 @@ def draw(
     colours, called = theme_of(theme), Labels(labels)
     given = [name for name, value in asked.items() if is_given(value)]
     obstacle = _obstacle(graph, bricks)
-    _check(given, obstacle)
+    loops = bricks and any(subgraphs(node) for node in graph.order())
+    _check(given, obstacle, LOOPS if loops else LAYERS)
     if zoom == "none" and (hidden := [name for name in given if OPTIONS[name].inside]):
         raise BlocksError(f"{' and '.join(hidden)}: seen only in a step that is open, and with zoom='none' none is")
     if not obstacle:
@@ -171,9 +174,10 @@ def draw(
             obstacle = f"it is too large: it has {len(drawing.diagram.elements)} parts, of {LARGEST} at most"
         except Unroutable:
             obstacle = "it has so many wires that there is no way for all"
-        _check(given, obstacle)
+        _check(given, obstacle, LAYERS)
     measure = measure_of(graph) if shapes == "blocks" else None
-    ways = Ways(bricks, called, LABEL_ROOM * bool(shapes), measure)
+    steps = Steps(unroll, zoom, full) if unroll else None
+    ways = Ways(bricks, called, LABEL_ROOM * bool(shapes), measure, steps)
     scene, elements = drawn(network_of(graph, bricks, called), ways, title or _named(graph))
     called.check()
     scene = emphasise_layers(scene, elements, highlight)
@@ -257,13 +261,13 @@ def _obstacle(graph: Graph, bricks: bool) -> str:
     return "" if is_cell(graph) else "it has no state that goes from step to step"
 
 
-def _check(given: list[str], obstacle: str) -> None:
-    """Raises BlocksError for options that what is drawn does not take."""
-    drawn = LAYERS if obstacle else CELL
-    wrong = [name for name in given if drawn not in OPTIONS[name].taken_by]
+def _check(given: list[str], obstacle: str, other: str) -> None:
+    """Raises BlocksError for options that what is drawn does not take; `other`: what that is if it is no cell."""
+    drawn = {other, LAYERS} if obstacle else {CELL}
+    wrong = [name for name in given if not drawn & {*OPTIONS[name].taken_by}]
     if wrong:
         takers = " or ".join(dict.fromkeys(view for name in wrong for view in OPTIONS[name].taken_by))
-        taken = ", ".join(name for name, option in OPTIONS.items() if drawn in option.taken_by)
+        taken = ", ".join(name for name, option in OPTIONS.items() if drawn & {*option.taken_by})
         raise BlocksError(
             f"{' and '.join(wrong)}: only for {takers}, drawn with its bricks. That is not so here: "
             f"{obstacle}; such a figure takes {taken}"

@@ -13,6 +13,7 @@ same cell: its bricks are marked as shared.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ...errors import BlocksError
@@ -44,6 +45,7 @@ def unrolled(
     zoom: int | str | None = None,
     full: bool = False,
     title: str = "cell",
+    times: Callable[[int], tuple[str, str]] | None = None,
 ) -> Scene:
     """The scene of some steps of a cell.
 
@@ -51,6 +53,7 @@ def unrolled(
         diagram, cell: the cell's diagram and its scene, at step t.
         zoom: the step to show open, from 1; "all"; or "none". By default the middle one.
         full: draw every step, however many; else the middle of more than seven is folded into a gap.
+        times: number of a step → what stands below its values, and below those of the step before.
 
     Raises BlocksError for a number of steps or a step that does not make sense.
     """
@@ -65,7 +68,7 @@ def unrolled(
         if number is None:
             blocks.append(replace(_gap(diagram, cell, steps - 5), step=steps - 2))
             continue
-        now, before = _times(number, centre)
+        now, before = times(number) if times else _times(number, centre)
         step = _retimed(cell, now, before)
         opened = number in open_steps
         block = _open(step) if opened else _closed(step, diagram, title, now)
@@ -98,14 +101,14 @@ def _retimed(cell: Scene, now: str, before: str) -> Scene:
     def shape(s: Shape) -> Shape:
         if s.kind not in (*ENDS, "parameter"):
             return replace(s, shared=s.kind == "brick" or s.shared)
-        lines = tuple(_at(x, before if s.kind == "state" else now) for x in s.lines)
+        lines = tuple(at_time(x, before if s.kind == "state" else now) for x in s.lines)
         return replace(s, lines=lines, w=max(s.w, extent(lines)[0] + END_ROOM) if s.kind in ENDS else s.w)
 
-    wires = tuple(replace(w, called=_at(w.called, now)) if w.called else w for w in cell.wires)
+    wires = tuple(replace(w, called=at_time(w.called, now)) if w.called else w for w in cell.wires)
     return replace(cell, shapes=tuple(shape(s) for s in cell.shapes), wires=wires)
 
 
-def _at(name: Line, time: str) -> Line:
+def at_time(name: Line, time: str) -> Line:
     """The name of a value at another time."""
     return Line(tuple(r._replace(text=time) if r.time else r for r in name.runs), name.size)
 

@@ -146,7 +146,7 @@ def side_by_side(chain: Chain, scenes: Mapping[str, Scene], network: Network, mi
     placed: list[Scene] = []
     wires: list[Wire] = []
     for key in chain.boxes:
-        scene = _prefixed(mirrored(scenes[key]) if mirror else scenes[key], key)
+        scene = _prefixed(fit(mirrored(scenes[key])) if mirror else scenes[key], key)
         if placed:
             left, right = _pins(placed[-1]), _pins(scene)
             ways = [(f"{PIN}{a}{ASIDE}", f"{PIN}{b}") for a, b in chain.ways if network.home(b) == key]

@@ -16,9 +16,12 @@ def spliced(scene: Scene, pins: Iterable[str]) -> Scene:
     wires = list(scene.wires)
     taken = set(pins)
     while through := next((w for w in wires if w.target in taken and w.source not in taken), None):
-        after = [w for w in wires if w.source == through.target]
-        others = [w for w in wires if w is not through and w.source != through.target]
-        wires = [*others, *(_joined(through, w) for w in after)]
+        pin = through.target
+        coming = [w for w in wires if w.target == pin]
+        after = [w for w in wires if w.source == pin]
+        others = [w for w in wires if pin not in (w.source, w.target)]
+        bare = [replace(w, mark=None, mark_at=None) for w in after]  # a mark stands once at an entry
+        wires = [*others, *(_joined(w, other) for w in coming for other in (after if w is coming[0] else bare))]
     kept = [w for w in wires if w.source not in taken]
     return replace(scene, shapes=tuple(s for s in scene.shapes if s.key not in taken), wires=tuple(kept))
 
