@@ -26,6 +26,21 @@ def pictures() -> Iterator[tuple[str, Figure]]:
     yield "names", names().draw()
     hs = bk.scan(cell, bk.sequence("x", 8))
     yield "layers", bk.Graph({"y": bk.ADD(4, name="out")(hs)}).draw()
+    yield "blocks", bk.Graph({"y": bk.ADD(4, name="out")(hs)}).draw(shapes="blocks")
+    yield "written-out", bk.Graph({"y": bk.ADD(4, name="out")(hs)}).draw(unroll=3)
+    yield "stacked", bk.layers(cell, bk.cells.gru(8, 8)).draw()
+    yield "translation", translation().draw()
+
+
+def translation() -> bk.Graph:
+    """An encoder, and a decoder that begins where it ends."""
+    read = bk.EMBED(9, 8, name="read")(bk.sequence("source", dtype="int"))
+    _, last = bk.scan(bk.cells.lstm(8, 8, name="encoder"), read, final=True)
+    said = bk.EMBED(9, 8, name="said")(bk.sequence("before", dtype="int", time="later"))
+    first = {"h": last["encoder/h"], "C": last["encoder/C"]}
+    y = bk.ADD(9, name="out")(bk.scan(bk.cells.lstm(8, 8, name="decoder"), said, initial=first))
+    target = bk.sequence("target", dtype="int", time="later")
+    return bk.Graph({"loss": bk.losses.cross_entropy(y, target), "y": y})
 
 
 def names() -> bk.Cell:
