@@ -8,7 +8,8 @@ from ...graph import Node
 from ...notation import BETWEEN, SUM, Formula, is_silent, root, sign_of, write
 from ..text import Line, Run, clip, line
 
-_DRAWN = {"⊙": "×", "/": "÷", "^": "xʸ", "ᵀ": "T", "|": "|x|", "⌊": "⌊x⌋"}
+PRODUCT = "•"  # which lies at one height in all fonts, as · does not
+_DRAWN = {"·": PRODUCT, "⊙": "×", "/": "÷", "^": "xʸ", "ᵀ": "T", "|": "|x|", "⌊": "⌊x⌋"}
 _ENTRIES = {"−": ("+", "−"), "/": ("×", "÷")}
 
 
@@ -72,7 +73,8 @@ def entry_marks(node: Node) -> tuple[str, ...]:
 
 def label(text: str) -> tuple[str, Line]:
     """The form and the label of an operation: a circle for a sign, a pill for a word."""
-    return "circle" if len(text) <= 2 else "pill", Line((Run(clip(text, 16)),), 16 if len(text) == 1 else 11)
+    small = len(text) > 1 or text == PRODUCT
+    return "circle" if len(text) <= 2 else "pill", Line((Run(clip(text, 16)),), 11 if small else 16)
 
 
 def draw_lines(name: str, node: Node) -> tuple[Line, Line]:

@@ -25,7 +25,7 @@ from ..text import Line, baselines, pieces, printable
 from .page import Page
 from .paint import BOLD, EDGE, LINE, ROUND, Area, Painting, Stroke, Words
 
-SANS, MATH = "Helvetica,Arial,'DejaVu Sans',sans-serif", "Times,serif"
+SANS, MATH = "Arial,Helvetica,'DejaVu Sans',sans-serif", "Times,serif"
 _FACES = {
     "math": f'font-family="{MATH}"',
     "math-italic": f'font-family="{MATH}" font-style="italic"',

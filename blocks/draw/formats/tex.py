@@ -24,7 +24,8 @@ _TEXT = {
     "œ": r"\oe{}", "Œ": r"\OE{}", "ı": r"\i{}",
 }  # fmt: skip
 _MATH = {
-    "−": "-", "×": r"\times", "÷": r"\div", "·": r"\cdot", "⊗": r"\otimes", "⊕": r"\oplus", "⊙": r"\odot",
+    "−": "-", "×": r"\times", "÷": r"\div", "·": r"\cdot", "•": r"\bullet", "⊗": r"\otimes", "⊕": r"\oplus",
+    "⊙": r"\odot",
     "√": r"\surd", "∂": r"\partial", "∇": r"\nabla", "ℓ": r"\ell", "∞": r"\infty", "∥": r"\parallel", "∼": r"\sim",
     "∧": r"\wedge", "∨": r"\vee", "¬": r"\neg",
     "⋯": r"\cdots", "≤": r"\le", "≥": r"\ge", "≠": r"\ne", "≈": r"\approx", "∈": r"\in", "±": r"\pm", "→": r"\to",

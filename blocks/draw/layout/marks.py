@@ -14,7 +14,7 @@ from ..text import line
 SIZE, INK = 9.0, 7.0  # of the font, the height of a digit
 BACK, ASIDE = (
     (4.0, 7.0, 10.0, 13.0, 18.0, 24.0),
-    3.5,
+    4.0,
 )  # from the border of the shape backwards, and from the wire to its side
 
 
