@@ -77,7 +77,7 @@ def test_no_ground() -> None:
 
 def test_a_font_of_ones_own() -> None:
     figure = lstm().draw()
-    assert "'Blocks Math',Helvetica" in figure.render("svg", font=FONT).decode()
+    assert "'Blocks Math',Arial" in figure.render("svg", font=FONT).decode()
     assert b"BlocksMathBold" in figure.render("pdf", font=FONT) and b"BlocksMathBold" not in figure.render("pdf")
     for wrong in ("nowhere.ttf", __file__):
         with pytest.raises(bk.BlocksError, match="font is the file of a TrueType or OpenType font"):
