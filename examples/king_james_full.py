@@ -17,7 +17,7 @@ def model_of(letters, units, rate):
     return bk.Model(loss=bk.losses.cross_entropy(logits, following), outputs={"logits": logits}, seed=0)
 
 
-def read(bible, folder=None, units=96, epochs=6, stop=None):
+def read(bible, folder=None, units=96, epochs=6, stop=None, threshold=0.02):
     """Train, plainly, or with all of it where there is a folder; until the update `stop`, or on from there."""
     (rest, held), letters = text.split(bible), text.Vocabulary.of(bible)
     train, valid = (text.streams(letters.encode(part), 32) for part in text.split(rest, 0.05))
@@ -26,7 +26,7 @@ def read(bible, folder=None, units=96, epochs=6, stop=None):
     if not folder:
         model.fit(train, optimizer=bk.Adam(5e-3), **options)
         return model, text.bits_per_character(model, letters.encode(held))
-    rate = bk.schedules.plateau(5e-3, factor=0.5, patience=0)
+    rate = bk.schedules.plateau(5e-3, factor=0.5, patience=0, threshold=threshold)  # a share
     calls = [bk.TensorBoard(folder / "log", every=20), lambda model, record: record["step"] == stop and sys.exit()]
     options |= {"validation": valid, "average": 0.995, "autosave": folder / "run.safetensors", "callbacks": calls}
     model.fit(train, optimizer=bk.Adam(rate), resume=True, **options)
@@ -35,4 +35,6 @@ def read(bible, folder=None, units=96, epochs=6, stop=None):
 
 if __name__ == "__main__":
     for name, folder in (("plain", None), ("full", Path(sys.argv[1]))):
-        print(f"{name}: {read(king_james()[:1_000_000], folder)[1]:.3f} bits per character", flush=True)
+        model, bits = read(king_james()[:1_000_000], folder)
+        rates = [record["lr"] for record in model.history.steps]
+        print(f"{name}: {bits:.3f} bits per character; the rate fell to {min(rates):.2g}", flush=True)

@@ -1,5 +1,6 @@
 """The King James Bible and the sunspots, and the examples that learn them."""
 
+import json
 import runpy
 from pathlib import Path
 
@@ -86,18 +87,23 @@ def test_the_bible_is_read() -> None:
 
 
 def test_the_bible_is_read_with_all_that_fit_has(tmp_path) -> None:
-    """Stopped in an epoch, and gone on with: the bits of a run that was not."""
+    """Stopped in an epoch after the rate has fallen, and gone on with: the bits of a run that was not."""
     pytest.importorskip("tensorboardX")
     read, bible = runpy.run_path(str(EXAMPLES / "king_james_full.py"))["read"], king_james()[:10_000]
+    options = {"units": 8, "epochs": 4, "threshold": 0.9}
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
-    whole, bits = read(bible, tmp_path / "whole", units=8, epochs=2)
-    stop = len(whole.history.steps) // 2
+    whole, bits = read(bible, tmp_path / "whole", **options)
+    rates = [record["lr"] for record in whole.history.steps]
+    assert rates[0] == 5e-3 and rates[-1] == 1.25e-3 and len(set(rates)) == 3
+    stop = 3 * len(rates) // 4 + 1
+    assert stop % (len(rates) // 4) and rates[stop - 2] < 5e-3
     with pytest.raises(SystemExit):
-        read(bible, tmp_path / "parts", units=8, epochs=2, stop=stop)
-    again, same_bits = read(bible, tmp_path / "parts", units=8, epochs=2)
+        read(bible, tmp_path / "parts", stop=stop, **options)
+    again, same_bits = read(bible, tmp_path / "parts", **options)
     assert again.history.steps == whole.history.steps and again.history.epochs == whole.history.epochs
     np.testing.assert_array_equal(again.weights.all, whole.weights.all)
+    np.testing.assert_array_equal(again.averaged().weights.all, whole.averaged().weights.all)
     assert same_bits == bits and bits != read(bible, units=8, epochs=1)[1]
     assert list((tmp_path / "parts" / "log").iterdir())
 
@@ -105,9 +111,12 @@ def test_the_bible_is_read_with_all_that_fit_has(tmp_path) -> None:
 def test_the_vowels_are_told_apart_with_all_that_fit_has(tmp_path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(EXAMPLES)
     train, test = ({k: rows[::6] for k, rows in part.items()} for part in japanese_vowels())
-    shares = runpy.run_path(str(EXAMPLES / "vowels_seeds.py"))["run"](0, train, test, tmp_path, epochs=12, units=4)
-    assert len(shares) == 2
-    best = Model.load(tmp_path / "best.safetensors")
+    example, file = runpy.run_path(str(EXAMPLES / "vowels_seeds.py")), tmp_path / "best.safetensors"
+    small = {"epochs": 12, "units": 4}
+    plain = example["run"](0, train, test, **{**example["PLAIN"], **small})
+    full = example["run"](0, train, test, file, **{**example["CHOSEN"], **small})
+    assert set(plain) == {"loss", "right"} and plain != full
+    best = Model.load(file)
     losses = [epoch["validation"] for epoch in best.history.epochs]
     assert (
         len(losses) > 1
@@ -116,3 +125,33 @@ def test_the_vowels_are_told_apart_with_all_that_fit_has(tmp_path, monkeypatch) 
     )
     held = {name: rows[9::10] for name, rows in train.items()}
     assert best.averaged().evaluate(held, 30) == pytest.approx(losses[-1], rel=1e-5)
+    assert best.averaged().evaluate(test) == pytest.approx(full["loss"], rel=1e-5)
+
+
+def test_the_settings_are_chosen_without_the_test_split(monkeypatch) -> None:
+    """Each fold is judged by a network that has not seen it, all are once for a seed, and one value after the other
+    with the least loss stays; those of the full run are what was chosen."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    example = runpy.run_path(str(EXAMPLES / "vowels_choice.py"))
+    choose, calls = example["choose"], []
+
+    def run(seed, rest, fold, best, **settings):
+        calls.append((seed, rest["x"], fold["x"], settings))
+        return {"loss": abs(settings["lr"] - 3) + abs(settings["rate"] - 10 * settings["lr"]), "right": 0.5}
+
+    monkeypatch.setitem(choose.__globals__, "run", run)
+    found = choose({"x": list(range(20))}, {"lr": (1, 3, 4), "rate": (5, 40, 30)})
+    tried = [(t["lr"], t["rate"], t["loss"]) for t in found["tried"]]
+    assert tried == [(1, 5, 7.0), (3, 5, 25.0), (4, 5, 36.0), (1, 40, 32.0), (1, 30, 22.0)]
+    assert found["chosen"] == {"lr": 1, "rate": 5} and len(calls) == 5 * 5 * 2
+    for seed in (0, 1):
+        of_seed = [(rest, fold) for s, rest, fold, settings in calls if s == seed and settings == {"lr": 1, "rate": 5}]
+        assert sorted(i for _, fold in of_seed for i in fold) == list(range(20)) and len(of_seed) == 5
+        assert all(sorted([*rest, *fold]) == list(range(20)) for rest, fold in of_seed)
+    committed = json.loads((EXAMPLES / "vowels_choice.json").read_text())
+    assert committed["chosen"] == runpy.run_path(str(EXAMPLES / "vowels_seeds.py"))["CHOSEN"]
+    names = list(example["GRID"])
+    assert [list(t) for t in committed["tried"]] == [[*names, "loss", "right"]] * len(committed["tried"])
+    assert all(t[name] in example["GRID"][name] for t in committed["tried"] for name in names)
+    chosen = [t for t in committed["tried"] if all(t[k] == v for k, v in committed["chosen"].items())]
+    assert len(chosen) == 1 and chosen[0]["loss"] == min(t["loss"] for t in committed["tried"])
