@@ -149,16 +149,21 @@ def _tests(sets: list[list[str]]) -> Arrays:
     return {k: np.swapaxes(v.reshape(len(sets), most, *v.shape[1:]), 1, 2) for k, v in joined.items()}
 
 
-def two_sequences(job: Job, lr: float, limit: int, hidden: str, p: int = 100, noise: bool = False) -> list[Trial]:
+def two_sequences(
+    job: Job, lr: float, limit: int, hidden: str, p: int = 100, noise: bool = False, each_step: bool = False
+) -> list[Trial]:
     """Experiments 2a and 2b. Of an LSTM, cell and gate are added once the error stops falling: when the mean loss of
     the last hundred sequences is no lower than that of the hundred before. After every 20 it is tested whether all
     errors are below 0.25: in 2a of all outputs at each step of the two sequences that there are; in 2b at the last step
     of 10,000 sequences.
+
+    each_step: an update at each step, as soon as there is a cell, instead of one for each sequence.
     """
     draw = partial(_draw, long_lags.two_sequences, {"p": p, "noise": int(noise)})
     started = _without_cell(job, lr, draw, p) if hidden == "cell" else {}
     net = nets.predictor(p + 1, hidden)
-    learning = Online(net.loss, SGD(lr), uniform(0.2), [job.seed_of(t) for t in job.trials], target=WIDE)
+    taught = nets.predictor_at_each_step(p + 1) if each_step else net
+    learning = Online(taught.loss, SGD(lr), uniform(0.2), [job.seed_of(t) for t in job.trials], target=WIDE)
     if started:
         learning.weights["out.W_x"] = np.concatenate([started[t][1]["out.W_x"] for t in job.trials])
     answers = Sides(net.answers(), WIDE)
@@ -180,11 +185,19 @@ def two_sequences(job: Job, lr: float, limit: int, hidden: str, p: int = 100, no
             good[row] = all(right(weights, piece).all() for piece in pieces)
         return np.array(good, np.int64)
 
-    found = learn_until(job, learning, draw, Tests(len(job.trials), passed), limit, piece=20)
+    judge, shown = Tests(len(job.trials), passed), partial(_by_steps, draw) if each_step else draw
+    found = learn_until(job, learning, shown, judge, limit, piece=20, updates=p if each_step else 1)
     for trial in found if started else ():
         trial["alone"] = started[trial["trial"]][0]
         trial["sequences"] += trial["alone"]
     return found
+
+
+def _by_steps(draw: Callable[..., Arrays], rng: np.random.Generator, n: int, trial: int) -> Arrays:
+    """Sequences of one length one after the other, step by step, with "first", 1 where one begins."""
+    data = draw(rng, n, trial)
+    first = np.arange(data["x"].shape[1]) == 0
+    return {k: v.reshape(-1, v.shape[-1]) for k, v in data.items()} | {"first": np.tile(first, n)[:, None] * 1.0}
 
 
 def _without_cell(job: Job, lr: float, draw: Callable[..., Arrays], p: int) -> dict[int, tuple[int, Arrays]]:

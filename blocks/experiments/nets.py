@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from dataclasses import dataclass
 
 from .. import cells
@@ -101,6 +103,32 @@ def predictor(symbols: int, hidden: str) -> Net:
         u1 = SIGM(1, name="hidden", bias=False)(now, u)
         h = scan(Cell(states={u: u1}, outputs=u1), x)
     return _net(SIGM(symbols, name="out", bias=False)(x, named("h", h)), target)
+
+
+def predictor_at_each_step(symbols: int) -> Net:
+    """The `predictor` with a cell, for an update at each step instead of each sequence: traces, the derivatives of C by
+    the weights, go on forward in time (the paper's appendix A.1). "first" is 1 at the first symbol of a sequence."""
+    x, first, target = input("x", symbols), input("first", 1), input("target", symbols)
+    gate, candidate = (ADD(1, name=name, bias=False) for name in ("input", "candidate"))
+    C, by_gate, by_candidate = state("C", 1), state("by_gate", symbols), state("by_candidate", symbols)
+    kept, kept_gate, kept_candidate = ((1.0 - first) * wire for wire in (C, by_gate, by_candidate))
+    i, g = sigm(gate(x)), sigm(candidate(x))
+    C1 = kept + i * g
+    after = {
+        C: C1,
+        by_gate: kept_gate + g * i * (1.0 - i) * x,
+        by_candidate: kept_candidate + i * g * (1.0 - g) * x,
+    }
+    earlier = [brick(named("x", trace)) for brick, trace in ((gate, kept_gate), (candidate, kept_candidate))]
+    seen = C1 + sum_of_slopes(*earlier)
+    h = Cell(states=after, outputs=seen)(x=x, first=first)
+    return _net(SIGM(symbols, name="out", bias=False)(x, named("h", h)), target)
+
+
+def sum_of_slopes(*wires: Node) -> Node:
+    """0, with the gradient of the sum of some wires."""
+    total = functools.reduce(operator.add, wires)
+    return total - stop_gradient(total)
 
 
 def elman(inputs: int, units: int) -> Cell:

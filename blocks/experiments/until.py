@@ -83,12 +83,14 @@ class Tests:
 
 
 def learn_until(
-    job: Job, net: Online, draw: Draw, judge: Judge, limit: int, piece: int = 100, finish: Finish | None = None
-) -> list[dict[str, Any]]:
+    job: Job, net: Online, draw: Draw, judge: Judge, limit: int, piece: int = 100, finish: Finish | None = None,
+    updates: int = 1,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Let the trials of a job learn until the judge says so, or for `limit` sequences.
 
-    `piece` sequences are learnt at once; a criterion that is met within a piece counts as of there, and the weights
-    are those of then. A trial whose weights are no longer finite has ended unsolved. Returns a dict for each trial:
+    `piece` sequences are learnt at once, each by so many `updates`. A criterion that is met within a piece counts as of
+    there, and the weights are those of then. A trial whose weights are no longer finite has ended unsolved. Returns a
+    dict for each trial:
     "trial"; "solved"; "sequences", how many it took; and what the judge and `finish` note.
     """
     trials, done = list(job.trials), 0
@@ -108,10 +110,11 @@ def learn_until(
             finite = np.all([np.isfinite(w).reshape(len(trials), -1).all(axis=1) for w in net.weights.values()], axis=0)
             stays = (at == 0) & finite
             for row in map(int, np.flatnonzero(~stays)):
-                weights = net.weights_after(data, before, row, int(at[row]) or piece)
+                learnt = int(at[row]) or piece * updates
+                weights = net.weights_after(data, before, row, learnt)
                 note = {**judge.note(row), **(finish(weights, trials[row]) if finish and finite[row] else {})}
                 solved = bool(finite[row] and at[row])
-                count = done + (int(at[row]) or piece) - (judge.lead if solved else 0)
+                count = done - (-learnt // updates) - (judge.lead if solved else 0)
                 ended.append({"trial": trials[row], "solved": solved, "sequences": count, **note})
             done += piece
             if not stays.all():
