@@ -102,3 +102,43 @@ def until(results: Results) -> Any:
     axes.set(xscale="log", xlabel="sequences", ylim=(len(rows) - 0.5, -0.5))
     axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     return figure
+
+
+def speed(results: Results) -> Any:
+    """What each cell comes to, trial by trial, over the time that it was trained: an axis for each task."""
+    from matplotlib.figure import Figure
+
+    rows = [row for row in results["rows"].values() if row["trials"]]
+    tasks = {"text": ("bits", "bits per new character"), "adding": ("right", "share of new sums right")}
+    there = [task for task in tasks if any(row["settings"]["task"] == task for row in rows)]
+    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
+    for axes, task in zip(figure.subplots(1, len(there), squeeze=False)[0], there, strict=True):
+        name, label = tasks[task]
+        for row in (row for row in rows if row["settings"]["task"] == task):
+            cell = row["settings"]["cell"]
+            for k, curves in enumerate(t["curves"] for t in row["trials"]):
+                axes.plot(curves["seconds"], curves[name], color=PAPER if cell == "srn" else OURS, lw=1.2, marker="o",
+                          ms=3, label=None if k else cell.upper())  # fmt: skip
+        axes.set(xlabel="seconds of the processor", ylabel=label, xlim=(0, None))
+        if name == "right":
+            axes.set_ylim(0, 1.03)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    return figure
+
+
+def next_word(results: Results) -> Any:
+    """The share of words that each trial predicts, of those it learnt from and of new ones, beside the commonest's."""
+    rows = results["rows"]
+    figure, axes = _axes(0.9 + 0.42 * len(rows))
+    for y, row in enumerate(rows.values()):
+        for name, colour, label in (
+            ("learnt", FAINT, "words it learns from"), ("right", OURS, "the words that follow"),
+        ):  # fmt: skip
+            shares = [t[name] for t in row["trials"]]
+            axes.plot(shares, [y] * len(shares), "o", color=colour, ms=6, label=None if y else label)
+    axes.axvline(_curves(results)[0]["commonest"], color="0.5", lw=0.9, ls="--", label="the commonest word")
+    axes.set_yticks(range(len(rows)), list(rows), fontsize=8)
+    axes.set(xlabel="share predicted", ylim=(len(rows) - 0.5, -0.5), xlim=(-0.02, None))
+    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    return figure
