@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import checked
 from .errors import WiringError, made, nearest, user_line
 from .graph import Node, Shape, Wire, as_node, show_shape, stamped
 from .ops.elementwise import cast_op, relu, sigm, stop_gradient, tanh
@@ -74,6 +75,7 @@ class Brick:
 
     default_bias = True
 
+    @checked
     def __init__(
         self,
         units: int,
@@ -98,6 +100,7 @@ class Brick:
         self._params: dict[str, Node] = {}
         self._slots: list[str] = []  # the names of the wires of the first call
 
+    @checked
     def __call__(self, *wires: Wire) -> Node:
         """The brick on some wires, each ``(..., features)``. Raises WiringError if one does not fit."""
         nodes = [as_node(w) for w in wires]
@@ -254,11 +257,13 @@ class EMBED:
     "embed"; init: first weights, by default "normal". Raises WiringError if the wire is not integer.
     """
 
+    @checked
     def __init__(self, rows: int, units: int, name: str | None = None, init: Any = "normal"):
         self.name, self.where = check_name(name or "embed", "an EMBED brick"), user_line()
         self.rows, self.units = rows, units
         self.table = make_parameter(f"{self.name}.W", (rows, units), init)
 
+    @checked
     def __call__(self, ids: Node) -> Node:
         """``(...)`` integers → ``(..., units)``."""
         with stamped(brick=self.name):

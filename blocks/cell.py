@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from .arguments import checked
 from .errors import WiringError, made, nearest, user_line
 from .graph import FED, Graph, Node, Shape, Wire, as_node, rebuild, show_shape, substitute, topological
 from .ops.leaves import check_name, constant, input_op, make_input, parameter_op
@@ -71,6 +72,7 @@ class Cell(Generic[Outputs]):
         self: Cell[Any], states: Mapping[Node, Wire], outputs: Mapping[str, Node], name: str | None = None
     ): ...
 
+    @checked
     def __init__(self, states: Mapping[Node, Wire], outputs: Node | Mapping[str, Node], name: str | None = None):
         self.name = None if name is None else check_name(name, "a cell")
         self.where = user_line()
@@ -95,6 +97,7 @@ class Cell(Generic[Outputs]):
         self._initial: dict[str, Node] = {}
         self._drawn: dict[tuple[str, str], Node] = {}
 
+    @checked
     def __call__(self, *wires: Wire, **named: Wire) -> Outputs:
         """The cell as a brick inside another cell: its output for these inputs, at this step.
 

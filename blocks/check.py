@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .arguments import checked
 from .errors import BlocksError, made
 from .grad import grad
-from .graph import Graph, Node, rebuild
+from .graph import Graph, Node, check_graph, rebuild
 from .interpret import Run, bind, execute
 from .ops.elementwise import stop_gradient
 from .ops.leaves import constant, make_input
@@ -32,6 +33,7 @@ class GradientError(BlocksError):
     """A gradient that disagrees with finite differences."""
 
 
+@checked
 def check_grads(
     graph: Graph,
     feeds: Mapping[str, Any],
@@ -55,6 +57,9 @@ def check_grads(
     """
     if order not in (1, 2):
         raise BlocksError(f"the order of a gradient check is 1 or 2, not {order!r}")
+    check_graph(graph, "check_grads")
+    if seed < 0:
+        raise BlocksError(f"a seed is a whole number from 0, not {seed!r}")
     exact = {name: _float64(value) for name, value in feeds.items()}
     arrays, context = bind(graph, exact, draw)
     leaves = graph.fed("input", "parameter")

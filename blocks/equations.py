@@ -15,13 +15,17 @@ from collections import Counter
 from collections.abc import Callable, Container
 from typing import NamedTuple
 
-from .graph import FED, Graph, Node
+from .arguments import checked
+from .graph import FED, Graph, Node, check_graph
 from .notation import ATOM, Formula, Run, name, plain, write
 from .ops.loop import NEXT
 
 
+@checked
 def equations(graph: Graph) -> list[str]:
-    """The lines, in the order in which the values are computed."""
+    """The lines, in the order in which the values are computed. Raises BlocksError for what is no graph; that of a cell
+    is its `graph`."""
+    check_graph(graph, "equations")
     return [plain(line.runs) for line in equation_lines(graph)]
 
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import checked
 from .errors import BlocksError
-from .graph import FED, OPS, Graph, Node, Stamp, apply
+from .graph import FED, OPS, Graph, Node, Stamp, apply, check_graph
 from .ops.elementwise import already_aligned
 from .ops.leaves import GIVEN, check_name
 
@@ -33,8 +34,13 @@ class ModelFileError(BlocksError):
     """A file that is no model, or broken, or too new, or hostile."""
 
 
+@checked
 def to_json(graph: Graph) -> str:
-    """A graph as JSON text, first weights' recipes included, weights themselves not; see `from_json`."""
+    """A graph as JSON text, first weights' recipes included, weights themselves not; see `from_json`.
+
+    Raises BlocksError for what is no graph.
+    """
+    check_graph(graph, "to_json")
     return json.dumps({"format": FORMAT, "version": VERSION, **_encode_graph(graph)})
 
 
@@ -61,6 +67,7 @@ def _encode(value: Any) -> Any:
     return value
 
 
+@checked
 def from_json(text: str) -> Graph:
     """The graph that `to_json` wrote.
 
@@ -72,6 +79,8 @@ def from_json(text: str) -> Graph:
 
 def parse(text: str) -> dict[str, Any]:
     """A JSON object. Raises ModelFileError for any other text."""
+    if not isinstance(text, str | bytes):
+        raise ModelFileError(f"this is no JSON text: it is a {type(text).__name__}")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -189,6 +198,8 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     killed left behind is cleared away.
     """
     path = Path(path)
+    if not path.name:
+        raise ModelFileError(f"{os.fspath(path)!r}: this is a folder; give the name of a file")
     partial = partial_name(path)
     try:
         with open(partial, "xb") as file:

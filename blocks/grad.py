@@ -18,14 +18,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from .arguments import checked
 from .errors import BlocksError, fresh_name, nearest
-from .graph import Graph, Node, Shape, apply, show_shape, stamped, substitute, topological
+from .graph import Graph, Node, Shape, apply, check_graph, show_shape, stamped, substitute, topological
 from .ops.elementwise import already_aligned
 from .ops.leaves import constant, input_op, make_input
 from .ops.loop import FINAL, NEXT, loop, loop_op, pick, pick_op
 from .ops.shape import reshape, sum_, zeros
 
 
+@checked
 def grad(graph: Graph, of: str = "loss", wrt: Iterable[str] | None = None) -> Graph:
     """The outputs of `graph`, and ``grad/<name>``, the gradient of output `of`, for each name in `wrt`.
 
@@ -34,6 +36,7 @@ def grad(graph: Graph, of: str = "loss", wrt: Iterable[str] | None = None) -> Gr
     has the shape of what it belongs to. Raises BlocksError if `of` is not a single number, or a name is
     unknown.
     """
+    check_graph(graph, "grad")
     if of not in graph.outputs:
         raise BlocksError(
             f"the graph has no output {of!r}{nearest(of, graph.outputs)}; it has {', '.join(graph.outputs)}"

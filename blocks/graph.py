@@ -29,6 +29,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Union
 
+from .arguments import wrong_argument
 from .errors import BlocksError, WiringError, made, misfit, nearest, user_line
 
 if TYPE_CHECKING:
@@ -409,20 +410,22 @@ def apply(op: Op | str, *operands: Wire, name: str | None = None, role: str | No
         known = "; ".join(dict.fromkeys(made(n) for n in nodes if n.where))
         tail = f" [{known}]" if known else ""
         raise WiringError(f"{inside}{op.name}: {error}{tail}", op.name, nodes) from None
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise _wrong_call(op, nodes, attrs) or error from None
 
 
 def _wrong_call(op: Op, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> WiringError | None:
-    """The error of a call with too many wires, or options that an operation does not have; None if it fits."""
+    """The error of a call with too many wires or too few, without an option that an operation needs, with one that it
+    does not have, or with one of another kind; None if it fits."""
     signature = inspect.signature(op.infer)
     try:
-        signature.bind_partial(*nodes, **attrs)
+        signature.bind(*nodes, **attrs)
     except TypeError as error:
         options = [n for n, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY]
         kinds = f"its options go by name: {', '.join(options)}" if options else "it has no options"
         return WiringError(f"{op.name}: {error}; {kinds}", op.name, nodes)
-    return None
+    wrong = wrong_argument(op.infer, nodes, attrs, op.name)
+    return WiringError(f"{wrong} [{user_line()}]", op.name, nodes) if wrong else None
 
 
 def rebuild(node: Node, operands: tuple[Node, ...] | None = None, first: Node | None = None, **labels: Any) -> Node:
@@ -493,6 +496,10 @@ class Graph:
     _fed: Mapping[str, MappingProxyType[str, Node]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.outputs, Mapping):
+            raise BlocksError(
+                f"a graph is made of wires by name, {{'y': wire}}, not of a {type(self.outputs).__name__}"
+            )
         outputs = dict(self.outputs)
         for name, node in outputs.items():
             if not isinstance(name, str) or not isinstance(node, Node):
@@ -608,6 +615,16 @@ class Graph:
     def __repr__(self) -> str:
         weights = len(self.params)
         return f"<Graph of {len(self._order)} nodes, {weights} weights: {', '.join(self.outputs)}>"
+
+
+def check_graph(graph: Any, what: str) -> None:
+    """Raises BlocksError for anything but a Graph: what takes one, what was given, and how it gives one."""
+    if isinstance(graph, Graph):
+        return
+    kind = type(graph).__name__
+    how = ": Graph({'y': wire}) makes one of wires" if isinstance(graph, Node) else ""
+    how = f"; a {kind} has one, its .graph" if isinstance(getattr(graph, "graph", None), Graph) else how
+    raise BlocksError(f"{what} takes a Graph, not a {kind}{how}")
 
 
 def subgraphs(node: Node) -> dict[str, Graph]:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import checked
 from .errors import BlocksError, FeedError, WiringError, nearest
-from .graph import FED, Graph, Node, Shape, show_shape
+from .graph import FED, Graph, Node, Shape, check_graph, show_shape
 from .ops.leaves import check_whole
 from .ops.random import Draw, check_draw, draw_array
 
@@ -47,6 +48,7 @@ class Run:
         return execute(body, feeds, Run(known, self.dtype, self.watch, (*self.steps, t)))
 
 
+@checked
 def run(graph: Graph, feeds: Feeds, watch: Watch | None = None, draw: Draw = None) -> dict[str, np.ndarray]:
     """The outputs of a graph, name → array.
 
@@ -57,8 +59,9 @@ def run(graph: Graph, feeds: Feeds, watch: Watch | None = None, draw: Draw = Non
     drawn from both, as in that update of a `Model` with that seed; else they are their expectation, or what is fed
     under their names.
 
-    Raises FeedError naming a feed that is missing, unknown or does not fit.
+    Raises FeedError naming a feed that is missing, unknown or does not fit, and BlocksError for what is no graph.
     """
+    check_graph(graph, "run")
     arrays, context = bind(graph, feeds, draw)
     context.watch = watch
     with np.errstate(all="ignore"):  # NaN and infinity are found by name, not by warning
@@ -97,6 +100,8 @@ def bind(graph: Graph, feeds: Feeds, draw: Draw = None) -> tuple[dict[str, np.nd
     Raises FeedError naming a feed that is missing, unknown or does not fit.
     """
     leaves = graph.fed("input", "parameter", "draw")
+    if not isinstance(feeds, Mapping):
+        raise FeedError(f"feeds are a dict, name → array, not a {type(feeds).__name__}")
     for name in feeds:
         if name not in leaves:
             raise FeedError(f"the graph has no input {name!r}{nearest(str(name), leaves)}; it has {', '.join(leaves)}")

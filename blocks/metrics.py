@@ -14,6 +14,7 @@ import math
 
 import numpy as np
 
+from .arguments import checked
 from .errors import WiringError, user_line
 from .graph import Node, Wire, show_shape, stamped
 from .ops.along import argmax
@@ -25,6 +26,7 @@ from .ops.shape import one_hot, sum_
 __all__ = ["accuracy", "binary_accuracy", "bits_per_character", "perplexity", "top_k"]
 
 
+@checked
 def accuracy(y: Node, target: Node, mask: Wire | None = None) -> Node:
     """The share of steps in which the largest of y, ``(..., classes)``, is that of the target class, ``(...)`` of dtype
     "int"; of equal ones the first. Raises WiringError if shapes do not fit."""
@@ -32,6 +34,7 @@ def accuracy(y: Node, target: Node, mask: Wire | None = None) -> Node:
     return _share(equal(argmax(y), target), mask)
 
 
+@checked
 def top_k(y: Node, target: Node, k: int = 5, mask: Wire | None = None) -> Node:
     """The share of steps in which fewer than `k` of y, ``(..., classes)``, are larger than that of the target class.
     Raises WiringError if shapes do not fit, and for a `k` that is no whole number from 1 to the number of classes."""
@@ -43,6 +46,7 @@ def top_k(y: Node, target: Node, k: int = 5, mask: Wire | None = None) -> Node:
         return _share(less(sum_(cast(greater(y, own)), axis=-1), float(k)), mask)
 
 
+@checked
 def binary_accuracy(logits: Node, target: Node, mask: Wire | None = None) -> Node:
     """The share of numbers in which the logit z is on the side of its target, ``z ≥ 0`` where ``t ≥ ½``; both of one
     shape. Raises WiringError if the shapes differ."""
@@ -54,6 +58,7 @@ def binary_accuracy(logits: Node, target: Node, mask: Wire | None = None) -> Nod
     return _share(equal(greater_equal(logits, 0.0), greater_equal(target, 0.5)), mask)
 
 
+@checked
 def perplexity(logits: Node, target: Node, mask: Wire | None = None) -> Node:
     """e to the mean cross-entropy: among how many equally likely classes one would hesitate as much. As
     `losses.cross_entropy`; over an epoch it is that of the mean over all of it."""
@@ -61,6 +66,7 @@ def perplexity(logits: Node, target: Node, mask: Wire | None = None) -> Node:
         return exp(cross_entropy(logits, target, mask))
 
 
+@checked
 def bits_per_character(logits: Node, target: Node, mask: Wire | None = None) -> Node:
     """The mean cross-entropy in bits, not nats: divided by ln 2. As `losses.cross_entropy`."""
     with stamped(role="loss"):

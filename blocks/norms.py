@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .arguments import checked
 from .bricks import Brick
 from .errors import WiringError, made
 from .graph import Node, Op
@@ -33,6 +34,7 @@ class LAYERNORM(Brick):
 
     operation: Op = layernorm
 
+    @checked
     def __init__(
         self,
         units: int,

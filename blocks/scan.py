@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, overload
 
+from .arguments import checked
 from .cell import Cell, Outputs
 from .errors import BlocksError, WiringError, fresh_name, made, nearest
 from .graph import Graph, Node, Wire, as_node, rebuild, show_shape, stamped, substitute
@@ -19,6 +20,7 @@ from .ops.shape import ZERO, broadcast, moveaxis, reshape
 
 
 @overload
+@checked
 def scan(
     cell: Cell[Outputs],
     xs: Node | Mapping[str, Node],
@@ -30,6 +32,7 @@ def scan(
 
 
 @overload
+@checked
 def scan(
     cell: Cell[Outputs],
     xs: Node | Mapping[str, Node],
@@ -42,6 +45,7 @@ def scan(
 
 
 @overload
+@checked
 def scan(
     cell: Cell[Any],
     xs: Node | Mapping[str, Node],
@@ -52,6 +56,7 @@ def scan(
 ) -> Any: ...
 
 
+@checked
 def scan(
     cell: Cell[Any],
     xs: Node | Mapping[str, Node],
@@ -231,6 +236,7 @@ def _initial_value(cell: Cell, name: str, node: Node) -> Node:
     return fitting
 
 
+@checked
 def unroll(cell: Cell, steps: int) -> Graph:
     """Some steps of a cell written out as one plain graph, for drawing and teaching.
 

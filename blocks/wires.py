@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from .arguments import checked
 from .errors import WiringError, made, user_line
 from .graph import FED, Node, Shape, Wire, as_node, rebuild, topological
 from .ops.leaves import check_name, make_input, make_parameter, parameter_op, sizes_of
 from .ops.shape import broadcast
 
 
+@checked
 def input(name: str, *features: int, dtype: str = "float", shape: Shape | None = None) -> Node:
     """A wire that is fed: ``input("x", 8)`` is ``(batch, 8)``, ``input("class", dtype="int")`` is
     ``(batch,)``; `shape` gives all dimensions instead. dtype: "float", "int" or "bool"."""
     return make_input(name, sizes_of(name, features, ("batch",), shape), dtype, role="input")
 
 
+@checked
 def sequence(name: str, *features: int, dtype: str = "float", time: str = "time") -> Node:
     """A fed wire with a value for every step: ``sequence("x", 8)`` is ``(time, batch, 8)``.
 
@@ -28,6 +31,7 @@ def sequence(name: str, *features: int, dtype: str = "float", time: str = "time"
     return make_input(name, sizes_of(name, features, (time, "batch"), None), dtype, role="sequence")
 
 
+@checked
 def state(name: str, *features: int, dtype: str = "float", shape: Shape | None = None, init: Any = 0.0) -> Node:
     """A wire of a cell that carries the value of the step before: ``state("h", 32)`` is ``(batch, 32)``.
 
@@ -78,11 +82,13 @@ def _check_learnt(node: Node, first: Node) -> None:
             )
 
 
+@checked
 def parameter(name: str, *sizes: int, init: Any = "glorot") -> Node:
     """Weights without a brick, ``parameter("scale", 32, init=1.0)``; `init` as for bricks."""
     return make_parameter(name, sizes_of(name, sizes, (), None), init)
 
 
+@checked
 def named(name: str, wire: Wire) -> Node:
     """The same value under a name: what it is called in the names of weights that meet it, in equations, in source and,
     beside its wire, in figures.

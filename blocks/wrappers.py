@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .arguments import checked
 from .cell import Cell
 from .errors import WiringError, nearest, user_line
 from .graph import Node, Wire, as_node, show_shape, substitute
@@ -17,6 +18,7 @@ from .ops.shape import concat
 from .scan import scan
 
 
+@checked
 def layers(*cells: Cell, name: str | None = None) -> Cell:
     """Cells on top of each other: what each gives at a step is the input of the next at that step.
 
@@ -46,6 +48,7 @@ def layers(*cells: Cell, name: str | None = None) -> Cell:
     return Cell(states=states, outputs=outputs, name=name)
 
 
+@checked
 def residual(cell: Cell) -> Cell:
     """The cell with its input added to its output: y = x + (what the cell makes of it).
 
@@ -67,6 +70,7 @@ def residual(cell: Cell) -> Cell:
     return _like(cell, states, {**outputs, y: given + made})
 
 
+@checked
 def bidirectional(
     forward: Cell,
     backward: Cell,
@@ -112,6 +116,7 @@ def bidirectional(
     return (joined, {**ends, **beginnings}) if final else joined
 
 
+@checked
 def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
     """The cell, whose states keep their old value with a probability, drawn for each number at each step (Krueger et
     al. 2017, "Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations", section 3):

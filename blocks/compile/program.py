@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import BlocksError, FeedError, misfit, nearest, warn
-from ..graph import Graph, subgraphs
+from ..graph import Graph, check_graph, subgraphs
 from ..interpret import Feeds, Run, bind, drawn
 from ..interpret import run as interpret
 from ..ops.loop import Every
@@ -127,6 +128,7 @@ class Program:
         self.prepare(context.dtype)
         return self._emitted.allocate(context.dims, context.dtype)
 
+    @checked
     def __call__(self, feeds: Feeds, draw: Draw = None) -> Arrays:
         """The outputs for some feeds; `draw` as for `run`.
 
@@ -219,6 +221,7 @@ def memory_of(run: Any) -> int:
     return sum(found.values())
 
 
+@checked
 def compile(
     graph: Graph,
     *,
@@ -257,8 +260,7 @@ def compile(
         known = ("target", "checkpoint", "passes")
         name = next(iter(renamed))
         raise BlocksError(f"compile has no option {name!r}{nearest(name, known)}; it has {', '.join(known)}")
-    if not isinstance(graph, Graph):
-        raise BlocksError(f"compile takes a Graph, not a {type(graph).__name__}")
+    check_graph(graph, "compile")
     every = check_checkpoint(checkpoint)
     row, why = choose(graph, target)
     return Program(graph, passes, every, row, why)

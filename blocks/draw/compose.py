@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ..arguments import checked
 from ..errors import BlocksError
 from .figure import Figure
 from .layers.panels import panels as joined
 
 
+@checked
 def panels(figures: Sequence[Figure], rows: int = 1, letters: bool = False, title: str = "") -> Figure:
     """A figure of several, from left to right and from above downwards; all have the theme of the first.
 
@@ -21,7 +23,7 @@ def panels(figures: Sequence[Figure], rows: int = 1, letters: bool = False, titl
 
     Raises BlocksError for no figures, for more rows than figures, and for what is no figure.
     """
-    figures = list(figures)
+    figures = list(figures) if isinstance(figures, Iterable) else [figures]
     for figure in figures:
         if not isinstance(figure, Figure):
             raise BlocksError(f"panels are made of figures, of draw(), not of {type(figure).__name__}")

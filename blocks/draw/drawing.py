@@ -245,8 +245,11 @@ def _legend(drawing: Drawing, scene: Scene) -> Scene:
 
 
 def _open(drawing: Drawing, scene: Scene) -> Scene:
-    bricks = drawing.asked["open"]
-    inner = [opened(drawing.graph, name, drawing.labels) for name in ([bricks] if isinstance(bricks, str) else bricks)]
+    asked = drawing.asked["open"]
+    bricks = [asked] if isinstance(asked, str) else list(asked)
+    if not bricks:
+        raise BlocksError("open names the bricks to open, one at least")
+    inner = [opened(drawing.graph, name, drawing.labels) for name in bricks]
     return panels([scene, panels(inner, [s.title for s in inner])], title=scene.title, below=True)
 
 

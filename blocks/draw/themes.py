@@ -126,7 +126,7 @@ def _varied(base: Theme, changes: Mapping[str, Any]) -> Theme:
     single = {f.name for f in fields(Theme) if isinstance(getattr(base, f.name), str)} - {"name", "night"}
     shapes, frames, own = dict(base.shapes), dict(base.frames), dict[str, Any]()
     for key, value in changes.items():
-        paint = (value,) if isinstance(value, str) else tuple(value)
+        paint = tuple(value) if isinstance(value, list | tuple) else (value,)
         if not all(isinstance(c, str) and re.fullmatch("#[0-9a-fA-F]{6}", c) for c in paint):
             raise BlocksError(f"theme: a colour is written '#rrggbb', not as that of {key!r}, {value!r}")
         if key in single and len(paint) == 1:

@@ -14,8 +14,9 @@ from functools import wraps
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
+from ..arguments import checked
 from ..errors import BlocksError, WiringError, nearest
-from ..graph import Graph, subgraphs
+from ..graph import Graph, check_graph, subgraphs
 from .diagram.elements import is_cell
 from .diagram.network import network_of, network_of_error
 from .drawing import LABEL_ROOM, LARGEST, ROOMS, Drawing, is_given
@@ -73,6 +74,7 @@ OPTIONS = {
 }
 
 
+@checked
 def draw(
     graph: Graph,
     highlight: Wanted = None,
@@ -143,6 +145,7 @@ def draw(
         "fold": fold, "title": title, "labels": labels, "legend": legend, "equations": equations,
         "x": x, "lane": lane,
     }  # fmt: skip
+    check_graph(graph, "draw")
     for name in unknown:
         raise BlocksError(f"there is no option {name!r}{nearest(name, OPTIONS)}; there are {', '.join(OPTIONS)}")
     if isinstance(x, str) and x != "made":

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import BlocksError, nearest
 from ..train.model import Model
 from .layers import Direction, gates, model_of
@@ -23,6 +24,7 @@ GATES = {
 ACTIVATIONS = {"lstm": ("tanh",), "gru": ("tanh",), "rnn": ("tanh", "relu")}
 
 
+@checked
 def from_keras(
     weights: Sequence[Any],
     kind: str,

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import BlocksError
 from ..optional import needed
 from ..train.model import Model
@@ -40,6 +41,7 @@ class _Rows:
     turned: bool = False
 
 
+@checked
 def from_onnx(source: str | os.PathLike[str] | Any) -> Model:
     """The recurrent layers of a file of ONNX, or of a `ModelProto`, as a `Model` without a loss: x ``(batch, time,
     inputs)`` → y ``(batch, time, units)``, units of both directions side by side.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import BlocksError
 from ..train.model import Model
 from .layers import Direction, gates, model_of
@@ -22,6 +23,7 @@ GATES = {
 }
 
 
+@checked
 def from_torch(module: Any) -> Model:
     """An `nn.RNN`, `nn.LSTM` or `nn.GRU` as a `Model` without a loss: x ``(batch, time, inputs)`` → y ``(batch, time,
     units)``, units of both directions side by side.

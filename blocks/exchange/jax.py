@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ..arguments import checked
 from ..cell import Cell
 from ..graph import Graph, Node
 from ..optional import needed
@@ -83,6 +84,7 @@ class JaxModule(ArrayModule):
     }
 
 
+@checked
 def to_jax(source: Graph | Cell | Model, *, weights: Mapping[str, Any] | None = None) -> Any:
     """A pure function ``f(params, **inputs)`` of JAX that computes what a graph, a cell or a model does.
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..arguments import checked
 from ..cell import Cell
 from ..graph import Graph, Node
 from ..train.model import Model
@@ -76,6 +77,7 @@ class NumpyModule(ArrayModule):
     imports: ClassVar = {"base64": "import base64", "zlib": "import zlib\n", "np": "import numpy as np"}
 
 
+@checked
 def to_numpy(source: Graph | Cell | Model, *, weights: Mapping[str, Any] | None = None) -> Any:
     """A function ``f(params, **inputs)`` of NumPy that computes what a graph, a cell or a model does, as it is written.
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..arguments import checked
 from ..cell import Cell
 from ..errors import BlocksError
 from ..graph import Graph, Node
@@ -299,6 +300,7 @@ def _paths(names: list[str]) -> dict[str, str]:
     return paths
 
 
+@checked
 def to_torch(source: Graph | Cell | Model, *, fused: bool = False, weights: Mapping[str, Any] | None = None) -> Any:
     """An `nn.Module` that computes what a graph, a cell or a model does, and can be trained by autograd.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import inspect
 import os
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..bricks import ADD
 from ..cell import Cell
 from ..draw.notebook import chosen
@@ -63,6 +65,7 @@ class Page:
         return f"<Page of {self.trace.steps} steps, {len(self.html):,} characters; .save('page.html')>"
 
 
+@checked
 def explain(
     cell: Cell | CellMaker | Model,
     feeds: Mapping[str, Any] | None = None,
@@ -168,6 +171,11 @@ def _built(make: CellMaker, task: Task, units: int) -> Cell:
     """A cell for the inputs of a task; for as many as its units, if it adds both."""
     if not callable(make):
         raise BlocksError(f"explain takes a cell function, a Cell or a Model, not a {type(make).__name__}")
+    try:
+        inspect.signature(make).bind(task.inputs, units)
+    except TypeError as error:
+        name = getattr(make, "__name__", make)
+        raise BlocksError(f"a cell function is called with the sizes (inputs, units); {name}: {error}") from None
     try:
         made = make(task.inputs, units)
     except WiringError:

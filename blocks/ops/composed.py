@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from ..arguments import checked
 from ..errors import WiringError, nearest, user_line
 from ..graph import DTYPES, Node, Wire, as_node
 from .elementwise import cast_op, maximum, minimum, not_equal, softplus, truncate
 
 
-def log_sigm(x: Node) -> Node:
+@checked
+def log_sigm(x: Wire) -> Node:
     """ln σ(x) = -softplus(-x): exact for large |x|, where ln(sigm(x)) is not."""
-    return -softplus(-x)
+    return -softplus(-as_node(x))
 
 
+@checked
 def clip(x: Wire, low: Wire | None = None, high: Wire | None = None) -> Node:
     """x, but not below `low` nor above `high`, numbers or wires; None bounds nothing. At a bound the slope is ½, as of
     `maximum` at a tie. Raises WiringError without a bound, and for numbers low > high."""
@@ -25,6 +28,7 @@ def clip(x: Wire, low: Wire | None = None, high: Wire | None = None) -> Node:
     return out if high is None else minimum(out, high)
 
 
+@checked
 def cast(x: Wire, dtype: str = "float") -> Node:
     """x as values of another type: "float", "int" or "bool"; x itself where it is of that type.
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import BlocksError, misfit
 from ..graph import DTYPES, Dim, Node, Op, Shape, apply, show_shape
 
@@ -163,6 +164,7 @@ def _prepare_where(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
     return align((*nodes[:1], *alike(nodes[1:]))), attrs
 
 
+@checked
 def elementwise(
     name: str,
     formula: str,
@@ -208,6 +210,9 @@ def elementwise(
         raise BlocksError(f"the name of an operation is an identifier, not {name!r}")
     if dtype not in ("", *DTYPES):
         raise BlocksError(f"operation {name!r}: its dtype is {', '.join(DTYPES)} or '', not {dtype!r}")
+    for rule, what in ((forward, "forward"), (vjp, "vjp")):
+        if not callable(rule) and (rule is not None or what == "forward"):
+            raise BlocksError(f"operation {name!r}: its {what} is a function, not {rule!r:.40}")
     if vjp is not None and len(inspect.signature(vjp).parameters) != arity + 2:
         raise BlocksError(f"operation {name!r} takes {arity} wires, so its vjp takes g, y and {arity} operands")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import BlocksError, WiringError, misfit, nearest, user_line
 from ..graph import DTYPES, Dim, Graph, Node, Op, Shape, apply, show_shape
 
@@ -310,10 +311,22 @@ def _first_numbers(node: Node, seed: int, dtype: Any, shape: tuple[Any, ...]) ->
     return np.broadcast_to(np.asarray(init, dtype=dtype), shape).copy()
 
 
+@checked
 def first_weights(graph: Graph, seed: int = 0, dtype: Any = "float32", trials: int = 1) -> dict[str, Any]:
     """Fresh weights of a graph, name → array. Each depends on the seed and its own name alone, so adding a
     brick leaves the others' first weights as they were. Where weights have trials, `trials` says how many; trial r
-    begins as a graph without begins with the seed + r."""
+    begins as a graph without begins with the seed + r.
+
+    Raises BlocksError for a seed below 0, and for a dtype that is not of floating-point numbers.
+    """
+    if seed < 0:
+        raise BlocksError(f"a seed is a whole number from 0, not {seed!r}")
+    try:
+        known = np.dtype(dtype).kind == "f"
+    except (TypeError, ValueError):
+        known = False
+    if not known:
+        raise BlocksError(f"the dtype of weights is 'float32' or 'float64', not {dtype!r:.60}")
     return {name: initial_weights(node, seed, dtype, trials) for name, node in graph.fed("parameter").items()}
 
 

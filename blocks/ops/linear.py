@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import misfit
 from ..graph import Node, Op, Shape, Wire, apply, as_node, show_shape
 from .elementwise import Prepared, align, broadcast_dims, split_named, to_float
@@ -180,6 +181,7 @@ outer_each: Op = Op(
 )
 
 
+@checked
 def matmul(x: Wire, w: Wire) -> Node:
     """Rows times a matrix, ``x @ w``.
 
@@ -194,12 +196,13 @@ def matmul(x: Wire, w: Wire) -> Node:
     x, w = as_node(x), as_node(w)
     if len(w.shape) == 1:
         return _without(matmul_op(x, _column(w)), -1)
-    each = len(x.shape) == 1 or x.shape[-2] in split_named(w.shape[:-2])[0]
+    each = len(x.shape) < 2 or x.shape[-2] in split_named(w.shape[:-2])[0]
     if len(w.shape) > 2 and x.shape and each:
         return _without(matmul_op(_row(x), w), -2)
     return matmul_op(x, w)
 
 
+@checked
 def matvec(matrix: Wire, vector: Wire) -> Node:
     """A matrix of each sample's own times a vector: ``(batch, n, m)``, ``(batch, m)`` → ``(batch, n)``.
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import WiringError, misfit, user_line
 from ..graph import Node, Op, Shape, Wire, apply, show_shape, stamped
 from .elementwise import Prepared, abs_, equal, minimum, softplus, to_float, where
@@ -105,6 +106,7 @@ cross_entropy_op = Op(
 )
 
 
+@checked
 def cross_entropy(
     logits: Node,
     target: Node,
@@ -170,6 +172,7 @@ def _class_weights(given: Any, classes: int) -> Node:
     return given
 
 
+@checked
 def binary_cross_entropy(
     logits: Node,
     target: Node,
@@ -204,6 +207,7 @@ def binary_cross_entropy(
 # --- differences ---------------------------------------------------------------------------------
 
 
+@checked
 def squared_error(y: Node, target: Node, mask: Wire | None = None, *, reduction: str = "mean") -> Node:
     """The mean of (y - target)², over features, steps and sequences.
 
@@ -215,6 +219,7 @@ def squared_error(y: Node, target: Node, mask: Wire | None = None, *, reduction:
         return reduced((y - target) ** 2.0, mask, reduction)
 
 
+@checked
 def absolute_error(y: Node, target: Node, mask: Wire | None = None, *, reduction: str = "mean") -> Node:
     """The mean of abs(y - target), over features, steps and sequences; as `squared_error`."""
     with stamped(role="loss"):
@@ -222,6 +227,7 @@ def absolute_error(y: Node, target: Node, mask: Wire | None = None, *, reduction
         return reduced(abs_(y - target), mask, reduction)
 
 
+@checked
 def huber(y: Node, target: Node, mask: Wire | None = None, *, delta: float = 1.0, reduction: str = "mean") -> Node:
     """The mean of ½ d² where d = abs(y - target) is at most δ, of δ (d - ½ δ) beyond: less is made of what lies far
     off (Huber 1964). As `squared_error`; delta: δ, a positive number."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import misfit
 from ..graph import Node, Op, Shape, Wire, apply, as_node, show_shape
 from .elementwise import Prepared, align, equal, to_float, where
@@ -224,6 +225,7 @@ last_op = Op(
 )
 
 
+@checked
 def last(x: Wire, mask: Wire | None = None) -> Node:
     """The value of each sequence at its last step, ``(time, batch, 32)`` → ``(batch, 32)``; with a `mask`
     ``(time, batch)``, at the last step that it admits, and 0 where it admits none.

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import WiringError, made, misfit, user_line
 from ..graph import Node, Shape, Wire, as_node, show_shape
 from .shape import axis_number, reshape, slice_
@@ -30,6 +31,7 @@ def part(x: Node, key: Key | tuple[Key, ...]) -> Node:
     return _named("a part", x, lambda: _part(x, key if isinstance(key, tuple) else (key,)))
 
 
+@checked
 def split(x: Wire, parts: int | Sequence[int], axis: int | str = -1) -> list[Node]:
     """A wire in parts along an axis: ``split(x, 4)`` in 4 equal ones, ``split(x, [3, 5])`` in one of 3 and one of 5.
 
@@ -39,6 +41,7 @@ def split(x: Wire, parts: int | Sequence[int], axis: int | str = -1) -> list[Nod
     return _named("split", node, lambda: _split(node, parts, axis))
 
 
+@checked
 def expand_dims(x: Wire, axis: int | Sequence[int]) -> Node:
     """A wire with an axis of length 1 more, or several: ``(batch, 8)`` with axis=1 → ``(batch, 1, 8)``. `axis` counts
     in the new shape, as in NumPy. Raises WiringError for an axis outside of it, or twice."""

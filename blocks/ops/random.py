@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import BlocksError, WiringError, misfit, nearest, user_line
 from ..graph import Node, Op, Shape, Wire, apply, as_node, rebuild, show_shape
 from .leaves import _not_fed, check_name, check_shape, sizes_of
@@ -103,6 +104,7 @@ def stepped(node: Node, time: str) -> Node:
 # --- what a user calls ---------------------------------------------------------------------------
 
 
+@checked
 def uniform(
     *features: int, low: float = 0.0, high: float = 1.0, name: str | None = None, shape: Shape | None = None
 ) -> Node:
@@ -120,6 +122,7 @@ def uniform(
     return _drawn("uniform", (low, high), features, name, shape)
 
 
+@checked
 def normal(
     *features: int, mean: float = 0.0, std: float = 1.0, name: str | None = None, shape: Shape | None = None
 ) -> Node:
@@ -128,6 +131,7 @@ def normal(
     return _drawn("normal", (mean, std), features, name, shape)
 
 
+@checked
 def bernoulli(*features: int, p: float = 0.5, name: str | None = None, shape: Shape | None = None) -> Node:
     """Numbers that are 1 with probability `p`, else 0: ``bernoulli(8, p=0.9)`` is ``(batch, 8)``. Their expectation
     is p. For all else see `uniform`. Raises WiringError for a p outside of 0 to 1."""
@@ -141,6 +145,7 @@ def _drawn(law: str, of: tuple[Any, ...], features: tuple[int, ...], name: str |
     )
 
 
+@checked
 def dropout(x: Wire, rate: float, name: str | None = None, shape: Shape | None = None) -> Node:
     """x, of which each number is 0 with probability `rate`, and else divided by 1 − rate (Srivastava et al. 2014):
     ``x ⊙ keep / (1 − rate)`` with a draw ``keep``. Where nothing is drawn (`predict`, `evaluate`) it is x, to the bit.
@@ -161,6 +166,7 @@ def dropout(x: Wire, rate: float, name: str | None = None, shape: Shape | None =
     return out
 
 
+@checked
 def noise(x: Wire, std: float, name: str | None = None) -> Node:
     """x + normal noise with the standard deviation `std`, drawn for each number of x; x itself where nothing is drawn.
     `name` is that of the draw. Raises WiringError for a negative std, and for a wire of integers."""

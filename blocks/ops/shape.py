@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import misfit
+from ..arguments import checked
+from ..errors import WiringError, misfit, user_line
 from ..graph import Node, Op, Shape, Wire, apply, as_node, show_shape
 from .elementwise import Prepared, align, alike, cast_op, equal, exp, to_float, to_numbers
 from .leaves import check_shape, constant, dims_of
@@ -388,6 +389,7 @@ def _listed(wires: tuple[Any, ...]) -> Sequence[Any]:
     return wires[0] if len(wires) == 1 and isinstance(wires[0], list | tuple) else wires
 
 
+@checked
 def concat(*wires: Wire | Sequence[Wire], axis: int = -1) -> Node:
     """Wires side by side along an axis, the last by default: ``concat(a, b)`` or ``concat([a, b])`` of ``(batch, 3)``
     and ``(batch, 5)`` is ``(batch, 8)``.
@@ -397,6 +399,7 @@ def concat(*wires: Wire | Sequence[Wire], axis: int = -1) -> Node:
     return concat_op(*_listed(wires), axis=axis)
 
 
+@checked
 def stack(*wires: Wire | Sequence[Wire], axis: int = -1) -> Node:
     """Wires of one shape along a new feature axis: ``stack(a, b)`` or ``stack([a, b])`` of two ``(batch, 32)`` is
     ``(batch, 32, 2)``.
@@ -413,8 +416,14 @@ def stack(*wires: Wire | Sequence[Wire], axis: int = -1) -> Node:
 ZERO = {"float": 0.0, "int": 0, "bool": False}
 
 
+@checked
 def zeros(shape: Shape, dtype: str = "float") -> Node:
-    """All zeros, in a shape that may have named dimensions; dtype: "float", "int" or "bool" (False)."""
+    """All zeros, in a shape that may have named dimensions; dtype: "float", "int" or "bool" (False).
+
+    Raises WiringError for another dtype, and for what is no shape.
+    """
+    if dtype not in ZERO:
+        raise WiringError(f"zeros: unknown dtype {dtype!r:.40}; known are {', '.join(ZERO)} [{user_line()}]", "zeros")
     return broadcast(ZERO[dtype], shape=shape)
 
 

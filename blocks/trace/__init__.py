@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..cell import Cell
 from ..errors import BlocksError, FeedError, WiringError, fresh_name, made
 from ..graph import Graph, Node, stamped
@@ -28,6 +29,7 @@ Loss = Callable[..., Node]
 TIME = "time"
 
 
+@checked
 def trace(
     cell: Cell | Graph,
     feeds: Mapping[str, Any],

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Never
 
+from ..arguments import checked
 from ..errors import BlocksError, nearest
 from ..graph import Node
 from .best import go_back
@@ -35,6 +36,7 @@ from .truncated import parse_tbptt
 from .update import check_clip
 
 
+@checked
 def fit(
     model: Trainable,
     data: Any,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import BlocksError, FeedError, NonFiniteError, nearest
 from ..graph import Graph, Node
 from .data import Data
@@ -17,6 +18,7 @@ from .terms import check_causal
 from .truncated import carried_states
 
 
+@checked
 def generate(
     model: Model,
     prime: Any,
@@ -50,6 +52,8 @@ def generate(
     Raises FeedError for a beginning that does not fit, NonFiniteError for logits that are no numbers, and BlocksError
     for a model that cannot write step by step, and for settings that make no sense.
     """
+    if not isinstance(model, Model):
+        raise BlocksError(f"generate takes a Model, not a {type(model).__name__}")
     graph = model.graph_for("predict")
     name, logits = _ids_of(graph), _logits_of(model, graph, output)
     classes = int(graph.outputs[logits].shape[-1])

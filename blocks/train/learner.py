@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from ..arguments import checked
 from ..cell import Cell, with_states_of_inner_cells
 from ..errors import WiringError, fresh_name, made
 from ..grad import grad
@@ -29,6 +30,7 @@ from .update import check_clip, decays, norm_of, scale_to
 LOSS, AFTER, UPDATED = "loss", "after/", "updated/"
 
 
+@checked
 def learner(
     loss: Node,
     optimizer: Optimizer | str,

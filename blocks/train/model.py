@@ -10,52 +10,34 @@ Arrays that go in and come out are (batch, time, features).
 from __future__ import annotations
 
 import copy
-import math
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..compile import AUTO, INTERPRETER, MODELS, Program, check_checkpoint, compile, wanted
 from ..compile import trials as side_by_side
-from ..errors import BlocksError, FeedError, NonFiniteError, WiringError, nearest
+from ..errors import BlocksError, NonFiniteError, WiringError, nearest
 from ..files import ModelFileError
-from ..graph import Graph, Node, Shape, show_shape
+from ..graph import Graph, Node, show_shape
 from ..interpret import run
 from .checkpoint import read_training
-from .data import Data
+from .evaluate import evaluate as _evaluate
 from .files import json_value, read_model, write_model
 from .fit import fit as _fit
 from .history import History
 from .inputs import Arrays, Inputs, is_whole
-from .masks import mask_inputs
-from .outputs import batch_first, first_not_finite, joined
-from .purposes import FINAL, LOSS, Purpose, graph_for, measured, within
+from .outputs import first_not_finite
+from .predict import predict as _predict
+from .purposes import FINAL, LOSS, Purpose, graph_for, measured
 from .shares import Shares
-from .sources import datasets, is_listed
 from .state import Training
 from .summary import Row, rows, table
-from .terms import Tally, Terms, check_causal, looks_back_only
+from .terms import Terms
 from .trials import Number, check_trials, differing, inside, leading, of_one
-from .truncated import carried_states, slice_time, windows
 from .vector import Vector
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What a run of some steps of a batch gave, what the whole batch was fed, and whether the batch begins and ends
-    with them."""
-
-    results: Arrays
-    feeds: Arrays
-    first: bool
-    last: bool
-
-    def finals(self) -> Arrays:
-        """The states behind it."""
-        return within(self.results, FINAL)
 
 
 class Model:
@@ -80,6 +62,7 @@ class Model:
     Raises WiringError for a loss that is no single number, a state outside of a cell, or names used twice.
     """
 
+    @checked
     def __init__(
         self,
         loss: Node | None = None,
@@ -287,54 +270,8 @@ class Model:
     # -- use --------------------------------------------------------------------------------------
 
     fit = _fit
-
-    def evaluate(
-        self,
-        data: Any,
-        batch_size: int = 256,
-        chunk: int | None = None,
-        metrics: Mapping[str, Node] | None = None,
-    ) -> Any:
-        """The loss of all the data, as if it were one batch: each of its means is over all that it counts
-        (steps that a mask admits, samples, weights), whatever the batch size, the chunk and the padding. A number; with
-        trials an array ``(trials,)``, in which NaN and infinity are left. With `metrics`, name → wire of one number, a
-        dict: "loss" and each of them, counted likewise.
-
-        `data` is a dict as that of `fit`, or a sequence of such dicts. `chunk` runs long sequences in pieces of so many
-        steps, states carried over. Raises FeedError for data that does not fit, or of which the mask leaves nothing,
-        and BlocksError naming the node for a loss or a network that needs whole sequences, where they come in chunks.
-        """
-        purpose = Purpose("loss", tuple((metrics or {}).items()))
-        numbers = self.evaluated(data, batch_size, chunk, purpose)
-        return numbers if metrics else numbers[LOSS]
-
-    def evaluated(self, data: Any, batch_size: int, chunk: int | None, purpose: Purpose) -> dict[str, Any]:
-        """The loss and the metrics of a purpose over some data; see `evaluate`."""
-        known = self.terms(self._time_of_chunks(LOSS, chunk), purpose.called("loss"))
-        tallies, fixed = [Tally(terms, self.run_once) for terms in known], dict[str, Any]()
-        running = purpose.called("evaluate" if chunk is None else "evaluate in chunks")
-        several = is_listed(data) and len(data) > 1
-        for prepared in datasets(self.inputs_of(purpose.called("loss")), data, batch_size):
-            fixed |= {k: v for k, v in prepared.values.items() if "batch" not in prepared.nodes[k].shape}
-            for terms in known:
-                terms.pieces_fit(several or prepared.samples > batch_size)
-            for piece in self._pieces(running, prepared, batch_size, chunk):
-                for tally in tallies:
-                    tally.add(piece.results, piece.feeds, piece.last)
-        if tallies[0].totals.nothing():
-            raise FeedError("the mask masks everything: there is nothing to evaluate")
-        return self.numbers_over(tallies[0], tallies[1], fixed)
-
-    def numbers_over(self, loss: Tally, metrics: Tally, fixed: Mapping[str, Any]) -> dict[str, Any]:
-        """The loss and the metrics of all pieces of the data, given what has no batch; of each trial, where NaN and
-        infinity are left in. A metric that has nothing to count is NaN."""
-        numbers = loss.numbers(fixed)
-        if self.trials is None and not math.isfinite(numbers[LOSS]):
-            raise NonFiniteError(f"the loss over all data is not finite: it is {float(numbers[LOSS])}")
-        measured = metrics.numbers(fixed)
-        if metrics.totals.nothing():
-            measured = {name: np.full_like(value, np.nan) for name, value in measured.items()}
-        return {k: float(v) if self.trials is None else v for k, v in {**numbers, **measured}.items()}
+    evaluate = _evaluate
+    predict = _predict
 
     def inputs_of(self, purpose: Purpose | str) -> Inputs:
         """What the graph of a purpose takes."""
@@ -351,89 +288,9 @@ class Model:
         sides = side_by_side(graph, vary)
         return leading(run(sides, inside(graph, wide, vary, self.trials)), sides)
 
-    def _time_of_chunks(self, purpose: str, chunk: int | None) -> str | None:
-        """The dimension that chunks cut. Raises BlocksError for a model that cannot run in chunks."""
-        if chunk is None:
-            return None
-        if not is_whole(chunk) or chunk < 1:
-            raise BlocksError(f"a chunk is a number of steps from 1, not {chunk!r}")
-        carried_states(self.graph_for(purpose), strict=True)
-        check_causal(self.graph_for(purpose), self.time())
-        return self.time()
-
-    def predict(
-        self,
-        data: Mapping[str, Any],
-        batch_size: int = 256,
-        chunk: int | None = None,
-        final: bool = False,
-    ) -> Any:
-        """The outputs for some inputs: an array ``(batch, time, features)``, or a dict of them where the
-        model names several; for sequences of unequal length, a list of arrays. With trials, an array ``(trials,
-        batch, time, features)``, or a list of what each trial has.
-
-        States start at zero, or where `data` has them under their names; with `final` the last states are
-        returned too, as a dict that can be handed in again. So draws are their expectation, or what `data` has under
-        their names, of each sample. Data for the loss alone is not needed.
-        Raises FeedError for data that does not fit.
-        """
-        graph = self.graph_for("predict")
-        # what follows a sequence's end is cut off, and a cell that looks back does not see it
-        causal = bool(mask_inputs(self.graph)) and not final and looks_back_only(graph)
-        size = 1 if causal else batch_size
-        prepared = Data(self.inputs_of("predict"), data, size)
-        shapes = graph.inputs
-        alone = [k for k in within(graph.outputs, FINAL) if "batch" not in shapes[k]]
-        if final and alone and prepared.samples > batch_size:
-            raise BlocksError(f"the state {alone[0]!r} is one for all sequences: its last value needs one batch of all")
-        pieces: dict[str, list[list[np.ndarray]]] = {}
-        finals: dict[str, list[np.ndarray]] = {}
-        time = self._time_of_chunks("predict", chunk) or ""
-        for piece in self._pieces("predict", prepared, batch_size, chunk):
-            for name in self.outputs:
-                batches = pieces.setdefault(name, [])
-                joins = not piece.first and time in graph.outputs[name].shape
-                part = piece.results[name]
-                batches[-1:] = [[*batches[-1], part]] if joins else [*batches[-1:], [part]]
-                if not piece.first and not joins:
-                    batches[-2:] = [batches[-1]]
-            for name, state in piece.finals().items():
-                known = finals.setdefault(name, [])
-                known[len(known) if piece.first else len(known) - 1 :] = [state]
-        outputs = {k: self._handed_out(parts, graph.outputs[k].shape, time, prepared) for k, parts in pieces.items()}
-        result = outputs[self.outputs[0]] if len(outputs) == 1 else outputs
-        more = 0 if self.trials is None else 1
-        states = {k: v[-1] if k in alone else joined(v, shapes[k].index("batch") + more) for k, v in finals.items()}
-        return (result, states) if final else result
-
-    def _handed_out(self, batches: list[list[np.ndarray]], shape: Shape, time: str, data: Data) -> Any:
-        """An output as `predict` gives it."""
-        if self.trials is None:
-            return batch_first(batches, shape, time, data)
-        trials = [[[part[r] for part in parts] for parts in batches] for r in range(self.trials)]
-        rows = [batch_first(of_one, shape, time, data) for of_one in trials]
-        return rows if isinstance(rows[0], list) else np.stack(rows)
-
-    def _pieces(self, purpose: Purpose | str, data: Data, batch_size: int, chunk: int | None) -> Iterator[Piece]:
-        """The results of each batch, in pieces of `chunk` steps."""
-        if not is_whole(batch_size) or batch_size < 1:
-            raise BlocksError(f"batch_size must be a whole number from 1, not {batch_size!r}")
-        for index, feeds in data.batches(batch_size):
-            if chunk is None:
-                yield Piece(self.execute(purpose, feeds), feeds, first=True, last=True)
-                continue
-            time = self.time()
-            states: Arrays = {}
-            steps = data.steps_of(index, time)
-            for window in windows(steps, chunk, chunk):
-                part = slice_time(self.graph, feeds, time, window.start, window.stop)
-                results = self.execute(purpose, {**part, **states})
-                piece = Piece(results, feeds, window.start == 0, window.stop == steps)
-                states = piece.finals()
-                yield piece
-
     # -- files ------------------------------------------------------------------------------------
 
+    @checked
     def save(self, path: str | os.PathLike[str], training: bool = True) -> None:
         """Write the model to one ``.safetensors`` file: weights, graph, `info`; and, with `training`, its history and
         where its training stands (the optimizer's slots are as large as the weights), so that `fit` goes on after
@@ -447,6 +304,7 @@ class Model:
         write_model(path, self.graph, {**self.weights, **arrays}, own)
 
     @classmethod
+    @checked
     def load(cls, path: str | os.PathLike[str], target: str = AUTO, checkpoint: int | str | None = None) -> Model:
         """The model in a file that `save` or `fit(autosave=)` wrote, with its history; `fit` goes on where its training
         stands. Runs no code from the file. `target` and `checkpoint` say how to run it, as in `Model`; they are not in
@@ -483,6 +341,7 @@ class Model:
         again._fed, again._shares, again.info = {}, {}, dict(self.info)
         return again
 
+    @checked
     def set_weights(self, weights: Mapping[str, Any]) -> None:
         """Replace some weights, by name. Raises FeedError for an unknown name or a wrong shape; then none
         is replaced."""

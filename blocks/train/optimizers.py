@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import BlocksError, made, nearest
 from ..graph import Graph, Node
 from ..interpret import run
@@ -314,6 +315,7 @@ def _setting(value: Any) -> Any:
     return SCHEDULES[value["schedule"]](**{str(k): _setting(v) for k, v in value["settings"].items()})
 
 
+@checked
 def clip_by_norm(gradients: Mapping[str, np.ndarray], limit: float) -> tuple[Arrays, float]:
     """Gradients scaled down together, and the norm that they had: ``{"w": (n, m), …}`` → arrays of the same shapes,
     whose norm, that of all together, is at most `limit`; for a loop of one's own, `fit` has ``clip=``.

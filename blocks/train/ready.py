@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import BlocksError, nearest
 from ..optional import needed
 from .callbacks import Callback, Record
@@ -30,6 +31,7 @@ class SaveBest(Callback):
     with trials, of which the best ones differ; and after the first epoch that has no such name.
     """
 
+    @checked
     def __init__(self, path: str | os.PathLike[str], of: str = "validation", mode: str = "min"):
         if mode not in ("min", "max"):
             raise BlocksError(f"SaveBest: the mode is min or max, not {mode!r}{nearest(str(mode), ('min', 'max'))}")
@@ -67,6 +69,7 @@ class SampleText(Callback):
     What cannot be written is an error before the first update.
     """
 
+    @checked
     def __init__(
         self,
         decode: Callable[[np.ndarray], str],
@@ -114,9 +117,12 @@ class TensorBoard(Callback):
     BlocksError where the writer is not installed.
     """
 
+    @checked
     def __init__(self, folder: str | os.PathLike[str], every: int = 1, weights: bool = False):
         if not is_whole(every) or every < 1:
             raise BlocksError(f"TensorBoard: every is a number of updates from 1, not {every!r}")
+        if not isinstance(folder, str | os.PathLike):
+            raise BlocksError(f"TensorBoard: folder is the name of one, not {folder!r:.40}")
         needed("tensorboardX", "TensorBoard")
         self.folder, self.every, self.weights = os.fspath(folder), every, weights
         self.writer: Any = None

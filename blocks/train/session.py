@@ -20,6 +20,7 @@ from ..files import ModelFileError
 from ..graph import Shape
 from .best import add_to_average, averaged, compare
 from .checkpoint import checkpoint_of
+from .evaluate import evaluated, numbers_over
 from .history import History
 from .inputs import Arrays
 from .joint import Fed
@@ -446,7 +447,7 @@ class Session:
         losses = [s["loss"] for s in history.steps if s["epoch"] == self.at.epoch]
         record: dict[str, Any] = {"epoch": self.at.epoch}
         if losses:
-            numbers = self.model.numbers_over(*self.tallies, self.fixed)
+            numbers = numbers_over(self.model, *self.tallies, self.fixed)
             if None in self.tallies[0].terms.joins:
                 numbers[LOSS] = _mean(losses)
             one = self.model.trials is None
@@ -456,7 +457,7 @@ class Session:
         if self.validation is not None:
             size = self.settings.batch_size or BATCH_SIZE
             with averaged(self.training, self.model.weights):
-                found = self.model.evaluated(self.validation, size, self.settings.chunk, self.purpose)
+                found = evaluated(self.model, self.validation, size, self.settings.chunk, self.purpose)
             record["validation"] = found.pop(LOSS)
             record |= {f"validation_{name}": value for name, value in found.items()}
             losses_now = np.atleast_1d(record["validation"])

@@ -14,7 +14,7 @@ from .inputs import Arrays, Inputs
 from .purposes import Purpose
 from .shares import Shares
 from .state import Training
-from .terms import Tally, Terms
+from .terms import Terms
 from .trials import Number
 from .vector import Vector
 
@@ -29,6 +29,7 @@ class Trainable(Protocol):
     dtype: np.dtype
     trials: int | None
     target: str
+    outputs: tuple[str, ...]
     checkpoint: Any
     training: Training | None
 
@@ -75,12 +76,6 @@ class Trainable(Protocol):
 
     def run_once(self, graph: Graph, feeds: Mapping[str, Any]) -> Arrays:
         """Run any graph of its weights."""
-
-    def numbers_over(self, loss: Tally, metrics: Tally, fixed: Mapping[str, Any]) -> dict[str, Any]:
-        """The loss and the metrics, given what has no batch."""
-
-    def evaluated(self, data: Any, batch_size: int, chunk: int | None, purpose: Purpose) -> dict[str, Any]:
-        """The loss and the metrics of some data."""
 
     def save(self, path: str | os.PathLike[str], training: bool = True) -> None:
         """Write the model to a file, and where its training stands."""

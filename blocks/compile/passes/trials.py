@@ -16,14 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import checked
 from ...errors import BlocksError, made, nearest
-from ...graph import Graph, Node, Shape, apply, rebuild, stamped
+from ...graph import Graph, Node, Shape, apply, check_graph, rebuild, stamped
 from ...ops.elementwise import TRIALS, already_aligned, place_of_trials
 from ..passes.expand import parts
 from ..passes.sweep import same, sweep
 from .lift import AXES, RULES, Rule, Steps, rule_of
 
 
+@checked
 def trials(graph: Graph, vary: Collection[str] = ()) -> Graph:
     """Independent networks of one kind side by side, as one graph.
 
@@ -34,6 +36,7 @@ def trials(graph: Graph, vary: Collection[str] = ()) -> Graph:
 
     Raises BlocksError for a graph that has trials already, and for a name in `vary` that is no input.
     """
+    check_graph(graph, "trials")
     inputs = graph.fed("input")
     if isinstance(vary, str) or not isinstance(vary, Collection):
         raise BlocksError(f"trials are given by the names of inputs that differ among them, ['x'], not {vary!r}")

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
+
 from ...errors import BlocksError, nearest
 from ...graph import Node
 from ..diagram.elements import Diagram, Element
@@ -56,9 +58,9 @@ def chosen(by_key: Mapping[str, Element], conveyors: Mapping[str, list[str]], wa
     """The keys of the elements that were asked for."""
     elements = by_key.values()
     if callable(wanted):
-        return {key for key, e in by_key.items() if e.kind != "merge" and any(wanted(n) for n in e.nodes)}
+        return {key for key, e in by_key.items() if e.kind != "merge" and any(_says(wanted, n) for n in e.nodes)}
     found: set[str] = set()
-    for name in [wanted] if isinstance(wanted, str) else list(wanted or []):
+    for name in [wanted] if isinstance(wanted, str) else list(() if wanted is None else wanted):
         keys = {key for key, e in by_key.items() if name in e.names or e.name.startswith(f"{name}/")}
         if not keys:
             known = sorted({n for e in elements for n in (e.name, *e.names) if e.kind != "merge"})
@@ -66,6 +68,14 @@ def chosen(by_key: Mapping[str, Element], conveyors: Mapping[str, list[str]], wa
             raise BlocksError(f"there is nothing called {name!r} to highlight{hint}; there are {', '.join(known)}")
         found |= keys | set(conveyors.get(name, []))
     return found
+
+
+def _says(wanted: Callable[[Node], bool], node: Node) -> bool:
+    """Whether a user's function chooses a node. Raises BlocksError if it says something else than yes or no."""
+    says = wanted(node)
+    if not isinstance(says, bool | np.bool_):
+        raise BlocksError(f"highlight: the function says True or False of a node, not {says!r:.60}")
+    return bool(says)
 
 
 class _Choice:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ...arguments import checked
 from ...cell import Cell
 from ...errors import BlocksError, nearest
 from ...files import write_whole
@@ -25,6 +26,7 @@ from .file import File
 __all__ = ["to_onnx"]
 
 
+@checked
 def to_onnx(
     source: Graph | Cell | Model,
     path: str | os.PathLike[str] | None = None,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import checked
 from ...cell import Cell
 from ...compile.names import Names
 from ...errors import BlocksError
@@ -21,6 +22,7 @@ from .text import Text
 from .wires import Wires
 
 
+@checked
 def to_python(source: Cell | Graph | Model, *, called: str | None = None) -> str:
     """The Python that makes a cell: a function that returns it, with the kinds of its bricks and their options, states,
     names, and first weights. Of a graph or a model, one for each cell that it scans.
