@@ -5,6 +5,7 @@ import html
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 import blocks as bk
 from blocks.cli import app
+from blocks.explain import page as page_module
 from blocks.explain.document import script
 from blocks.explain.lessons import LESSONS
 from blocks.explain.page import SCRIPTS
@@ -307,9 +309,7 @@ def test_one_file_that_fetches_nothing() -> None:
     assert "default-src 'none'" in page.html and "[[" not in page.html.replace("[[", "", 0).partition("<script")[0]
     assert set(re.findall(r"https?://[^\s\\\"')<]+", page.html)) <= {"http://www.w3.org/2000/svg"}
     assert not re.search(r"<(link|img|iframe|script)[^>]+(src|href)=", page.html)
-    assert set(SCRIPTS) == {
-        p.name for p in __import__("pathlib").Path(bk.explain.__code__.co_filename).parent.glob("*.js")
-    }
+    assert set(SCRIPTS) == {p.name for p in Path(page_module.__file__).parent.glob("*.js")}
 
 
 def test_hostile_names_are_inert() -> None:
