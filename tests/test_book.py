@@ -64,7 +64,7 @@ def test_the_network_of_the_book() -> None:
     logits, following = book._reader(words, 4), bk.input("next", dtype="int")
     losses = {name: loss(logits, following, words) for name, loss in book.LOSSES.items()}
     graph = bk.Graph({"logits": logits, **losses})
-    w = {name: rng.normal(size=shape) for name, shape in graph.params.items()}
+    w = {name: rng.normal(size=tuple(map(int, shape))) for name, shape in graph.params.items()}
     read, asked = rng.integers(0, words, (3, 5)), rng.integers(0, words, 5)
     got = bk.run(graph, {**w, "words": read, "next": asked})
     h = np.zeros((5, 4))

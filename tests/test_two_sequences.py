@@ -24,6 +24,7 @@ def test_an_update_at_each_step_follows_the_traces() -> None:
     want = [{k: v[r].copy() for k, v in learn.weights.items()} for r in range(2)]
     seen = learn.learn(until.batched(drawn, learn.graph.inputs))
     for r, w in enumerate(want):
+        c = by_gate = by_candidate = np.zeros(1)
         for n, (x, target, first) in enumerate(zip(*(drawn[r][k] for k in ("x", "target", "first")), strict=True)):
             if first:
                 c, by_gate, by_candidate = np.zeros(1), np.zeros((p + 1, 1)), np.zeros((p + 1, 1))
@@ -47,7 +48,7 @@ def test_its_network_is_the_predictor() -> None:
     """With the same weights both answer the same."""
     rng, p = np.random.default_rng(0), 6
     stepping, whole = nets.predictor_at_each_step(p + 1), nets.predictor(p + 1, "cell")
-    weights = {k: rng.normal(size=s) for k, s in whole.answers().params.items()}
+    weights = {k: rng.normal(size=tuple(map(int, s))) for k, s in whole.answers().params.items()}
     assert stepping.answers().params == whole.answers().params
     data = long_lags.two_sequences(rng, 1, p, noise=True)
     cell = bk.learner(stepping.loss, bk.SGD(0.0), outputs={"answer": stepping.answer})
