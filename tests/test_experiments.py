@@ -420,6 +420,20 @@ def test_an_experiment_is_run_once(tiny, tmp_path) -> None:
     assert json.loads((tmp_path / "tiny.json").read_text()) == more
 
 
+@pytest.mark.parametrize("solved", [0, 1, 3])
+def test_a_plot_shows_what_was_in_vain(solved) -> None:
+    """Also where no trial has succeeded, in a quick run, which has no number of the paper."""
+    trials = [{"trial": k, "solved": k < solved, "sequences": 40 + k} for k in range(3)]
+    for quick in (False, True):
+        found = {"experiment": "hs-2a", "quick": quick, "rows": {rows.TWO.rows[0].name: {"trials": trials}}}
+        figure = rows.plots.until(found)
+        figure.canvas.draw()
+        (axes,) = figure.axes
+        shown = {line.get_marker(): line.get_xdata().tolist() for line in axes.lines if len(line.get_xdata()) > 1}
+        want = {"o": list(range(40, 40 + solved)), "x": list(range(40 + solved, 43))}
+        assert shown == {marker: xs for marker, xs in want.items() if len(xs) > 1}
+
+
 def guessed(job: Job, **settings) -> list[dict]:
     """A protocol whose trials learn nothing."""
     draws = [np.random.default_rng(job.seed_of(trial)) for trial in job.trials]

@@ -80,16 +80,18 @@ def classes(results: Results) -> Any:
 
 
 def until(results: Results) -> Any:
-    """The sequences that each trial took, and the mean that the paper prints."""
+    """The sequences that each trial took, or was given in vain, and the mean that the paper prints."""
     from .rows import EXPERIMENTS
 
     rows = [r for r in EXPERIMENTS[results["experiment"]].rows if r.name in results["rows"]]
     figure, axes = _axes(0.9 + 0.42 * len(rows))
-    label = {"ours": "a trial", "mean": "their mean", "paper": "the paper's mean"}
+    label = {"ours": "a trial", "mean": "their mean", "vain": "in vain", "paper": "the paper's mean"}
     for y, row in enumerate(rows):
         trials = results["rows"][row.name]["trials"]
         solved = [t["sequences"] for t in trials if t["solved"]]
         axes.plot(solved, [y] * len(solved), "o", color=FAINT, ms=5, label=label.pop("ours", None) if solved else None)
+        vain = [t["sequences"] for t in trials if not t["solved"]]
+        axes.plot(vain, [y] * len(vain), "x", color="0.6", ms=5, label=label.pop("vain", None) if vain else None)
         if solved:
             axes.plot(np.mean(solved), y, "o", color=OURS, ms=8, label=label.pop("mean", None))
         if "sequences" in row.paper and not results["quick"]:
@@ -100,7 +102,7 @@ def until(results: Results) -> Any:
         axes.annotate(text, (1.0, y), xycoords=("axes fraction", "data"), va="center", fontsize=8, color="0.3")
     axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=8)
     axes.set(xscale="log", xlabel="sequences", ylim=(len(rows) - 0.5, -0.5))
-    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
     return figure
 
 
