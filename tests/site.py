@@ -71,9 +71,10 @@ def faults(pages: dict[Path, Reader]) -> list[str]:
     return found
 
 
-def main() -> int:
+def main(builder: str = "zensical") -> int:
+    """Build it, by Zensical or, the way back, by MkDocs with Material; both clean, and read one configuration."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "zensical", "build", "--clean", "-f", str(DOCS / "mkdocs.yml")]
+    command = [sys.executable, "-m", builder, "build", "--clean", "-f", str(DOCS / "mkdocs.yml")]
     done = subprocess.run(command, capture_output=True, text=True)
     took = time.perf_counter() - start
     if done.returncode:
@@ -83,9 +84,9 @@ def main() -> int:
     found = faults(pages)
     print("\n".join(found))
     size = sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file())
-    print(f"docs: {len(pages)} pages in {took:.0f} s, {size / 1e6:.1f} MB, {len(found)} faults; {SITE}/index.html")
+    print(f"docs: {builder}: {len(pages)} pages in {took:.0f} s, {size / 1e6:.1f} MB, {len(found)} faults; {SITE}/index.html")
     return bool(found)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))
