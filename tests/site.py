@@ -84,7 +84,9 @@ def main(builder: str = "zensical") -> int:
     found = faults(pages)
     print("\n".join(found))
     size = sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file())
-    print(f"docs: {builder}: {len(pages)} pages in {took:.0f} s, {size / 1e6:.1f} MB, {len(found)} faults; {SITE}/index.html")
+    print(
+        f"docs: {builder}: {len(pages)} pages in {took:.0f} s, {size / 1e6:.1f} MB, {len(found)} faults; {SITE}/index.html"
+    )
     return bool(found)
 
 
