@@ -162,7 +162,7 @@ def test_random_networks(start: int) -> None:
         graph = case(number).graph
         if len(graph.order()) < 400:
             try:
-                check(graph.draw(shapes=number % 2 == 0).scene)
+                check(graph.draw(shapes=(False, True, "blocks")[number % 3]).scene)
             except AssertionError as error:
                 raise AssertionError(f"case {number}: {error}") from None
 

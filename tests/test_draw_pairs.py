@@ -29,7 +29,8 @@ REFUSED = re.compile(
 
 
 def options_of(cell: bk.Cell, asked: tuple[str, ...]) -> dict[str, Any]:
-    """The options that are asked for, each with a value that says something of this cell."""
+    """The options that are asked for and what they need, each with a value that says something of this cell."""
+    asked = (*asked, *(need for option in asked if option in OPTIONS and (need := OPTIONS[option].needs)))
     bricks = sorted({str(n.brick) for n in cell.graph.order() if n.brick and n.operands})
     state = cell.states[0]
     one = bricks[0] if bricks else state

@@ -87,10 +87,10 @@ def rooms_with(elements: Mapping[str, Element], rooms: Mapping[str, Room], measu
     return found
 
 
-def widths_with(elements: Mapping[str, Element], measure: Measure) -> dict[str, float]:
-    """How far the weights of each brick reach at its side."""
-    found = {key: weights_in(element) for key, element in elements.items()}
-    return {key: HANG + measure.pile(own.values())[0] for key, own in found.items() if own}
+def beside_with(elements: Mapping[str, Element], measure: Measure) -> dict[str, tuple[float, float]]:
+    """How far the weights of each brick reach at its side, and how high they are."""
+    piles = {key: measure.pile(own.values()) for key, element in elements.items() if (own := weights_in(element))}
+    return {key: (HANG + w, h) for key, (w, h) in piles.items()}
 
 
 def with_weights(scene: Scene, elements: Mapping[str, Element], measure: Measure, beside: bool = False) -> Scene:
@@ -100,22 +100,24 @@ def with_weights(scene: Scene, elements: Mapping[str, Element], measure: Measure
         own = weights_in(elements[owner.key]) if owner.key in elements else {}
         if not own:
             continue
-        (width, height), first = measure.pile(own.values()), f"{SIZE}{owner.key}-1"
-        if beside:
-            left, top = owner.right + HANG, owner.y + height / 2
-            y = top - measure.side(next(iter(own.values()))[0]) / 2
-            way = ((left, y), (owner.right, y))
-        else:
-            left, top = owner.x + ASIDE, owner.bottom - HANG
-            down = min(left + width / 2, owner.right - 2 * CLEAR)
-            way = ((down, top), (down, owner.bottom))
-        tip = f"weights of {owner.name}"
-        wires.append(Wire(f"{first}-{owner.key}", "wire", first, owner.key, first, way, tooltip=tip, lit=owner.lit))
+        width, height = measure.pile(own.values())
+        left, top = (owner.right + HANG, owner.y + height / 2) if beside else (owner.x + ASIDE, owner.bottom - HANG)
+        pile: list[Shape] = []
         for number, (name, block) in enumerate(own.items(), 1):
             h, key = measure.side(block[0]), f"{SIZE}{owner.key}-{number}"
             said = f"{name}: {block[0]} × {block[1]}"
-            shapes.append(_drawn(key, "parameter", left, top - h / 2, block, measure, said, owner.lit))
+            pile.append(_drawn(key, "parameter", left, top - h / 2, block, measure, said, owner.lit))
             top -= h + APART
+        if beside:  # from the one that is level with the middle of the brick
+            start = min(pile, key=lambda s: abs(s.y - owner.y))
+            level = min(max(owner.y, start.bottom), start.top)
+            way = ((left, level), (owner.right, level))
+        else:
+            start, down = pile[0], min(left + width / 2, owner.right - 2 * CLEAR)
+            way = ((down, start.top), (down, owner.bottom))
+        tip, key = f"weights of {owner.name}", f"{start.key}-{owner.key}"
+        wires.append(Wire(key, "wire", start.key, owner.key, start.key, way, tooltip=tip, lit=owner.lit))
+        shapes += pile
     return replace(scene, shapes=tuple(shapes), wires=tuple(wires))
 
 

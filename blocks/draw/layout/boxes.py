@@ -20,7 +20,7 @@ from ..diagram.body import body_of
 from ..diagram.cell import diagram_of
 from ..diagram.elements import Box, Diagram, Element, Network
 from ..diagram.network import network_of
-from ..layers.blocks import Measure, rooms_with, widths_with, with_weights
+from ..layers.blocks import Measure, beside_with, rooms_with, with_weights
 from ..layers.groups import framed
 from ..layers.unrolled import at_time
 from ..scene import Scene, fit, mirrored
@@ -67,7 +67,7 @@ def drawn(network: Network, ways: Ways, title: str = "") -> tuple[Scene, dict[st
     blocks = {key: _block(key, scene, whole) for key, scene in scenes.items()}
     named = any(e.called for e in network.elements.values())
     own = {key: e for key, e in network.elements.items() if not e.frame}
-    aside = widths_with(own, ways.measure) if ways.measure else {}
+    aside = beside_with(own, ways.measure) if ways.measure else {}
     scene = laid_out(whole, blocks, title, max(ways.room, NAME_ROOM * named), aside)
     scene = with_weights(scene, own, ways.measure, beside=True) if ways.measure else scene
     return with_joints(spliced(scene, [s.key for s in scene.shapes if s.kind == "pin"])), elements

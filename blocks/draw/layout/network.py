@@ -41,10 +41,10 @@ def laid_out(
     blocks: Mapping[str, Block],
     title: str = "",
     room: float = 0.0,
-    beside: Mapping[str, float] | None = None,
+    beside: Mapping[str, tuple[float, float]] | None = None,
 ) -> Scene:
     """The scene of a diagram, pins still in it. room: points more between two ranks, for labels. beside: by element,
-    how much room it needs at its sides."""
+    how much room it needs at its sides, and how high that is."""
     return _Layout(network, blocks, title, room, beside or {}).scene()
 
 
@@ -55,7 +55,7 @@ class _Layout:
         blocks: Mapping[str, Block],
         title: str,
         room: float,
-        beside: Mapping[str, float],
+        beside: Mapping[str, tuple[float, float]],
     ):
         self.network, self.blocks, self.title, self.room, self.aside = network, blocks, title, room, beside
         self.shapes = {key: shape_of(e) for key, e in network.elements.items() if not e.frame}
@@ -96,8 +96,9 @@ class _Layout:
         align = "top" if leaf else "bottom" if element.kind == "output" else "middle"
         if self.network.stepped:
             align = {"state": "left", "next": "right", "output": "bottom", "input": "top"}.get(element.kind, "middle")
-        wide = 2 * SIDE * (shape.form == "circle" and len(element.entries) > 1) + 2 * self.aside.get(element.key, 0.0)
-        return Item(element.key, shape.w + wide, shape.h, {}, {element.key: 0.0}, align, leaf=leaf)
+        aside, high = self.aside.get(element.key, (0.0, 0.0))
+        wide = 2 * SIDE * (shape.form == "circle" and len(element.entries) > 1) + 2 * aside
+        return Item(element.key, shape.w + wide, max(shape.h, high), {}, {element.key: 0.0}, align, leaf=leaf)
 
     # --- where wires enter ---------------------------------------------------------------------
 
