@@ -62,7 +62,7 @@ def test_graphs(kind: str) -> None:
     check(GRAPHS[kind]().draw(shapes="blocks").scene)
 
 
-@pytest.mark.parametrize("options", [{}, {"unroll": 3}, {"highlight": lambda node: node.op.name == "tanh"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"unroll": 3}, {"equations": True}], ids=str)
 @pytest.mark.parametrize("make", UNUSUAL)
 def test_cells(make: Callable[[int, int], bk.Cell], options: dict[str, Any]) -> None:
     check(make(3, 7).draw(shapes="blocks", **options).scene)
