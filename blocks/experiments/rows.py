@@ -188,6 +188,7 @@ TWO_B = Experiment(
     {**SEQUENCES, "alone": "of these before cell and gate"},
     18,
     plots.until,
+    "It does not come out within this limit; why was looked into in experiment 2a alone.",
 )
 DISTRACTORS = Experiment(
     "hs-2c",
