@@ -131,3 +131,22 @@ def test_what_is_steep_is_no_fault() -> None:
     centred = x - bk.mean(x, axis=-1, keepdims=True)
     graph = bk.Graph({"y": centred / bk.sqrt(bk.mean(centred**2, axis=-1, keepdims=True) + 1e-7)})
     bk.check_grads(graph, {"x": np.array([[0.3, 0.302, 0.299], [1.0, 1.0, 1.001]])}, tolerance=1e-5)
+
+
+def test_one_steep_thing_after_another_is_no_fault() -> None:
+    """Norms of zeros, one of the other, as a normalised cell has them at its first step."""
+    x, w = bk.input("x", 3), bk.parameter("w", 3, 3)
+    graph = bk.Graph({"y": bk.layernorm(bk.matmul(bk.layernorm(x, epsilon=1e-6), w), epsilon=1e-6)})
+    weights = np.random.default_rng(3).standard_normal((3, 3))
+    bk.check_grads(graph, {"x": np.zeros((2, 3)), "w": weights}, wrt=["x"], tolerance=1e-5)
+
+
+def test_infinity_hides_no_wrong_rule_and_is_not_blamed(monkeypatch) -> None:
+    """The idiom of attention: what is masked is −∞ before the softmax."""
+    x = bk.input("x", 4)
+    masked = bk.where(np.array([True, True, False, True]), bk.tanh(x), -np.inf)
+    graph = bk.Graph({"y": bk.softmax(masked)})
+    bk.check_grads(graph, {"x": X})
+    monkeypatch.setitem(OPS["tanh"].__dict__, "vjp", lambda g, y, x: (g * 3.0,))
+    with pytest.raises(bk.GradientError, match=r"gradient of tanh \(batch, 4\)"):
+        bk.check_grads(graph, {"x": X})
