@@ -168,23 +168,25 @@ class Panels {
       const v = state.feeds[line.fed];
       if (v.data.length > 240) return el("p", {}, typeset(line.symbol), `: ${v.shape.join(" × ")} numbers`);
       const width = v.shape.at(-1) ?? 1, steps = state.overTime(line.fed);
-      const per = steps ? v.data.length / v.shape[0] : width, rows = [];
-      for (let r = 0; r * per < v.data.length; r++) {
-        const cells = Array.from({ length: per }, (_, c) => el("td", {}, this.input(line.fed, r * per + c, `${line.symbol}${steps ? ` at step ${r + 1}` : ""}, number ${c + 1}`)));
-        rows.push(el("tr", {}, el("th", { scope: "row" }, steps ? `${line.symbol}(${r + 1})` : line.symbol), ...cells));
+      const per = steps ? v.data.length / v.shape[0] : width, count = v.data.length / per, rows = [];
+      for (let r = 0; r < count; r++) {
+        const place = steps ? ` at step ${r + 1}` : count > 1 ? `, row ${r + 1}` : "";
+        const cells = Array.from({ length: per }, (_, c) => el("td", {}, this.input(line.fed, r * per + c, `${line.symbol}${place}, number ${c + 1}`)));
+        const head = steps ? [el("th", { scope: "row" }, `${line.symbol}(${r + 1})`)] : r ? [] : [el("th", { scope: "rowgroup", rowspan: count }, line.symbol)];
+        rows.push(el("tr", {}, ...head, ...cells));
       }
       return el("table", { class: "inputs" }, el("tbody", {}, ...rows));
     }));
   }
   input(name, at, label) {
-    const v = this.state.feeds[name], whole = v.dtype !== "float";
+    const v = this.state.feeds[name], whole = v.dtype !== "float", x = v.data[at];
     return el("input", {
-      type: "number", step: whole ? 1 : 0.1, value: +v.data[at].toPrecision(4), "aria-label": label, "data-name": name, "data-at": at,
+      type: "number", step: whole ? 1 : 0.1, ...typed(x), "aria-label": label, "data-name": name, "data-at": at,
       onchange: (e) => edit(name, at, e.target.valueAsNumber), onfocus: () => this.choose(name, at, true),
     });
   }
   refresh(box) {
-    for (const input of box.querySelectorAll("input")) if (input !== document.activeElement) input.value = +this.state.feeds[input.dataset.name].data[input.dataset.at].toPrecision(4);
+    for (const input of box.querySelectorAll("input")) if (input !== document.activeElement) Object.assign(input, typed(this.state.feeds[input.dataset.name].data[input.dataset.at]));
   }
 
   // --- one number
@@ -225,6 +227,10 @@ class Panels {
     byId("verdict").textContent = right ? `Right: it is ${long(own)}.` : `It is ${long(own)}; you are off by ${long(off)}${Math.sign(guess) === Math.sign(own) ? "" : ", and the sign is the other one"}.`;
     say(byId("verdict").textContent);
   }
+}
+
+function typed(x) { // a number in a field; infinity is none to it, and stands there as a hint
+  return Number.isFinite(x) ? { value: +x.toPrecision(4), placeholder: "" } : { value: "", placeholder: long(x) };
 }
 
 function picture(v, rows, columns, top, label) { // many numbers as one picture: a point each
