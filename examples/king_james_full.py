@@ -1,5 +1,5 @@
 """A character model on the King James Bible with all that fit has: dropout, a moving average of the weights, a rate
-that falls where validation gets no better, a log for TensorBoard; interrupted, and resumed to the same bits."""
+that falls at a plateau, a log for TensorBoard; interrupted, and resumed to the same bits, from the folder given."""
 
 import sys
 from pathlib import Path
@@ -34,7 +34,7 @@ def read(bible, folder=None, units=96, epochs=6, stop=None, threshold=0.02):
 
 
 if __name__ == "__main__":
-    for name, folder in (("plain", None), ("full", Path(sys.argv[1]))):
+    for name, folder in (("plain", None), ("full", Path((sys.argv[1:] or ["king-james"])[0]))):
         model, bits = read(king_james()[:1_000_000], folder)
         rates = [record["lr"] for record in model.history.steps]
         print(f"{name}: {bits:.3f} bits per character; the rate fell to {min(rates):.2g}", flush=True)
