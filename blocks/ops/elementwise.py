@@ -199,7 +199,8 @@ def elementwise(
             integers to do with too.
         sign: what figures and formulas write for it; its name, by default.
         commutative: whether its operands may change places; if not, a figure marks its entries.
-        rows: target → how that target writes it, ``{"native": "sinf({0})"}``, with its operands in braces.
+        rows: target → how that target writes it, ``{"native": "sin_({0})"}``, with its operands in braces. Targets:
+            "native" (C) and "numpy"; "np", "torch", "jax", "onnx" and "python", for what is exported; "javascript".
         expand: ``(*operands) -> node``, the same made of other operations: what the compiler works on.
         prepare: ``(operands, attrs) -> (operands, attrs)`` before the node is made; by default operands are aligned
             and become floating-point numbers, or, where `dtype` is empty, numbers of one type.
