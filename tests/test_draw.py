@@ -181,6 +181,21 @@ def test_tikz_names_its_nodes() -> None:
     assert figure.render("tex").decode().count(text) == 1
 
 
+@pytest.mark.parametrize("gradient", [True, "beside"])
+def test_tikz_words_have_no_frame(gradient: bool | str) -> None:
+    """What is words alone has a style of its own, which draws and fills nothing: the list of the weights of all steps
+    too, whose kind is also that of boxes."""
+    figure = lstm().draw(unroll=3, gradient=gradient)
+    text = figure.render("tikz").decode()
+    styles = dict(re.findall(r"^\\blocksstyle\{(.*?)\}\{(.*)\}%$", text, flags=re.MULTILINE))
+    nodes = re.findall(r"^\\node\[blocks/node, (.*?)\] \(.*?\) at \(([\d.]+),([\d.]+)\)", text, flags=re.MULTILINE)
+    words = [s for s in figure.scene.shapes if s.form == "text"]
+    assert "weights" in {s.name for s in words}
+    for s in words:
+        (own,) = (o for o, x, y in nodes if (float(x), float(y)) == pytest.approx((s.x, s.y), abs=0.01))
+        assert own.startswith("blocks/") and styles[own.removeprefix("blocks/")].startswith("text="), (s.name, own)
+
+
 def hostile_cell(name: str) -> bk.Cell:
     x, h = bk.input(name, 3), bk.state("h" + name, 3)
     brick = bk.TANH(3, name="b" + name)

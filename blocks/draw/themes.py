@@ -38,11 +38,11 @@ class Theme:
     night: str = ""  # the theme that takes its place on a dark page, where a format can tell; "" for none
 
 
-_PLAIN = ("state", "next", "input", "output", "constant", "caption", "part")
+PLAIN = ("state", "next", "input", "output", "constant", "caption", "part")  # kinds that stand as words, without a form
 
 
 def _theme(name: str, ground: str, ink: str, shapes: dict[str, Paint], **colours: object) -> Theme:
-    every = dict.fromkeys(_PLAIN, (ground, ink, ink)) | shapes
+    every = dict.fromkeys(PLAIN, (ground, ink, ink)) | shapes
     return Theme(name, ground, ink, shapes=every, **colours)  # type: ignore[arg-type]
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from ..text import Line
+from ..themes import PLAIN
 from .page import Page
 from .paint import ARROW, BOLD, EDGE, ROUND, SLIM, WIDE, Area, Painting, Stroke, Words
 from .tex import tex_line
@@ -102,7 +103,8 @@ class _Writer:
         styles = [self.style("node", NODE)]
         ink = f", text={self.colour(area.ink)}" if area.lines else ""
         if area.form == "text":
-            styles.append(self.style("faded text" if "faded" in more else kind, ink.removeprefix(", ")))
+            said = "faded text" if "faded" in more else kind if kind in PLAIN else f"{kind} text"  # of a form its words
+            styles.append(self.style(said, ink.removeprefix(", ")))
             return f"\\node[{', '.join(styles)}] {at}"
         corners = f", rounded corners={_p(ROUND[area.form])}bp" if area.form in ROUND else ""
         styles.append(self.style(area.form, f"{FORMS[area.form]}, line width={EDGE}bp{corners}"))
