@@ -20,6 +20,8 @@ from .graph import FED, Graph, Node, check_graph
 from .notation import ATOM, Formula, Run, name, plain, write
 from .ops.loop import NEXT
 
+LONG = 20  # letters: a longer formula is not written twice
+
 
 @checked
 def equations(graph: Graph) -> list[str]:
@@ -70,7 +72,7 @@ def equation_lines(graph: Graph, named: Callable[[str, str], Formula] = _named) 
         formulas[node] = _leaf(node, named) or write(node, [formulas[o] for o in node.operands])
         if node.op.name == "draw":
             say(str(node.name), "draw", node, write(node, ()), "∼")
-        shared = users[node] > 1 and formulas[node].strength < ATOM
+        shared = users[node] > 1 and (formulas[node].strength < ATOM or len(plain(formulas[node].runs)) > LONG)
         if node.op.name in FED or not (node in known or node in bricks or shared):
             continue
         label = bricks.get(node) or known.get(node) or _unused("v", taken)

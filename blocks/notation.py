@@ -107,7 +107,7 @@ def write(node: Node, operands: Sequence[Formula], dots: bool = False) -> Formul
     for names that are words; else they stand side by side, ``x W_x``."""
     sign = sign_of(node.op)
     if is_silent(node.op) and operands:
-        return operands[0]
+        return operands[0] if _in_place(node) else _call(node, node.op.name, operands)
     if "value" in node.attrs and not operands:
         value = node.attrs["value"]
         return Formula((Run(f"{float(value):g}" if value.ndim == 0 else f"constant{list(value.shape)}"),))
@@ -128,6 +128,27 @@ def write(node: Node, operands: Sequence[Formula], dots: bool = False) -> Formul
     if sign == "^":
         return Formula((*operands[0].held(ATOM), Run(plain(operands[1].held(ATOM)), "super")), UNARY)
     return _of_one(node, sign, operands[0]) if len(operands) == 1 else _call(node, sign, operands)
+
+
+def _in_place(node: Node) -> bool:
+    """Whether a node that is silent leaves each number where it was along its dimensions: of ``(batch, 6)``, as
+    ``(batch, 6, 1)`` it does, as ``(batch, 3, 2)`` it does not; nor with its axes in another order."""
+    if node.op.kind != "view" or "shape" not in node.attrs:
+        return node.op.kind != "view"
+    rest = iter(d for d in node.shape if d != 1)
+    return all(d in rest for d in node.operands[0].shape if d != 1)
+
+
+def _is_stack(node: Node) -> bool:
+    """Whether a node joins its operands along an axis that each was given for it."""
+    axis = node.attrs.get("axis")
+    return len(node.operands) > 1 and isinstance(axis, int) and all(_has_new(o, axis) for o in node.operands)
+
+
+def _has_new(node: Node, axis: int) -> bool:
+    """Whether an axis of a node, of one number, was put in by a silent view."""
+    shape = node.shape
+    return is_silent(node.op) and bool(node.operands) and node.operands[0].shape == (*shape[:axis], *shape[axis + 1 :])
 
 
 def _of_one(node: Node, sign: str, a: Formula) -> Formula:
@@ -162,6 +183,7 @@ def _product(node: Node, a: Formula, b: Formula, dots: bool) -> Formula:
 def _call(node: Node, sign: str, operands: Sequence[Formula]) -> Formula:
     """A sign before its operands and other attributes, the axes that it goes along lowered behind it."""
     axes = _along(node)
+    sign = "stack" if _is_stack(node) else sign
     listed: list[tuple[Run, ...]] = [operand.runs for operand in operands]
     listed += [(Run(text),) for text in _others(node)]
     inner: list[Run] = []
@@ -202,6 +224,8 @@ def _others(node: Node) -> list[str]:
         return ["backwards"] if attrs.get("reverse") else []
     said = [_part(node)] if "start" in attrs else []
     said += [str(d) for d in attrs.get("dims", ())]
+    if is_silent(node.op) and "shape" in attrs:
+        said += [" × ".join(str(d) for d in node.shape if not isinstance(d, str)) or "one number"]
     return said + [f"{key}={value}" for key, value in attrs.items() if key not in _WRITTEN and value is not False]
 
 

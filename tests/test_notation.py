@@ -67,7 +67,12 @@ M = bk.input("m", shape=("batch", 4, 5))
         (bk.outer(T, T), "Σ_(time, batch) tᵀ t"),
         (bk.matmul(A, bk.transpose(bk.parameter("W_a", 5, 3))), "a W_aᵀ"),
         (bk.mean(T) * 2, "mean(t) ⊙ 2"),
-        (bk.reshape(bk.moveaxis(M, source=1, destination=2), shape=("batch", 20)), "m"),
+        (bk.reshape(M, shape=("batch", 4, 1, 5)), "m"),
+        (bk.reshape(M, shape=("batch", 5, 4)), "reshape(m, 5 × 4)"),
+        (bk.moveaxis(M, source=1, destination=2), "moveaxis(m, source=1, destination=2)"),
+        (bk.reshape(M, shape=("batch", 2, 10))[:, :, 0], "reshape(m, 2 × 10)[0:1]"),
+        (bk.stack(A, A * 2), "stack(a, a ⊙ 2)"),
+        (bk.stack(A, A * 2, axis=1), "stack_1(a, a ⊙ 2)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -164,6 +169,15 @@ def test_a_name_stands_for_one_value() -> None:
     steps = equations(bk.unroll(bk.cells.srn(2, 3), 3))
     names = [line.split(" = ")[0] for line in steps]
     assert len(set(names)) == len(names) and "hidden(3) = tanh(x(3) W_x + hidden(2) W_h + b)" in steps
+
+
+def test_a_long_formula_is_written_once() -> None:
+    s = bk.concat(A[:, 1:], A[:, :1])
+    for _ in range(20):
+        s = bk.concat(s[:, 1:] + s[:, :-1], s[:, :1])
+    lines = said(s)
+    assert lines[:2] == ["v1 = concat(a[1:], a[0:1])", "v2 = concat(v1[1:] + v1[0:−1], v1[0:1])"]
+    assert max(map(len, lines)) < 60
 
 
 def test_equations_take_time_in_proportion() -> None:

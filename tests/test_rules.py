@@ -145,3 +145,19 @@ def test_every_mutant_finds_its_place() -> None:
     for mutant in MUTANTS:
         assert (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old) == 1, mutant.name
         assert all((ROOT / test.partition("::")[0]).is_file() for test in mutant.tests), mutant.name
+
+
+def test_rows_are_for_what_there_is() -> None:
+    """Each target and dialect reads rows under its name, and no other name is taken."""
+    from blocks.compile.targets import TARGETS
+    from blocks.exchange.jax import JAX
+    from blocks.exchange.numpy import NUMPY
+    from blocks.exchange.onnx.rows import ONNX
+    from blocks.exchange.python.rows import PYTHON
+    from blocks.exchange.torch import TORCH
+    from blocks.ops.elementwise import WRITTEN
+
+    dialects = {dialect.key for dialect in (JAX, NUMPY, ONNX, PYTHON, TORCH)}
+    assert {*TARGETS, *dialects, "javascript"} == set(WRITTEN)
+    with pytest.raises(bk.BlocksError, match=r"nothing writes rows for 'natve' \(did you mean 'native'\?\)"):
+        bk.elementwise("misspelt", "x", lambda x: x + 0, lambda g, y, x: (g,), rows={"natve": "{0}"})

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from ..arguments import checked
-from ..errors import BlocksError, misfit
+from ..errors import BlocksError, misfit, nearest
 from ..graph import DTYPES, Dim, Node, Op, Shape, apply, show_shape
 
 Prepared = tuple[tuple[Node, ...], dict[str, Any]]
@@ -164,6 +164,18 @@ def _prepare_where(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
     return align((*nodes[:1], *alike(nodes[1:]))), attrs
 
 
+WRITTEN = (
+    "numpy",
+    "native",
+    "np",
+    "torch",
+    "jax",
+    "onnx",
+    "python",
+    "javascript",
+)  # what a user's rows are written for
+
+
 @checked
 def elementwise(
     name: str,
@@ -211,6 +223,9 @@ def elementwise(
         raise BlocksError(f"the name of an operation is an identifier, not {name!r}")
     if dtype not in ("", *DTYPES):
         raise BlocksError(f"operation {name!r}: its dtype is {', '.join(DTYPES)} or '', not {dtype!r}")
+    if wrong := [target for target in rows or () if target not in WRITTEN]:
+        hint = nearest(str(wrong[0]), WRITTEN)
+        raise BlocksError(f"operation {name!r}: nothing writes rows for {wrong[0]!r}{hint}; {', '.join(WRITTEN)} do")
     for rule, what in ((forward, "forward"), (vjp, "vjp")):
         if not callable(rule) and (rule is not None or what == "forward"):
             raise BlocksError(f"operation {name!r}: its {what} is a function, not {rule!r:.40}")

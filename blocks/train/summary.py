@@ -35,7 +35,8 @@ def rows(graph: Graph, shapes: Mapping[str, Shape], weights: Mapping[str, np.nda
             first = i == 0
             gives = show_shape(given[brick]) if first and brick in given else ""
             own = name.removeprefix(f"{brick}.") if brick else name
-            found.append(Row(brick if first else "", gives, own, show_shape(shapes[name]), weights[name].size))
+            label = (brick if first else "") if brick else "—"  # a weight of no brick is not that of the one above
+            found.append(Row(label, gives, own, show_shape(shapes[name]), weights[name].size))
     return found
 
 
