@@ -1,6 +1,7 @@
 """A cell as Python: what the text makes is the cell again, node by node, name by name."""
 
 import ast
+import sys
 
 import numpy as np
 import pytest
@@ -284,3 +285,30 @@ def test_a_cell_that_is_scanned_twice_is_written_once() -> None:
     assert bk.to_python(graph, called="rnn").count("def rnn") == 2  # the SRN, and the LSTM under a number
     with pytest.raises(bk.BlocksError, match="scans no cell"):
         bk.to_python(bk.Graph({"y": bk.input("x", 3) * 2.0}))
+
+
+def test_a_row_of_a_users_own_is_imported(tmp_path, monkeypatch) -> None:
+    (tmp_path / "my_doubles.py").write_text(
+        "import blocks as bk\n\n"
+        "twice = bk.elementwise('twice', '2 x', lambda x: 2 * x, lambda g, y, x: (2 * g,),\n"
+        "                       rows={'python': 'my_doubles.twice({0})'})\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import my_doubles
+
+    try:
+        x, h = bk.input("x", 3), bk.state("h", 3)
+        text = bk.to_python(bk.Cell({h: (h1 := my_doubles.twice(x + h))}, h1))
+        assert "import my_doubles\n" in text and "my_doubles.twice(" in text
+        scope: dict = {}
+        exec(text, scope)
+        assert bk.to_python(scope["cell"]()) == text
+        OPS["twice"].rows["python"] = "no_such_module.twice({0})"
+        with pytest.raises(
+            bk.BlocksError,
+            match=r"'twice' is not written as Python: .*; its row, 'no_such_module.twice\(\{0\}\)', does not",
+        ):
+            bk.to_python(bk.Cell({h: h1}, h1))
+    finally:
+        OPS.pop("twice"), sys.modules.pop("my_doubles")

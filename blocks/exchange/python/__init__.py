@@ -32,11 +32,12 @@ def to_python(source: Cell | Graph | Model, *, called: str | None = None) -> str
     numbers stay as they are, also one that was made of the sizes (1 / √units). A brick of a class of your own is
     written as its operations. `called`: the name of the function; by default that of the cell.
 
-    A cell that scans another one calls the function of that, which stands before it.
+    A cell that scans another one calls the function of that, which stands before it. The text imports the modules that
+    rows of your own operations name.
 
     Raises BlocksError naming what is not written: an operation of your own without a row
-    (``rows={"python": "mine.sinh({0})"}``), first weights that a function makes, a scan of a cell whose weights stand
-    elsewhere too.
+    (``rows={"python": "mine.sinh({0})"}``, of a module that can be imported), first weights that a function makes, a
+    scan of a cell whose weights stand elsewhere too.
     """
     if isinstance(source, Cell):
         cells = [source]
@@ -50,13 +51,15 @@ def to_python(source: Cell | Graph | Model, *, called: str | None = None) -> str
     for cell in cells:
         functions.add(cell, called or cell.name or "cell")
     body = "\n\n\n".join(functions.texts.values())
-    return ("import numpy as np\n\n" if "np." in body else "") + f"import blocks as bk\n\n\n{body}\n"
+    own = "".join(f"import {module}\n" for module in sorted(functions.modules))
+    return ("import numpy as np\n\n" if "np." in body else "") + f"import blocks as bk\n{own}\n\n{body}\n"
 
 
 class Functions:
     """The functions of some cells, those that are scanned inside of one before it.
 
-    Attributes: texts, what each is called → its text; a cell that is scanned twice has one.
+    Attributes: texts, what each is called → its text; a cell that is scanned twice has one; modules, by name, that
+    these import beside blocks and NumPy.
     """
 
     def __init__(self) -> None:
@@ -65,6 +68,7 @@ class Functions:
         self.names = Names({*keyword.kwlist, "bk", "np"}, lower=False)
         self.known: dict[str, str] = {}  # the text but for its name → what it is called
         self.texts: dict[str, str] = {}
+        self.modules: dict[str, Any] = {}
         self.space: dict[str, Any] = {"bk": blocks, "np": np}
 
     def add(self, cell: Cell, called: str) -> str:
@@ -92,6 +96,8 @@ class Functions:
         while True:
             wires = Wires(cell, graph, scope, sizes, self.inner, plain)
             if wires.failed <= plain:
+                self.modules |= wires.modules
+                self.space |= wires.modules
                 return wires
             plain |= wires.failed
 

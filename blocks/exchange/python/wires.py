@@ -9,9 +9,12 @@ as its operations.
 from __future__ import annotations
 
 import ast
+import builtins
+import importlib
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,6 +57,7 @@ class Wires:
         self.twins: dict[tuple[Any, ...], Node] = {}  # what stands under another name too
         self.aliases: dict[tuple[Node, str], Node] = {}  # (wire, slot) → the wire under that name
         self.places: dict[Node, float] = {}  # where they stand in the order of nodes
+        self.modules: dict[str, ModuleType] = {}  # those that the rows of a user's operations call, by name
         self.failed: set[str] = set()  # bricks that are not what they seem
         self.scans = {node: Scan(node, graph, self.own) for node in graph.order() if node.op.name == "loop"}
         self.keys: dict[Node, tuple[str, frozenset[Node]]] = {}  # loop → its cell: what makes it, and its weights
@@ -96,7 +100,8 @@ class Wires:
         """What an expression makes here."""
         known = {f"_{i}": self.written[n].made for i, n in enumerate(needs)} | self.sizes | more
         tree = ast.fix_missing_locations(ast.Expression(expression))
-        return eval(compile(tree, "python", "eval"), {"bk": self.bk, "np": np}, known)
+        self.modules |= modules_of(tree, {"bk", "np", *known})
+        return eval(compile(tree, "python", "eval"), {"bk": self.bk, "np": np, **self.modules}, known)
 
     def size(self, number: int, called: str) -> ast.expr:
         """A size, by name where the function of the cell takes it."""
@@ -354,3 +359,16 @@ def given(found: Call, init: Any) -> ast.expr:
 def literal_of(value: Any) -> ast.expr:
     """An option: a text, a number, or a dict of them."""
     return code(repr(value)) if isinstance(value, dict) else literal(value)
+
+
+def modules_of(tree: ast.AST, known: Collection[str]) -> dict[str, ModuleType]:
+    """The modules that an expression names beside what is known, ``mine`` of ``mine.sinh(x)``. Raises BlocksError for
+    one that cannot be imported here."""
+    found: dict[str, ModuleType] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id not in known and not hasattr(builtins, node.id):
+            try:
+                found[node.id] = importlib.import_module(node.id)
+            except ImportError as error:
+                raise BlocksError(f"a row for Python names {node.id!r}, which is no module here: {error}") from None
+    return found
