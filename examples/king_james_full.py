@@ -26,6 +26,7 @@ def read(bible, folder=None, units=96, epochs=6, stop=None, threshold=0.02):
     if not folder:
         model.fit(train, optimizer=bk.Adam(5e-3), **options)
         return model, text.bits_per_character(model, letters.encode(held))
+    folder.mkdir(parents=True, exist_ok=True)
     rate = bk.schedules.plateau(5e-3, factor=0.5, patience=0, threshold=threshold)  # a share
     calls = [bk.TensorBoard(folder / "log", every=20), lambda model, record: record["step"] == stop and sys.exit()]
     options |= {"validation": valid, "average": 0.995, "autosave": folder / "run.safetensors", "callbacks": calls}
@@ -36,5 +37,4 @@ def read(bible, folder=None, units=96, epochs=6, stop=None, threshold=0.02):
 if __name__ == "__main__":
     for name, folder in (("plain", None), ("full", Path((sys.argv[1:] or ["king-james"])[0]))):
         model, bits = read(king_james()[:1_000_000], folder)
-        rates = [record["lr"] for record in model.history.steps]
-        print(f"{name}: {bits:.3f} bits per character; the rate fell to {min(rates):.2g}", flush=True)
+        print(f"{name}: {bits:.3f} bits per character; the rate fell to", min(r["lr"] for r in model.history.steps))
