@@ -391,6 +391,37 @@ def test_what_stands_before_all_names_is_no_group() -> None:
     assert [s.name for s in alone.shapes if s.kind == "brick"] == ["all/layer1"]
 
 
+def test_a_layer_without_weights_is_an_operation() -> None:
+    """Its operands meet in its box, and not in a concatenation before it; with the draw that it takes it is one layer;
+    folded, it is one box without weights. The legend has a mark of its own for it."""
+    outputs = bk.dropout(bk.tanh(bk.input("x", 5)), 0.1)
+    gate = bk.Cell(states={}, outputs=outputs)
+    cell = bk.layers(bk.cells.gru(3, 5), gate, bk.cells.gru(5, 5))
+    each: list[dict[str, Any]] = [{}, {"unroll": 3}, {"gradient": "beside"}, {"highlight": "layer2"}]
+    for options in each:
+        scene = cell.draw(**options).scene
+        check(scene)
+        (box,) = (s for s in scene.shapes if s.name == "layer2" and s.form == "box" and s.kind != "gradient")
+        into = [next(s for s in scene.shapes if s.key == w.source) for w in scene.wires if w.target == box.key]
+        assert box.kind == "operation" and len(into) == 2
+        assert not [s for s in into if s.kind == "merge"] and any(s.kind == "draw" for s in into)
+        (frame,) = (f for f in scene.frames if f.key.endswith("group-layer2") and f.x < box.x < f.x + f.w)
+        assert frame.y < box.y < frame.y + frame.h
+    for options in each[:3]:
+        check(cell.draw(fold=True, **options).scene)
+        folded = cell.draw(fold=True, legend=True, **options).scene
+        box = next(s for s in folded.shapes if s.name == "layer2" and s.form == "box")
+        assert box.kind == "operation"
+        assert not [text for text in box.lines if "brick" in text.plain or "operation" in text.plain]
+        said = {s.name for s in folded.shapes if s.kind == "caption"}
+        assert "several operations without weights" in said
+    named = bk.Cell(states={}, outputs=outputs, name="gate")
+    rows = bk.Graph({"y": named(bk.TANH(5, name="first")(bk.input("x", 3)))}).draw().scene
+    assert {s.name: s.kind for s in rows.shapes if s.form == "box"} == {
+        "first": "brick", "gate/keep": "draw", "gate": "operation",
+    }  # fmt: skip
+
+
 def test_a_tall_stack_is_folded() -> None:
     wire = bk.input("x", 4)
     for number in range(12):

@@ -96,7 +96,7 @@ def backwards(diagram: Diagram) -> Backwards:
     """What a gradient goes through in a diagram, and what it needs."""
     reached, *uses, results = flows(diagram.graph)
     for element in diagram.elements.values():
-        if element.kind == "brick" and is_cell_of_operations(n for n in element.nodes if n.operands):
+        if element.folded and is_cell_of_operations(n for n in element.nodes if n.operands):
             uses[1] |= _behind(element, uses[1], results)
     carried: set[Entry] = set()
     kept: set[Entry] = set()
@@ -128,9 +128,9 @@ def _ways(diagram: Diagram, target: Element, behind: tuple[Entry, ...]) -> Itera
 
 
 def _used(diagram: Diagram, target: Element, link: Link, number: int, uses: set[Use]) -> bool:
-    """Whether one of some uses is that of a link, the number-th of its value in its target. A brick takes what it
+    """Whether one of some uses is that of a link, the number-th of its value in its target. A box takes what it
     uses several times once."""
-    if target.kind == "operation":
+    if target.kind == "operation" and not target.folded:
         places = [i for i, o in enumerate(target.nodes[0].operands) if o is link.node]
         return any((root(link.node), user, places[number - 1]) in uses for user in target.nodes)
     values, users = set(map(root, diagram.elements[link.source].nodes)), set(target.nodes)

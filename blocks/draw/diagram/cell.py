@@ -4,9 +4,9 @@
                         links: which value goes where
                         conveyors: the ways of states from old to new through operations without weights
 
-The operations of a brick are one element for each call; steps that only change a type or a layout are left
-out; a number is written into its operation (``1−``). Wires that go to several bricks together are merged
-once, into a bus.
+The operations of a brick are one element for each call, an operation as well where they take no weights; steps
+that only change a type or a layout are left out; a number is written into its operation (``1−``). Wires that go to
+several bricks together are merged once, into a bus.
 """
 
 from __future__ import annotations
@@ -24,7 +24,17 @@ from .build import Builder, Scope
 from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners, size, values_named
 from .levels import alone
 from .merges import merge, ordered
-from .signs import draw_lines, is_cell_of_operations, label, one_number, scalar, symbol, symbol_of_brick, symbol_with
+from .signs import (
+    draw_lines,
+    is_cell_of_operations,
+    label,
+    one_number,
+    scalar,
+    symbol,
+    symbol_of_brick,
+    symbol_with,
+    takes_weights,
+)
 from .slopes import brick_lines, gradient_label
 
 
@@ -121,7 +131,8 @@ class _CellBuilder(Builder):
             names = [name_line(text, 9) for text in (self.short(name), self.inner(name))]
         below = [line(f"{number:,} weights", 8)] * self.counts
         tooltip = f"{self.formulas.get(name, name)}; {show_shape(brick.shape)}; {number:,} weights"
-        element = self.add(scope, "brick", "box", name, (*lines, names[0], *below), brick, tooltip)
+        kind = "brick" if weights or takes_weights(parts) else "operation"
+        element = self.add(scope, kind, "box", name, (*lines, names[0], *below), brick, tooltip)
         element.within = (*lines, names[1], *below)
         element.shared = self.uses[name] > 1 and bool(weights)
         element.nodes = [*weights]

@@ -35,6 +35,11 @@ class Element:
     called: Line | None = None
     within: tuple[Line, ...] = ()
 
+    @property
+    def folded(self) -> bool:
+        """Whether it stands for several operations: a brick, or a box of operations without weights."""
+        return self.kind == "brick" or (self.kind == "operation" and self.form == "box")
+
 
 @dataclass
 class Link:
@@ -180,7 +185,7 @@ def conveyors(elements: dict[str, Element]) -> dict[str, list[str]]:
         best: dict[str, tuple[int, list[str]]] = {start.key: (0, [start.key])}
         shape = start.nodes[0].shape
         for element in elements.values():
-            fits = element.kind == "operation" and element.nodes[0].shape == shape
+            fits = element.kind == "operation" and element.nodes[-1].shape == shape
             if not fits and not (element.kind == "next" and element.name == start.name):
                 continue
             ways = [best[link.source] for link in element.entries if link.source in best]

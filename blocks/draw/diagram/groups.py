@@ -16,6 +16,7 @@ from ...notation import root
 from ..text import clip, line
 from ..typeset import name_line
 from .elements import Element, Link, common_scope, size
+from .signs import takes_weights
 
 
 def members(elements: dict[str, Element]) -> dict[str, set[str]]:
@@ -25,7 +26,7 @@ def members(elements: dict[str, Element]) -> dict[str, set[str]]:
         for link in e.entries:
             users[link.source].append(e.key)
     named: dict[str, set[str]] = {}
-    owned = [e for e in elements.values() if e.kind in ("brick", "state", "next", "draw")]
+    owned = [e for e in elements.values() if e.folded or e.kind in ("state", "next", "draw")]
     scope = common_scope(e.name for e in owned)
     if all(e.name.rpartition("/")[0] == scope[:-1] for e in owned):  # all of it is one group
         scope = common_scope([scope[:-1]])
@@ -34,6 +35,9 @@ def members(elements: dict[str, Element]) -> dict[str, set[str]]:
         if slash:
             named.setdefault(scope + first, set()).add(e.key)
     found: dict[str, set[str]] = {}
+    for e in owned:  # the box of a cell of operations alone, which has the name of the group
+        if e.name in named:
+            named[e.name].add(e.key)
     for name, own in named.items():
         ends = {key for key in own if elements[key].kind == "next"}
         sources = {key: [link.source for link in e.entries] for key, e in elements.items()}
@@ -90,16 +94,18 @@ def _fold_one(elements: dict[str, Element], name: str, own: set[str], how: Foldi
     inside = [e for e in elements.values() if e.key in own]
     key = f"group-{sum(e.key.startswith('group-') for e in elements.values()) + 1}"
     states = [e.name.removeprefix(f"{name}/") for e in inside if e.kind == "next"]
+    nodes = sorted({n for e in inside for n in e.nodes}, key=lambda n: n.serial)
+    kind = "brick" if takes_weights(nodes) else "operation"
     bricks = sum(e.kind == "brick" for e in inside)
-    lines = [line(how.mark + clip(name.rpartition("/")[2]), 13), line(f"{bricks} brick{'s' * (bricks != 1)}", 8)]
+    lines = [line(how.mark + clip(name.rpartition("/")[2]), 13)]
+    lines += [line(f"{bricks} brick{'s' * (bricks != 1)}", 8)] if kind == "brick" else []
     if states:
         lines.append(line(clip(f"state{'s' * (len(states) > 1)} {', '.join(states)}"), 8))
     if how.counts:
         number = sum(size(n) for n in {n for e in inside for n in e.nodes if n.op.name == "parameter"})
         lines.append(line(f"{number:,} weights", 8))
-    nodes = sorted({n for e in inside for n in e.nodes}, key=lambda n: n.serial)
     tip = f"{name}: {', '.join(e.name.removeprefix(f'{name}/') for e in inside if e.kind == 'brick')}"
-    box = Element(key, "brick", "box", name, tuple(lines), tip, nodes, {name} | {n for e in inside for n in e.names})
+    box = Element(key, kind, "box", name, tuple(lines), tip, nodes, {name} | {n for e in inside for n in e.names})
     sources: dict[str, Link] = {}
     for e in inside:
         for link in e.entries:

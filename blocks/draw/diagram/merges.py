@@ -14,7 +14,7 @@ Bar = Callable[[list[Link]], Element]  # makes a merge of some wires
 def merge(elements: dict[str, Element], bar: Bar) -> None:
     """Put a merge before each set of wires that go to bricks together, the most useful set first."""
     for element in elements.values():
-        if element.kind == "brick":
+        if element.folded:
             element.entries = list({link.source: link for link in reversed(element.entries)}.values())[::-1]
     while loose := _loose(elements):
         sets = sorted({a & b for a in loose.values() for b in loose.values() if len(a & b) > 1}, key=sorted)

@@ -18,7 +18,17 @@ from ..text import Line, clip, line
 from ..typeset import Labels, beside, name_line, value_at
 from .build import Builder, Scope
 from .elements import Box, Element, Link, Network, calls, common_scope, grouped, owners, values_named
-from .signs import draw_lines, is_cell_of_operations, label, one_number, scalar, symbol, symbol_of_brick, symbol_with
+from .signs import (
+    draw_lines,
+    is_cell_of_operations,
+    label,
+    one_number,
+    scalar,
+    symbol,
+    symbol_of_brick,
+    symbol_with,
+    takes_weights,
+)
 
 LEAVES = {"gradient": "gradient", "state": "update"}  # what else stands in a brick's box: sums, and optimizers' slots
 DRAWN_INSIDE = ("parameter", "draw")  # what a loop hands on to its body, and stands there
@@ -118,12 +128,12 @@ class _NetworkBuilder(Builder):
         if not gradient and is_cell_of_operations(nodes):
             text = (name_line(self.called(said), 13),)
         kind, shown = ("gradient", f"∂ {said}") if gradient else ("brick", said)
-        kind = "operation" if node.role == "update" else kind
+        weighted = takes_weights(nodes) or node.brick in self.owner.values()
+        kind = "operation" if node.role == "update" or (kind == "brick" and not weighted) else kind
         element = self.add(scope, kind, "box", shown, text, node)
         element.nodes = nodes
         calls_of = [n for (called, *_), n in self.last.items() if called == node.brick and n.role != "gradient"]
-        weighted = any(root(o).role == "parameter" for n in nodes for o in n.operands)
-        element.shared = kind == "brick" and weighted and len(calls_of) > 1
+        element.shared = kind == "brick" and len(calls_of) > 1
         return element
 
     def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Sequence[Node]]:

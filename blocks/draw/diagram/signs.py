@@ -52,6 +52,11 @@ def is_cell_of_operations(nodes: Iterable[Node]) -> bool:
     return not any(o.role == "parameter" and str(o.name).startswith(f"{brick}.") for brick, o in taken)
 
 
+def takes_weights(nodes: Iterable[Node]) -> bool:
+    """Whether one of the operations takes weights, or is weights."""
+    return any(root(n).role == "parameter" for node in nodes for n in (node, *node.operands))
+
+
 def symbol_with(node: Node, number: float) -> str:
     """The same with a number that the operation takes, on its side: ``1−``, ``−1``, ``×0.5``."""
     value, sign = f"{number:g}".replace("-", "−"), sign_of(node.op)

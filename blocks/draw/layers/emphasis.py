@@ -90,7 +90,7 @@ class _Choice:
         fed: set[str] = set()
         for key in [k for k in self.elements if k in self.wanted]:
             element = self.elements[key]
-            if element.kind == "brick":
+            if element.folded:
                 self.incoming(key)
                 fed |= {u for u in self.users[key] if self.elements[u].kind in ("operation", "part")}
             if element.kind in ("brick", "input", "parameter", "constant", "merge") or key not in self.lane:

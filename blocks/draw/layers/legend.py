@@ -32,6 +32,7 @@ WIRES = {
     "wrong": "does not fit",
 }
 SUM, FORK, SHARED, FADED = "sum of gradients", "copy", "the same weights", "not emphasised"
+SEVERAL = "several operations without weights"
 _SIZES = {"circle": (13.0, 13.0), "ring": (9.0, 9.0), "sum": (9.0, 9.0)}
 
 
@@ -69,10 +70,13 @@ def marks_of(scene: Scene) -> Iterator[Mark]:
     seen = [s for s in scene.shapes if not s.sample]
     for kind, means in SHAPES.items():
         own = [s for s in seen if s.kind == kind and s.lit and s.form not in ("text", "sum")]
-        for shared, said in ((False, means), (True, SHARED)):
-            these = [s for s in own if (s.shared and kind == "brick") is shared]
-            if these:
-                yield Mark(said, (_sample(these[0]),))
+        firsts: dict[str, Shape] = {}
+        for s in own:
+            shared, several = s.shared and kind == "brick", s.form == "box" and kind == "operation"
+            firsts.setdefault(SHARED if shared else SEVERAL if several else means, s)
+        for said in (means, SHARED, SEVERAL):
+            if said in firsts:
+                yield Mark(said, (_sample(firsts[said]),))
     sums = [s for s in seen if s.form == "sum"]
     if sums:
         yield Mark(SUM, (replace(_sample(sums[0]), lines=(line("+", 8),)),))
