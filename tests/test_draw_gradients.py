@@ -373,6 +373,29 @@ def test_names_of_gradients_differ() -> None:
             assert len(names) == len(set(names)), names
 
 
+def test_no_gradient_goes_where_none_comes_out() -> None:
+    """What hands no gradient on gets none: it stands for its value, as forwards, with the grey wires of this; the
+    labels of weights are set as their author gave them."""
+    x, h = bk.input("x", 2), bk.state("h", 3)
+    v = bk.ADD(3, name="w", bias=False)(x) * bk.parameter("theta", 3, init=1.0)
+    after = h + bk.sign(v) * bk.abs(v)
+    cell = bk.Cell(states={h: after}, outputs=after)
+    check_gradient(cell)
+    for steps in (None, 3):
+        scene = cell.draw(labels={"theta": r"\theta", "w": "W_x"}, gradient=True, unroll=steps).scene
+        (sign,) = (s for s in scene.shapes if "sign" in s.nodes)
+        assert (sign.kind, [text.plain for text in sign.lines]) == ("operation", ["sign"])
+        ways = [w.kind for w in scene.wires if sign.key in (w.source, w.target)]
+        assert len(ways) == 2 and set(ways) == {"kept"}
+        assert all(w.kind == "gradient" for w in scene.wires if w.carries)
+        said = {text.plain for s in scene.shapes for text in s.lines}
+        assert "∂θ" in said and not [text for text in said if "theta" in text]
+        hung = [text for s in scene.shapes if "weights-" in s.key for text in s.lines]
+        assert [[(r.text, r.sub) for r in text.runs][:3] for text in hung] == [
+            [("∂W", False), ("W", True), ("x", True)]
+        ]
+
+
 def test_weights_are_those_of_the_graph() -> None:
     """Every weight hangs from its brick, forwards and backwards, and stands in the sum over the steps."""
     cell = bk.cells.lstm(4, 5)

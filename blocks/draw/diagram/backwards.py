@@ -46,15 +46,15 @@ def cotangents(graph: Graph) -> dict[Node, Node]:
 
 
 def flows(graph: Graph) -> tuple[set[Node], set[Use], set[Use], set[Node]]:
-    """The values that get a gradient, if one comes in at all outputs, but not what is made of constants and draws
-    alone, which nothing changes; the uses through which it flows back; those whose value is kept for it; and the values
-    that are kept for their own rule. What passes a value on unwritten stands for its operand."""
+    """The values that get a gradient, if one comes in at all outputs, but not what hands none on, as its rule has none
+    or it is made of constants and draws alone; the uses through which it flows back; those whose value is kept for it;
+    and the values that are kept for their own rule. What passes a value on unwritten stands for its operand."""
     gradients = cotangents(graph)
     carried: set[Use] = set()
     kept: set[Use] = set()
     results: set[Node] = set()
     for node in graph.order():
-        made = node.operands and not any(o in gradients for o in node.operands)
+        made = node.operands and (node.op.vjp is None or not any(o in gradients for o in node.operands))
         if made or node.op.name in ("constant", "draw"):
             gradients.pop(node, None)
         if node not in gradients or node.op.vjp is None or is_silent(node.op):
@@ -67,6 +67,8 @@ def flows(graph: Graph) -> tuple[set[Node], set[Use], set[Use], set[Node]]:
         with already_aligned():
             back = node.op.vjp(gradients[node], own, *own.operands)
         given = {i: g for i, g in enumerate(back) if g is not None and root(node.operands[i]) in gradients}
+        if not given:
+            gradients.pop(node)
         needed = set(topological(given.values(), stop={gradients[node], own}.__contains__))
         carried |= {(root(node.operands[i]), node, i) for i in given}
         kept |= {(root(o), node, i) for i, o in enumerate(node.operands) if stand[i] in needed}

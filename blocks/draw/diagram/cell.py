@@ -20,6 +20,7 @@ from ...notation import is_silent
 from ...ops.loop import NEXT
 from ..text import Run, clip, line
 from ..typeset import Labels, beside, name_line, value_at
+from .backwards import flows
 from .build import Builder, Scope
 from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners, size, values_named
 from .levels import alone
@@ -75,6 +76,7 @@ class _CellBuilder(Builder):
         super().__init__()
         self.counts, self.fold, self.gradient, self.labels = counts, fold, gradient, labels
         self.mark = "∂" if gradient else ""
+        self.reached = flows(graph)[0] if gradient else set[Node]()
         self.made: Counter[str] = Counter()
         self.calls = calls(graph) if fold else {}
         self.owner = owners(graph)
@@ -167,7 +169,7 @@ class _CellBuilder(Builder):
 
     def operation(self, scope: Scope, node: Node, name: str, number: float | None) -> Element:
         form, text = label(symbol(node) if number is None else symbol_with(node, number))
-        if self.gradient:
+        if node in self.reached:
             form, text = gradient_label(node)
         values = [self.elements[scope.home[o]].name if o in scope.home else scalar(o) for o in node.operands]
         wires = [v if isinstance(v, str) else f"{v:g}" for v in values if v is not None]

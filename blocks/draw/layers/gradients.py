@@ -35,7 +35,8 @@ def with_backwards(scene: Scene, back: Backwards) -> Scene:
 
 def reversed_scene(scene: Scene) -> Scene:
     """The scene of the gradient, from that of the values (laid out with room for the sums)."""
-    shapes = [_turned(s) for s in scene.shapes]
+    reached = {w.target for w in scene.wires if w.carries}
+    shapes = [s if s.kind == "operation" and s.key not in reached else _turned(s) for s in scene.shapes]
     by_key = {s.key: s for s in scene.shapes}
     wires: list[Wire] = []
     for net in dict.fromkeys(w.net for w in scene.wires):

@@ -51,31 +51,42 @@ def weights_of(diagram: Diagram, mark: str = "", moment: bool = False) -> dict[s
         calls[e.name] = calls.get(e.name, 0) + 1
         number = f", {calls[e.name]}" * (sum(o.name == e.name for o in owners) > 1)
         called = diagram.labels(e.name, e.name)
-        brick = _short(called) if e.kind == "brick" else ""
-        kinds = dict.fromkeys(_kind(str(node.name), bool(brick)) for node in own)
-        named = [Run(mark + kind, italic=len(kind) <= LETTER) for kind in kinds]
+        brick = e.kind == "brick"
+        kinds = dict.fromkeys(_kind(str(node.name)) if brick else _runs(called) for node in own)
+        named = [_marked(mark, kind) for kind in kinds]
         end = [Run("(", sub=True), Run("t", italic=True, sub=True, time=True), Run(")", sub=True)] * moment
-        below = [Run(brick + number, italic=len(brick + number) <= LETTER, sub=True)] if brick + number else []
-        lines = tuple(Line((run, *below, *end), SIZE) for run in named)
-        both = [run for i, run in enumerate(named) for run in ([Run(", "), run] if i else [run])]
+        stem = (*(_short(called) if brick else ()), Run(number))
+        below = [run._replace(sub=True, sup=False) for run in stem if run.text]
+        lines = tuple(Line((*runs, *below, *end), SIZE) for runs in named)
+        both = [run for i, runs in enumerate(named) for run in ([Run(", "), *runs] if i else runs)]
         both = [*name_line(called, SIZE).runs, Run(": "), *both] if brick else both
         if own:
             found[e.key] = Weights(tuple(diagram.graph.name_of(n) for n in own), lines, Line(tuple(both), SIZE))
     return found
 
 
-def _short(brick: str) -> str:
-    """The name of a brick as it stands below a letter; ``f_t`` without its time."""
-    last = brick if isinstance(brick, Label) else brick.rpartition("/")[2]
-    runs = symbol(last)
-    if runs and len(runs) > 1 and runs[-1].sub and runs[-1].text == "t":
-        runs = runs[:-1]
-    return clip(Line(runs).plain if runs else last, LONGEST)
+def _short(brick: str) -> tuple[Run, ...]:
+    """The name of a brick as it stands below a letter, where nothing can be lower still; ``f_t`` without its time."""
+    runs = _runs(brick if isinstance(brick, Label) else brick.rpartition("/")[2])
+    return runs[:-1] if len(runs) > 1 and runs[-1].sub and runs[-1].text == "t" else runs
 
 
-def _kind(name: str, of_brick: bool) -> str:
+def _runs(name: str) -> tuple[Run, ...]:
+    """A name that is not longer than there is room for."""
+    runs, text = symbol(name), clip(name, LONGEST)
+    fits = runs and sum(len(run.text) for run in runs) <= LONGEST
+    return runs if runs and fits else (Run(text, italic=len(text) <= LETTER),)
+
+
+def _marked(mark: str, runs: tuple[Run, ...]) -> list[Run]:
+    """Runs with a mark before them."""
+    first, *others = runs
+    return [first._replace(text=mark + first.text), *others]
+
+
+def _kind(name: str) -> tuple[Run, ...]:
     """``W`` of forget.W_x, ``b`` of forget.b, ``gain`` of norm/gain."""
-    return clip(name.rpartition("/")[2].rpartition(".")[2].partition("_")[0] if of_brick else name, LONGEST)
+    return _runs(name.rpartition("/")[2].rpartition(".")[2].partition("_")[0])
 
 
 def room_for(weights: Mapping[str, Weights], rooms: Mapping[str, Room], hang: float) -> dict[str, Room]:
