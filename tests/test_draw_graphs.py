@@ -177,6 +177,14 @@ def loops(scene: Scene) -> list[tuple[Shape, Shape, Wire]]:
     return [(a, b, w) for a, b, w in found if (a.kind, b.kind) == ("next", "state")]
 
 
+@pytest.mark.parametrize("count", [5, 12, 120])
+def test_marks_have_room_between_wires(count: int) -> None:
+    """However wide the numbers of the entries of one shape are."""
+    scene = bk.Graph({"y": bk.concat(*(bk.input(f"x{i}", 2) for i in range(count)))}).draw(bricks=False).scene
+    check(scene)
+    assert len({w.mark.plain for w in scene.wires if w.mark}) == count
+
+
 def test_each_state_goes_round() -> None:
     for make, states in ((training, ["C", "h"]), (two_layers, ["high/h", "low/C", "low/h"]), (masked, ["h"])):
         found = loops(make().draw().scene)

@@ -11,7 +11,7 @@ from ..layers.labels import Box, around, box_of, heading, heads, meet
 from ..scene import Point, Scene, Shape, Wire
 from ..text import line
 
-SIZE, INK = 9.0, 7.0  # of the font, the height of a digit
+SIZE, INK, CLEAR = 9.0, 7.0, 1.25  # of the font, the height of a digit, from a mark to the next wire
 BACK, ASIDE = (
     (4.0, 7.0, 10.0, 13.0, 18.0, 24.0),
     4.0,
@@ -40,6 +40,11 @@ def marked(scene: Scene, marks: Mapping[str, str], turned: bool = False) -> Scen
             wire = replace(wire, mark=text, mark_at=at)
         out.append(wire)
     return replace(scene, wires=tuple(out))
+
+
+def room_beside(mark: str) -> float:
+    """How far the next wire on its side is to be from an upright wire with a mark."""
+    return ASIDE + line(mark, SIZE).width + CLEAR
 
 
 def _covered(s: Shape) -> list[Box]:

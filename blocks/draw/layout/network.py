@@ -17,12 +17,12 @@ from ..scene import Frame, Point, Scene, Shape, Wire, corners, fit
 from ..text import END_ROOM, extent
 from .channels import Piece, assign, through
 from .columns import WAY, columns, settle
-from .marks import marked
+from .marks import marked, room_beside
 from .ranks import Item, Net, Place, ranked
 
 CIRCLE, SIDE = 24.0, 12.0  # the size of a circle, and how far beside it a wire comes up that enters it there
 LEVEL, LABEL, MARGIN, PADDED = 10.0, 22.0, 12.0, 22.0  # level to level; at a state's name; channel to rank; to a frame
-ENTRY, EDGE = 11.0, 9.0  # between two wires into one shape, and from its corner
+ENTRY, EDGE = 11.0, 9.0  # between two wires into one shape, at least, and from its corner
 LEFT = -1e6  # where comes from what stands beside all ranks
 ASIDE, FORK = 18.0, 6.0  # from a frame to the names of its states, and to where the way to several parts
 
@@ -137,10 +137,11 @@ class _Layout:
             order = sorted(wishes, key=lambda k: wishes[k])
             here, reach = self.x[Place(element.key)], self.shapes[element.key].w / 2 - EDGE
             inside = [[(min(max(wishes[k] - here, -reach), reach), 1.0)] for k in order]
-            places = settle(inside, [ENTRY] * (len(order) - 1))
-            last = reach - ENTRY * (len(order) - 1)
+            apart = entry_of(element)
+            places = settle(inside, [apart] * (len(order) - 1))
+            last = reach - apart * (len(order) - 1)
             item.ins = {
-                k: min(max(place - ENTRY * i, -reach), last) + ENTRY * i
+                k: min(max(place - apart * i, -reach), last) + apart * i
                 for i, (k, place) in enumerate(zip(order, places, strict=True))
             }
         for net in self.nets:
@@ -336,10 +337,15 @@ def _parts(piece: Piece) -> list[Piece]:
     return [piece, *(q for part in piece.parts for q in _parts(part))]
 
 
+def entry_of(element: Element) -> float:
+    """How far apart the wires into a shape are: the widest of their marks has room between two."""
+    return max([ENTRY, *(room_beside(link.mark) for link in element.entries if link.mark)])
+
+
 def shape_of(element: Element) -> Shape:
     """The shape of an element, not yet in its place."""
     w, h = extent(element.lines)
-    wide = max(len(element.entries) - 1, 0) * ENTRY + 2 * EDGE
+    wide = max(len(element.entries) - 1, 0) * entry_of(element) + 2 * EDGE
     form = element.form if element.form != "circle" or len(element.entries) <= 3 else "pill"
     size = {
         "circle": (CIRCLE, CIRCLE),
