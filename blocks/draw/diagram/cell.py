@@ -101,8 +101,8 @@ class _CellBuilder(Builder):
         return self.calls.get(node)
 
     def passes(self, scope: Scope, node: Node) -> bool:
-        if node.op.name == "parameter":
-            return node in self.owner and self.fold
+        if node.op.name == "parameter":  # the box of its brick says it, where there is one
+            return self.fold and self.owner.get(node) in self.uses
         return (node.op.name == "constant" and node.shape == ()) or (is_silent(node.op) and bool(node.operands))
 
     def loop(self, scope: Scope, node: Node, name: str) -> None:

@@ -61,7 +61,7 @@ def chosen(by_key: Mapping[str, Element], conveyors: Mapping[str, list[str]], wa
         return {key for key, e in by_key.items() if e.kind != "merge" and any(_says(wanted, n) for n in e.nodes)}
     found: set[str] = set()
     for name in [wanted] if isinstance(wanted, str) else list(() if wanted is None else wanted):
-        keys = {key for key, e in by_key.items() if name in e.names or e.name.startswith(f"{name}/")}
+        keys = {key for key, e in by_key.items() if name in e.names or e.name.startswith((f"{name}/", f"{name}."))}
         if not keys:
             known = sorted({n for e in elements for n in (e.name, *e.names) if e.kind != "merge"})
             hint = nearest(str(name), known)
