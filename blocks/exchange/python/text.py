@@ -56,9 +56,9 @@ class Text:
                 for loop, why in refused.items():
                     if node is loop or node in self.wires.scans[loop].owned:
                         raise BlocksError(f"a scan inside of a cell is not written as Python: {made(loop)}: {why}")
-                own = node.op.rows.get("python")
+                row = node.op.rows.get("python")
                 hint = (
-                    f"; its row, {own!r}, does not make it here" if own else "; its row would be rows={'python': ...}"
+                    f"; its row, {row!r}, does not make it here" if row else "; its row would be rows={'python': ...}"
                 )
                 raise BlocksError(f"the operation {node.op.name!r} is not written as Python: {made(node)}{hint}")
             found.add(node)
