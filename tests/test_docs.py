@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 import blocks as bk
+from blocks.graph import OPS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((DOCS / "pages").glob("*.md"))}
@@ -22,6 +23,7 @@ DEAR = ("gallery", "teaching")  # drawn whole by other tests
 def test_the_code_of_a_page_runs(name, monkeypatch) -> None:
     """As it is built: from the folder of the configuration, blocks of one session one after the other."""
     monkeypatch.chdir(DOCS)
+    known = set(OPS)
     sessions: dict[str, dict] = {}
     for options, code in FENCE.findall(PAGES[name]):
         session = re.search(r'session="(\w+)"', options)
@@ -29,6 +31,8 @@ def test_the_code_of_a_page_runs(name, monkeypatch) -> None:
         with contextlib.redirect_stdout(io.StringIO()) as out:
             exec(compile(code, f"{name}.md", "exec"), names)
         assert out.getvalue().strip() or "result" not in options
+    for own in OPS.keys() - known:  # an operation that the page defines is not the other tests'
+        del OPS[own]
 
 
 def test_the_menu_has_every_page() -> None:

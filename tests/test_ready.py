@@ -4,6 +4,7 @@ import csv
 import subprocess
 import sys
 import textwrap
+import types
 
 import numpy as np
 import pytest
@@ -136,6 +137,7 @@ def test_a_history_is_a_table(tmp_path, trials) -> None:
 
 
 def test_a_line_every_few_seconds_where_no_one_looks(monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))  # somebody imported it
     clock = iter(np.arange(0.0, 1000.0, 1.0))
     monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
     with progress.bar(None, 60, "job") as report:
@@ -163,7 +165,8 @@ def test_a_bar_in_a_notebook_without_widgets_and_warnings(monkeypatch) -> None:
     pytest.importorskip("IPython")
     script = """
     import sys, types
-    sys.modules["ipykernel"] = types.ModuleType("ipykernel")
+    import IPython
+    IPython.get_ipython = lambda: types.SimpleNamespace(kernel=None)
     sys.modules["ipywidgets"] = None
     import warnings; warnings.simplefilter("error")
     import IPython.display as shown

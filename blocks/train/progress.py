@@ -23,7 +23,7 @@ def bar(show: bool | None, total: int | None, label: str = "training") -> Iterat
     be, if that is known. `show`: False for nothing at all; True and None for what suits the place."""
     if show is False:
         yield lambda loss: None
-    elif "ipykernel" in sys.modules and not sys.stderr.isatty():
+    elif _is_notebook() and not sys.stderr.isatty():
         with _in_notebook(total, label) as report:
             yield report
     elif sys.stderr.isatty():
@@ -71,6 +71,12 @@ def _lines(total: int | None, label: str) -> Report:
             print(f"{label}: {pace}", file=sys.stderr, flush=True)
 
     return report
+
+
+def _is_notebook() -> bool:
+    """Whether a kernel shows in a page what is displayed; that its package was imported says nothing."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 @contextmanager
