@@ -58,8 +58,7 @@ def checked(function: F) -> F:
             wrong = wrong_argument(function, args, options)
             if wrong is None:
                 raise
-            where = user_line()
-        raise BlocksError(f"{wrong} [{where}]")
+            raise BlocksError(f"{wrong} [{user_line()}]") from None  # the bare error stays its __context__
 
     return cast(F, call)
 

@@ -245,6 +245,12 @@ def test_it_says_which_argument_and_what_it_must_be(wrong, said) -> None:
         wrong()
 
 
+def test_the_bare_error_is_kept_behind_it() -> None:
+    with pytest.raises(bk.BlocksError) as caught:
+        bk.scan(SRN, XS, mask=[1, 0])
+    assert isinstance(caught.value.__context__, AttributeError)
+
+
 def test_an_error_that_is_no_arguments_fault_stays_as_it_is() -> None:
     def watch(node: Any, value: Any, steps: Any) -> None:
         raise KeyError("mine")
