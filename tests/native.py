@@ -5,6 +5,7 @@ in builds for several processors in turn.
 """
 
 import contextlib
+import ctypes
 import shutil
 import sys
 
@@ -41,13 +42,16 @@ def together(functions, *flags):
 
 @contextlib.contextmanager
 def threads(count):
-    """Calls have so many threads, also for little work and on a smaller machine."""
+    """Calls have so many threads, also for little work, on a smaller machine and on a busy one."""
     before = run.threads, run.WORTH, run.BETWEEN
     run.threads, run.WORTH, run.BETWEEN = lambda: count, 1, 0
+    away = ctypes.c_int64.in_dll(run.crew(), "away")
+    away.value, long = 0, away.value
     try:
         yield
     finally:
         run.threads, run.WORTH, run.BETWEEN = before
+        away.value = long
 
 
 def judged(function, graph, feeds, dtype="float64", count=1):

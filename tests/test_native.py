@@ -186,6 +186,56 @@ def test_after_a_fork() -> None:
     )
 
 
+# each thread computes for 4 ms, and says of how many threads it is one, and where it is
+CROWD = """
+import ctypes, os, threading, time
+from blocks.compile.native import build, run
+task = build.load('''
+#define _GNU_SOURCE
+#include <time.h>
+#include "blocks.h"
+int task(int64_t *const *at, const int64_t *n, int part, int parts, crew *all) {
+    struct timespec begin, now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+    at[0][part] = parts, at[1][part] = sched_getcpu();
+    do clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    while ((now.tv_sec - begin.tv_sec) * 1000000000 + now.tv_nsec - begin.tv_nsec < 4000000);
+    return 0;
+}
+''').task
+crew, parts, places = run.crew(), (ctypes.c_int64 * 2)(), (ctypes.c_int64 * 2)()
+at = (ctypes.c_void_p * 2)(ctypes.addressof(parts), ctypes.addressof(places))
+away = ctypes.c_int64.in_dll(crew, "away")
+def call():
+    parts[1] = 0
+    crew.work(ctypes.cast(task, ctypes.c_void_p), at, None, 2)
+    return list(parts)
+caller, everywhere, known = threading.get_native_id(), os.sched_getaffinity(0), set(os.listdir("/proc/self/task"))
+away.value = 0  # another process may need a processor by chance
+assert call() == [2, 2]
+(worker,) = map(int, set(os.listdir("/proc/self/task")) - known)
+one = min(everywhere)
+os.sched_setaffinity(caller, {one})
+apart = 0
+for _ in range(20 if len(everywhere) > 1 else 0):
+    os.sched_setaffinity(worker, {one})  # on the caller's processor, and free to leave it
+    time.sleep(0.002)
+    os.sched_setaffinity(worker, everywhere)
+    assert call() == [2, 2]
+    apart += places[0] != places[1]
+assert len(everywhere) == 1 or apart > 15, apart
+os.sched_setaffinity(worker, {one})  # where it cannot leave it, each stands still while the other computes
+away.value = 1000
+assert call() == [2, 2] and call() == [1, 0] and call() == [1, 0]
+"""
+
+
+@needs_compiler
+@pytest.mark.skipif(sys.platform != "linux", reason="says on which processor a thread is as Linux does")
+def test_a_worker_leaves_the_processor_of_its_caller_and_a_crowded_call_is_followed_by_calls_alone() -> None:
+    subprocess.run([sys.executable, "-c", CROWD], check=True, timeout=60, cwd=Path(__file__).parents[1])
+
+
 @needs_compiler
 def test_numbers_too_small_for_their_type_are_zero() -> None:
     graph = bk.Graph({"y": bk.input("x", 3) * 0.5})
@@ -271,11 +321,11 @@ SOURCE = '#include "blocks.h"\n' + "".join(
     for name in FUNCTIONS
 )
 SOURCE += """
-void products(const real *a, const real *b, real *packed, real *c, real *d, num m, num k, num n, num c_row) {
+void products(const real *a, const real *turned, const real *b, real *packed, real *c, real *d, num m, num k, num n, num c_row) {
     pack(b, n, 1, k, n, packed);
     product(a, k, 1, packed, c, c_row, m, k, n);
     multiply(a, k, 1, b, n, 1, d, n, m, k, 0, n, 0);
-    multiply(a, k, 1, b, n, 1, d, n, m, k, 0, n, 1);
+    multiply(turned, 1, m, b, n, 1, d, n, m, k, 0, n, 1);
 }
 """
 
@@ -356,11 +406,12 @@ def test_products(dtype, flags) -> None:
     """Of matrices of any size, packed or not, into part of a larger one, which stays as it is beside them."""
     rng, library = np.random.default_rng(0), header(dtype, (*FLAGS, *flags.split()))
     tolerance = 1e-5 if dtype == "float32" else 1e-13
-    for m, k, n in [(1, 1, 1), (13, 7, 33), (12, 300, 64), (5, 16, 31), (25, 513, 17), (3, 2, 70)]:
+    for m, k, n in [(1, 1, 1), (13, 7, 33), (12, 300, 64), (5, 16, 31), (25, 513, 17), (3, 2, 70), (201, 530, 200)]:
         a, b = (rng.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n)))
+        turned = np.ascontiguousarray(a.T)
         packed, c, d = np.full(k * (n + 64), np.nan, dtype), np.full((m, n + 3), 7, dtype), np.empty((m, n), dtype)
         numbers = [ctypes.c_ssize_t(v) for v in (m, k, n, n + 3)]
-        library.products(*map(pointer, (a, b, packed, c, d)), *numbers)
+        library.products(*map(pointer, (a, turned, b, packed, c, d)), *numbers)
         want = a.astype(np.float64) @ b.astype(np.float64)
         np.testing.assert_allclose(c[:, :n], want, atol=tolerance * k**0.5 * 4)
         np.testing.assert_allclose(d, 2 * want, atol=tolerance * k**0.5 * 8)

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef REAL
@@ -28,6 +29,7 @@ typedef int64_t bits;
 #define LOG2_LOW 0x1.cf79abc9e3b39p-40
 #define LARGEST_EXPONENT 710.0
 #define SMALLEST_EXPONENT (-746.0)
+#define LEAST_EXPONENT (-708.0)
 #define TANH_IS_ONE 20.0
 #else
 typedef float real;
@@ -40,6 +42,7 @@ typedef int32_t bits;
 #define LOG2_LOW 0x1.7f7d1cp-20
 #define LARGEST_EXPONENT 89.0
 #define SMALLEST_EXPONENT (-104.0)
+#define LEAST_EXPONENT (-87.0)
 #define TANH_IS_ONE 10.0
 #endif
 #define R(x) ((real)(x))
@@ -180,13 +183,15 @@ INLINE real tanh_(real x) {
     y = y > R(TANH_IS_ONE) ? R(TANH_IS_ONE) : y;
     const real r = reduced(y + y, &n), s = power_of_two(n);
     const real less = FMA1(s, FMA1(r * r, exp_tail(r), r), s - R(1)); /* e^2x - 1 */
-    const real t = less / (less + R(2));
-    return like_(t > R(1) ? R(1) : t, x);
+    return like_(less / (less + R(2)), x);
 }
 
+/* 1 / (1 + e^-x): a power of two beyond the largest number is infinity, so that 0 is reached; NaN stays */
 INLINE real sigm_(real x) {
-    const real e = exp_(-abs_(x));
-    return (x < 0 ? e : R(1)) / (R(1) + e);
+    bits n;
+    const real y = -x > R(LARGEST_EXPONENT) ? R(LARGEST_EXPONENT) : -x < R(LEAST_EXPONENT) ? R(LEAST_EXPONENT) : -x;
+    const real r = reduced(y, &n), s = power_of_two(n);
+    return R(1) / (FMA1(s, FMA1(r * r, exp_tail(r), r), s) + R(1));
 }
 
 /* 2 artanh s = ln((1 + s) / (1 - s)) for |s| <= 1/3 */
@@ -380,6 +385,7 @@ typedef real vec __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_a
 #define WIDTH ((num)(BYTES / sizeof(real))) /* numbers in a vector */
 #define PANEL (2 * WIDTH)                     /* columns of a packed matrix that stand together */
 #define DEPTH 256                             /* rows of a matrix that are packed at once */
+#define TALL 192                              /* rows and columns of a product from which its left side is packed too */
 
 /* `rows` rows of a times a packed panel of one or two vectors: at most `width` columns of c. `more`: added to c */
 INLINE void tile(int rows, int vecs, const real *a, num a_row, num a_col, const real *b, real *c, num c_row,
@@ -460,16 +466,35 @@ MAYBE static void product(const real *a, num a_row, num a_col, const real *packe
         panel(a, a_row, a_col, packed + j * depth, c + j, c_row, rows, depth, least(columns - j, PANEL), 0);
 }
 
+/* rows of a by tiles, each read in a row: the columns of a tall matrix stand so far apart that they crowd each other out */
+static void pack_rows(const real *a, num a_row, num a_col, num rows, num depth, real *packed) {
+    for (num k = 0; k < depth; k++)
+        for (num i = 0; i < rows; i += ROWS) {
+            real *to = packed + i * depth + k * ROWS;
+            for (num r = 0; r < ROWS; r++) to[r] = i + r < rows ? a[(i + r) * a_row + k * a_col] : R(0);
+        }
+}
+
 /* c = a b, or with `more` c += a b, of which the columns from `first` to `last` */
 MAYBE static void multiply(const real *a, num a_row, num a_col, const real *b, num b_row, num b_col, real *c,
                            num c_row, num rows, num depth, num first, num last, int more) {
     real packed[DEPTH * PANEL];
-    for (num k = 0; k < depth; k += DEPTH)
+    const int often = rows >= TALL && depth >= DEPTH && last - first >= TALL && a_col != 1;
+    real *tall = often ? malloc((size_t)((rows + ROWS) * DEPTH) * sizeof(real)) : NULL; /* or as it stands */
+    for (num k = 0; k < depth; k += DEPTH) {
+        const num deep = least(depth - k, DEPTH);
+        if (tall) pack_rows(a + k * a_col, a_row, a_col, rows, deep, tall);
         for (num j = first; j < last; j += PANEL) {
-            const num deep = least(depth - k, DEPTH), width = least(last - j, PANEL);
+            const num width = least(last - j, PANEL);
             pack_panel(b + k * b_row + j * b_col, b_row, b_col, deep, width, packed);
-            panel(a + k * a_col, a_row, a_col, packed, c + j, c_row, rows, deep, width, more || k > 0);
+            if (!tall) panel(a + k * a_col, a_row, a_col, packed, c + j, c_row, rows, deep, width, more || k > 0);
+            else
+                for (num i = 0; i < rows; i += ROWS)
+                    panel(tall + i * deep, 1, ROWS, packed, c + i * c_row + j, c_row, least(rows - i, ROWS), deep, width,
+                          more || k > 0);
         }
+    }
+    free(tall);
 }
 
 #endif
