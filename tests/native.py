@@ -23,7 +23,6 @@ from .helpers import poisoned, single
 from .wide import case
 
 HERE = any(map(shutil.which, build.NAMES))
-FAST = tuple(flag for flag in FLAGS if not flag.startswith("-O"))  # the compiler is, the program is not
 
 
 def function(graph, name, checkpoint=None):
@@ -37,7 +36,7 @@ def together(functions, *flags):
     """Have functions compiled as one text."""
     unit = '#include "blocks.h"\n' + "\n".join(f.source for f in functions)
     for f in functions:
-        f.unit, f.flags = unit, (*FAST, *flags)
+        f.unit, f.flags = unit, (*FLAGS, *flags)
 
 
 @contextlib.contextmanager

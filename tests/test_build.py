@@ -240,14 +240,19 @@ def test_a_compiler_that_does_not_answer_leaves_the_next_a_chance(place, monkeyp
 
 def test_the_command_in_cc_may_have_options(place, monkeypatch) -> None:
     monkeypatch.setenv("CC", fake(place, "exit 1") + " -DONE")
-    assert build.compiler().command[1:] == ("-DONE", "-march=native")
+    assert build.compiler().command[1:] == ("-DONE", "-march=native", build.VECTORS)
 
 
-def test_a_processor_is_named_as_the_compiler_takes_it(place, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("unknown", "options"),
+    [("march", ("-mcpu=native", build.VECTORS)), ("vect", ("-march=native",)), ("native*|*vect", ())],
+)
+def test_a_compiler_is_told_what_it_takes(place, monkeypatch, unknown, options) -> None:
     path = fake(place, "exit 1")
-    Path(path).write_text(Path(path).read_text().replace("case", 'case "$*" in *march*) exit 1;; esac\ncase', 1))
+    refusing = f'case "$*" in *{unknown}*) exit 1;; esac\ncase'
+    Path(path).write_text(Path(path).read_text().replace("case", refusing, 1))
     monkeypatch.setenv("CC", path)
-    assert build.compiler().command[1:] == ("-mcpu=native",)
+    assert build.compiler().command[1:] == options
 
 
 def test_a_mac_without_the_tools_is_not_asked_to_open_a_window(place, monkeypatch) -> None:

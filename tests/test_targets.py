@@ -15,7 +15,7 @@ from blocks import cli, doctor
 from blocks.compile.native import build, run
 
 from .helpers import data, network, same
-from .native import FAST, HERE
+from .native import HERE
 from .test_build import REAL, calls, fake, forget
 
 needs_compiler = pytest.mark.skipif(not HERE, reason="no C compiler on the PATH")
@@ -27,7 +27,7 @@ def environment(monkeypatch):
     """No target is named, nothing known of compilers from before, and they are quick."""
     monkeypatch.delenv("BLOCKS_TARGET", raising=False)
     monkeypatch.delenv("CC", raising=False)
-    monkeypatch.setattr(run, "FLAGS", (*FAST, "-O0"))
+    monkeypatch.setattr(run, "FLAGS", (*run.FLAGS, "-O0"))
     forget(monkeypatch)
     yield
     build._compiler.cache_clear()

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import itertools
 import os
 import secrets
 import shlex
@@ -33,7 +34,8 @@ from ...files import write_whole
 
 NAMES = ("cc", "gcc", "clang")
 HEADER = Path(__file__).with_name("blocks.h")
-FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-pthread")
+FLAGS = ("-std=gnu11", "-O2", "-ftree-vectorize", "-fPIC", "-shared", "-pthread")
+VECTORS = "-fvect-cost-model=dynamic"  # with it gcc makes at -O2 the vectors of -O3, in half the time
 PROCESSOR = (("-march=native",), ("-mcpu=native",), ())  # how compilers are told to use all that this processor has
 SUFFIX = ".dll" if os.name == "nt" else ".so"
 
@@ -114,8 +116,8 @@ def _compiler(wanted: str, path: str) -> Compiler | str:
             continue
         if sys.platform == "darwin" and program == "/usr/bin/cc" and not _answer(["xcode-select", "-p"]):
             continue  # a stand-in that opens a window to ask for the compiler
-        for processor in PROCESSOR:
-            command = (program, *words[1:], *processor)
+        for processor, vectors in itertools.product(PROCESSOR, ((VECTORS,), ())):
+            command = (program, *words[1:], *processor, *vectors)
             macros = _answer([*command, "-dM", "-E", "-x", "c", os.devnull])
             if "__VERSION__" in macros:
                 digest = _digest(os.path.realpath(program).encode(), macros.encode())

@@ -31,7 +31,7 @@ LARGE = 2**16  # bytes; outputs of fewer share one block of memory, which lasts 
 WORTH = 2**20  # multiplications or the like, for which one more thread is worth its while
 BETWEEN = 2**16  # so many between two meetings
 CREW = Path(__file__).with_name("crew.c")
-FLAGS = ("-O3", "-fwrapv", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
+FLAGS = ("-fwrapv", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 REFUSED = "an operation refuses a value: an id out of range, or a mask that masks everything"
 
 
