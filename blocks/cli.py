@@ -225,6 +225,9 @@ def draw(
     operations: Annotated[bool, typer.Option("--operations", help="Draw each operation instead of bricks.")] = False,
     gradient: Annotated[bool, typer.Option("--gradient", help="The way of the gradient beside the cell.")] = False,
     shapes: Annotated[bool, typer.Option("--shapes", help="Write the shape on each wire.")] = False,
+    as_blocks: Annotated[
+        bool, typer.Option("--blocks", help="Draw values and weights with sides as long as their sizes.")
+    ] = False,
     counts: Annotated[bool, typer.Option("--counts", help="Write the number of weights into each brick.")] = False,
     fold: Annotated[list[str] | None, typer.Option(help="A cell inside the cell to fold; repeatable.")] = None,
     theme: Annotated[str, typer.Option(help="classic, monochrome or dark.")] = "classic",
@@ -233,8 +236,8 @@ def draw(
 ) -> None:
     """Draw a cell."""
     figure = load_cell(cell)(inputs, units).draw(
-        highlight=highlight or None, bricks=not operations, shapes=shapes, counts=counts, unroll=unroll, zoom=zoom,
-        full=full, open=open_ or None, gradient="beside" if gradient else None, theme=theme,
+        highlight=highlight or None, bricks=not operations, shapes="blocks" if as_blocks else shapes, counts=counts,
+        unroll=unroll, zoom=zoom, full=full, open=open_ or None, gradient="beside" if gradient else None, theme=theme,
         fold=fold or False, title=cell.rpartition(":")[2],
     )  # fmt: skip
     typer.echo(f"written: {figure.save(output)}")

@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from blocks import cells
 from blocks.cells.table import GALLERY
 from blocks.tasks.demo import add, unseen
 
@@ -55,6 +56,13 @@ def test_draw(tmp_path) -> None:
         for ending in ("svg", "png", "pdf", "dot"):
             done = blocks("draw", cell, "-o", tmp_path / f"x.{ending}", "--shapes")
             assert done.returncode == 0 and (tmp_path / f"x.{ending}").stat().st_size > 500, done.stderr
+
+
+def test_draw_blocks(tmp_path) -> None:
+    done = blocks("draw", "srn", "-o", tmp_path / "x.json", "--blocks", "--units", 4)
+    assert done.returncode == 0, done.stderr
+    wanted = cells.srn(8, 4).draw(shapes="blocks", title="srn").render("json")
+    assert (tmp_path / "x.json").read_bytes() == wanted
 
 
 @pytest.mark.parametrize(
