@@ -120,7 +120,7 @@ def test_lowered_text_comes_back() -> None:
     steps = [float(v) for v in re.findall(r'dy="(.*?)"', text)]
     assert len(steps) == 2 and steps[0] > 0 and sum(steps) == 0
     assert 'font-style="italic">h</tspan>' in text
-    assert re.search(r'<tspan font-family="Times,serif" font-size="8.4">−1</tspan>', text)  # numbers stand upright
+    assert re.search(r'<tspan font-family="Times,serif" font-size="9">−1</tspan>', text)  # numbers stand upright
 
 
 def test_figures_share_a_page() -> None:
@@ -210,9 +210,11 @@ def test_widths_are_measured(text: str) -> None:
             for piece, face in pieces(words.runs[0])
         )
         assert words.width == pytest.approx(wanted * size, rel=2e-3)
-    assert value_at("h", "t−1", 10).width == pytest.approx(
-        10 * width_in("math-italic", "h") + 7 * (width_in("math-italic", "t") + width_in("math", "−1"))
+    assert value_at("h", "t−1", 20).width == pytest.approx(
+        20 * width_in("math-italic", "h") + 14 * (width_in("math-italic", "t") + width_in("math", "−1"))
     )
+    lowered = value_at("h", "t−1", 10)  # 7 is too small to read
+    assert [lowered.size_of(run) for run in lowered.runs] == [10, 9]
 
 
 def test_faces_are_complete() -> None:

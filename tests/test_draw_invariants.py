@@ -405,8 +405,10 @@ def test_a_layer_without_weights_is_an_operation() -> None:
         into = [next(s for s in scene.shapes if s.key == w.source) for w in scene.wires if w.target == box.key]
         assert box.kind == "operation" and len(into) == 2
         assert not [s for s in into if s.kind == "merge"] and any(s.kind == "draw" for s in into)
-        (frame,) = (f for f in scene.frames if f.key.endswith("group-layer2") and f.x < box.x < f.x + f.w)
-        assert frame.y < box.y < frame.y + frame.h
+        around = [f for f in scene.frames if f.x < box.x < f.x + f.w and f.y < box.y < f.y + f.h]
+        (frame,) = (f for f in around if f.kind == "group")
+        assert frame.key.endswith("group-layer2") and not frame.lines, "its box says what it is"
+        assert [f.lines[0].plain for f in scene.frames if f.key.endswith("group-layer1")][:1] == ["layer1"]
     for options in each[:3]:
         check(cell.draw(fold=True, **options).scene)
         folded = cell.draw(fold=True, legend=True, **options).scene

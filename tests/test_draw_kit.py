@@ -286,7 +286,8 @@ def test_equations(name: str) -> None:
     bricks = {s.key for s in figure.scene.shapes if s.kind == "brick"}
     assert bricks <= {n.owner for n in notes} and len({n.line.plain for n in notes}) == len(notes)
     for key in bricks:  # each brick has a line that begins with its name, as the figure writes it
-        assert any(n.owner == key and n.line.plain.split(" = ")[0] == by_key[key].lines[-1].plain for n in notes), key
+        name = "".join(words.plain for words in by_key[key].lines[1:])
+        assert any(n.owner == key and n.line.plain.split(" = ")[0] == name for n in notes), key
     for n in notes:
         assert n.owner in by_key and "'" not in n.line.plain
         assert n.x > max(s.right for s in figure.scene.shapes)

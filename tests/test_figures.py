@@ -76,7 +76,14 @@ def test_command(tmp_path: Path) -> None:
     done = blocks("draw", "lstm", "-o", figure, *options)
     assert done.returncode == 0, done.stderr
     assert figure.read_text(encoding="utf-8").startswith("\\documentclass")
-    for option in (["--open", "forget"], ["--gradient"], ["--shapes"], ["--operations"], ["--unroll", 30, "--full"]):
+    for option in (
+        ["--open", "forget"],
+        ["--gradient"],
+        ["--shapes"],
+        ["--blocks"],
+        ["--operations"],
+        ["--unroll", 30, "--full"],
+    ):
         done = blocks("draw", "gru" if option[0] == "--unroll" else "lstm", "-o", tmp_path / "c.svg", *option)
         assert done.returncode == 0, done.stderr
     done = blocks("draw", "lstm", "-o", tmp_path / "c.svg", "--theme", "drak")
@@ -93,10 +100,18 @@ def test_the_gallery_is_current() -> None:
     assert (GALLERY / "README.md").read_text(encoding="utf-8") == gallery_page()
 
 
-@pytest.mark.parametrize("name", ["fig-7.3", *(f"fig-7.4{part}" for part in EMPHASIS)])
-def test_the_books_figures_are_legible_on_a_page(name: str) -> None:
-    """No letter is under 9 pixels where a figure is 830 wide, lowered ones neither."""
+@pytest.mark.parametrize(
+    "name", ["fig-7.3", *(f"fig-7.4{part}" for part in EMPHASIS), *map("cell-{}".format, GALLERY_CELLS)]
+)
+def test_a_figure_is_legible_on_a_page(name: str) -> None:
+    """No letter is under 9 pixels where a page is 830 wide, lowered ones neither."""
     text = (GALLERY / f"{name}.svg").read_text(encoding="utf-8")
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', text)[1])  # type: ignore[index]
     sizes = [float(size) for size in re.findall(r'font-size="([\d.]+)"', text)]
-    assert len(sizes) > 10 and min(sizes) * 830 / width >= 9
+    assert len(sizes) > 5 and min(sizes) * min(4 / 3, 830 / width) >= 9  # a point is 4/3 pixels
+
+
+def test_the_picture_of_the_readme_is_current() -> None:
+    """It is what `bk.cells.lstm(8, 32).draw(gradient=True).save("examples/readme/gradient.svg")` writes."""
+    stored = (GALLERY.parent / "readme" / "gradient.svg").read_bytes()
+    assert stored == bk.cells.lstm(8, 32).draw(gradient=True).render("svg")

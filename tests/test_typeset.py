@@ -13,7 +13,7 @@ import blocks as bk
 from blocks.draw.formats.svg import svg_line
 from blocks.draw.formats.tex import math, tex, tex_line
 from blocks.draw.text import Line, Run, missing
-from blocks.draw.typeset import ACCENTS, GREEK, SIGNS, name_line, symbol, typeset, unicode_line, value_at
+from blocks.draw.typeset import ACCENTS, GREEK, SIGNS, name_line, name_lines, symbol, typeset, unicode_line, value_at
 from blocks.graph import OPS
 
 # text → plain, TeX, Unicode
@@ -97,10 +97,26 @@ def test_only_symbols_of_users_are_set() -> None:
         assert name_line(name, 9).plain == name
 
 
+def test_a_long_name_stands_on_two_lines() -> None:
+    for name, lines in {
+        "forget": ["forget"],
+        "transform_1": ["transform_1"],
+        "candidate_recurrent": ["candidate_", "recurrent"],
+        "layer1/forget": ["layer1/", "forget"],
+        "a name of some words": ["a name of", "some words"],
+        "multiplicative": ["multiplicative"],
+        r"\Gamma_forgetting": ["Γ_forgetting"],
+    }.items():
+        assert [text.plain for text in name_lines(name, 9)] == lines
+
+
 def test_values_at_a_step() -> None:
     assert value_at("h", "t−1").plain == "h_t−1"
     assert value_at("x_t", "t−1").plain == "x_t−1"
     assert value_at("h_1", "t").plain == "h_1, t"
+    assert value_at("x^2", "t−1").plain == "x_t−1^2" and value_at("h_1^2", "t").plain == "h_1, t^2"
+    assert name_line("h", 9, "∂").runs == (Run("∂"), Run("h", italic=True)) and not name_line("h", 9).runs[0].italic
+    assert name_line("loss", 9, "∂").runs == (Run("∂loss"),)
     assert value_at("candidate", "t").runs[0] == Run("candidate")
     assert [run.time for run in value_at("h_1", "t").runs] == [False, False, True]
 

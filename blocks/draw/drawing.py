@@ -39,6 +39,7 @@ from .scene import Scene
 from .typeset import Labels
 
 LARGEST = 120  # elements of a cell; what has more is drawn in ranks
+PAGE = 830.0  # what is wider is read with difficulty
 LABEL_ROOM, SUM_ROOM = 9.0, 9.0
 ROOMS = (0.0, 16.0, 24.0, 48.0)  # between the wires, until all places are found
 WIDER, WIDEST = 16.0, 160.0  # room between the wires, step by step, until all values have a place
@@ -90,7 +91,7 @@ class Drawing:
         return _lanes(self.diagram, self.asked["lane"] or {})
 
     @cached_property
-    def columns(self) -> dict[str, float]:
+    def columns(self) -> Mapping[str, float | None]:
         """The column of each element that is not to stand where the layout puts it."""
         x = self.asked["x"]
         if not x:
@@ -147,7 +148,8 @@ class Drawing:
         if gradient is True:
             return backwards.drawn(rooms)
         scenes = [forwards.drawn(rooms), backwards.drawn(rooms)]
-        return panels(scenes, ("forwards", "backwards"), self.title, below=is_given(self.asked["unroll"]))
+        below = is_given(self.asked["unroll"]) or sum(scene.width for scene in scenes) > PAGE
+        return panels(scenes, ("forwards", "backwards"), self.title, below=below)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from . import fonts
 
 SUBSCRIPT = 0.7  # size of a lowered or raised run beside the others
+SMALLEST = 9.0  # points: what is smaller cannot be read where a figure is as wide as a page
 LINE_HEIGHT = 1.25
 END_ROOM = 10.0  # room for a name at the end of a wire: its letters are wider in the serif fonts of some browsers
 LOWERED, RAISED = 0.2, 0.36  # how far such a run lies below or above the baseline, beside the size of the others
@@ -32,11 +33,6 @@ class Run(NamedTuple):
     sup: bool = False
     bold: bool = False
     time: bool = False
-
-    @property
-    def scale(self) -> float:
-        """Its size beside that of its line."""
-        return SUBSCRIPT if self.sub or self.sup else 1.0
 
     @property
     def rise(self) -> float:
@@ -63,7 +59,12 @@ class Line(NamedTuple):
     @property
     def width(self) -> float:
         """Its width in the fonts of the package, in points."""
-        return sum(width_of(r) * r.scale for r in self.runs) * self.size
+        return sum(width_of(r) * self.size_of(r) for r in self.runs)
+
+    def size_of(self, run: Run) -> float:
+        """The size of the font of one of its runs, in points."""
+        script = min(self.size, max(SUBSCRIPT * self.size, SMALLEST))
+        return script if run.sub or run.sup else self.size
 
 
 def missing(lines: Iterable[Line], font: str | None = None) -> list[str]:

@@ -41,7 +41,8 @@ _SCRIPTS = rf"(?:_{_ARGUMENT}(?:\^{_ARGUMENT})?|\^{_ARGUMENT}(?:_{_ARGUMENT})?)?
 _LETTER = r"(?:[^\W\d_][\u0300-\u036f]*|\\[A-Za-z]+(?:\{[^{}]*\}| ?\w)?)"
 _SYMBOL = re.compile(rf"\$?{_LETTER}{_SCRIPTS}'*\$?")
 
-WORD = 9.0  # the size of a word beside a wire
+WORD, TIMED = 9.0, 10.0  # the size of a word beside a wire; with a time
+LONG = 11  # characters; a longer name stands on two lines, if it is made of words
 
 
 class Label(str):
@@ -97,24 +98,37 @@ def symbol(name: str) -> tuple[Run, ...] | None:
 
 
 def name_line(name: str, size: float, mark: str = "") -> Line:
-    """A user's name as a line, a mark before it; a symbol somewhat larger, for what is lowered."""
-    runs = symbol(name)
+    """A user's name as a line, a mark before it, which makes a symbol of a letter or two; a symbol somewhat larger, for
+    what is lowered."""
+    runs = symbol(name) or ((Run(name, italic=True),) if mark and len(name) <= 2 else None)
     return Line((*([Run(mark)] if mark else []), *runs), size + 2) if runs else line(mark + clip(name), size)
 
 
+def name_lines(name: str, size: float, mark: str = "") -> tuple[Line, ...]:
+    """A user's name as `name_line` sets it, in a box: on two lines where it is long and of several words."""
+    whole, shown = name_line(name, size, mark), mark + clip(name)
+    breaks = [found.end() for found in re.finditer(r"[\W_](?=\w)", shown)]
+    if symbol(name) or len(shown) <= LONG or not breaks:
+        return (whole,)
+    at = min(breaks, key=lambda i: max(i, len(shown) - i))
+    return line(shown[:at].rstrip(), size), line(shown[at:], size)
+
+
 def value_at(name: str, time: str, size: float = 12.0, mark: str = "") -> Line:
-    """A value at a time step, the time lowered: h with t−1 below; x_t has the time in its name already. Long names
-    stand upright."""
+    """A value at a time step, the time lowered: h with t−1 below, before what is raised; x_t has the time in its name
+    already. Long names stand upright."""
     runs = symbol(name) or (Run(clip(name), italic=len(clip(name)) <= 2),)
+    raised = runs[-1:] if runs[-1].sup and len(runs) > 1 else ()
+    runs = runs[: len(runs) - len(raised)]
     if runs[-1].sub:
         runs = runs[:-1] if runs[-1].text == "t" else (*runs[:-1], runs[-1]._replace(text=f"{runs[-1].text}, "))
-    return Line((*([Run(mark)] if mark else []), *runs, Run(time, italic=True, sub=True, time=True)), size)
+    return Line((*([Run(mark)] if mark else []), *runs, Run(time, italic=True, sub=True, time=True), *raised), size)
 
 
 def beside(name: str, time: str = "") -> Line:
     """The name of a value beside its wire; a symbol somewhat larger than a word."""
     letters = symbol(name) or len(clip(name)) <= 2
-    return value_at(name, time, WORD + 2 if letters else WORD) if time else name_line(name, WORD)
+    return value_at(name, time, WORD + 2 if letters else TIMED) if time else name_line(name, WORD)
 
 
 class _Parser:

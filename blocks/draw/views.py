@@ -113,9 +113,9 @@ def draw(
         unroll: how many steps to draw side by side, of a cell or of each loop over time. The middle of more than seven
             is left out unless `full`.
         zoom: the step to show open, from 1; "all" or "none". By default the middle one.
-        gradient: True for the way of the gradient alone; "beside" for both, with the same places. Each operation says
-            what it multiplies with; forward values that it needs come in on grey wires; the gradient of the weights
-            hangs from each brick, and with `unroll` those of all steps are added.
+        gradient: True for the way of the gradient alone; "beside" for both, with the same places; what is wide, one
+            below the other. Each operation says what it multiplies with; forward values that it needs come in on grey
+            wires; the gradient of the weights hangs from each brick, and with `unroll` those of all steps are added.
         values: feeds of a run, name → array, whose values are to stand on the wires: four numbers written out, up to 16
             as a strip of bars, more as their root mean square, with a colour; with `gradient`, also the gradient that
             comes in, ``d/y`` or ``d/next/h``. With `unroll`, inputs and ``d/y`` have the steps as their first

@@ -19,7 +19,7 @@ from ...graph import Graph, Node, show_shape
 from ...notation import is_silent
 from ...ops.loop import NEXT
 from ..text import Run, clip, line
-from ..typeset import Labels, beside, name_line, value_at
+from ..typeset import Labels, beside, name_line, name_lines, value_at
 from .backwards import flows
 from .build import Builder, Scope
 from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners, size, values_named
@@ -127,15 +127,15 @@ class _CellBuilder(Builder):
         number = sum(map(size, weights))
         parts = [node for node, last in self.calls.items() if last is brick]
         if is_cell_of_operations(parts):
-            lines, names = [], [name_line(text, 13, self.mark) for text in (self.short(name), self.inner(name))]
+            lines, names = [], [name_lines(text, 13, self.mark) for text in (self.short(name), self.inner(name))]
         else:
             lines = brick_lines(brick, parts) if self.gradient else [line(symbol_of_brick(brick), 13)]
-            names = [name_line(text, 9) for text in (self.short(name), self.inner(name))]
-        below = [line(f"{number:,} weights", 8)] * self.counts
+            names = [name_lines(text, 9) for text in (self.short(name), self.inner(name))]
+        below = [line(f"{number:,} weights", 9)] * self.counts
         tooltip = f"{self.formulas.get(name, name)}; {show_shape(brick.shape)}; {number:,} weights"
         kind = "brick" if weights or takes_weights(parts) else "operation"
-        element = self.add(scope, kind, "box", name, (*lines, names[0], *below), brick, tooltip)
-        element.within = (*lines, names[1], *below)
+        element = self.add(scope, kind, "box", name, (*lines, *names[0], *below), brick, tooltip)
+        element.within = (*lines, *names[1], *below)
         element.shared = self.uses[name] > 1 and bool(weights)
         element.nodes = [*weights]
         element.names |= {scope.graph.name_of(w) for w in weights}

@@ -98,12 +98,12 @@ def _fold_one(elements: dict[str, Element], name: str, own: set[str], how: Foldi
     kind = "brick" if takes_weights(nodes) else "operation"
     bricks = sum(e.kind == "brick" for e in inside)
     lines = [line(how.mark + clip(name.rpartition("/")[2]), 13)]
-    lines += [line(f"{bricks} brick{'s' * (bricks != 1)}", 8)] if kind == "brick" else []
+    lines += [line(f"{bricks} brick{'s' * (bricks != 1)}", 9)] if kind == "brick" else []
     if states:
-        lines.append(line(clip(f"state{'s' * (len(states) > 1)} {', '.join(states)}"), 8))
+        lines.append(line(clip(f"state{'s' * (len(states) > 1)} {', '.join(states)}"), 9))
     if how.counts:
         number = sum(size(n) for n in {n for e in inside for n in e.nodes if n.op.name == "parameter"})
-        lines.append(line(f"{number:,} weights", 8))
+        lines.append(line(f"{number:,} weights", 9))
     tip = f"{name}: {', '.join(e.name.removeprefix(f'{name}/') for e in inside if e.kind == 'brick')}"
     box = Element(key, kind, "box", name, tuple(lines), tip, nodes, {name} | {n for e in inside for n in e.names})
     sources: dict[str, Link] = {}

@@ -48,7 +48,7 @@ def network_of(graph: Graph, bricks: bool = True, labels: Labels | None = None, 
 def network_of_error(error: WiringError) -> Network:
     """The diagram of a wiring error: its operands, as far as they were built, and what does not take them."""
     message = clip(str(error).split(" [")[0], 160)
-    lines = (line(clip(error.op or "wiring"), 13), *(line(row, 8) for row in textwrap.wrap(message, 48)))
+    lines = (line(clip(error.op or "wiring"), 13), *(line(row, 9) for row in textwrap.wrap(message, 48)))
     wrong = Element("wrong", "wrong", "box", error.op, lines, str(error), names={error.op})
     if not error.operands:
         return Network({wrong.key: wrong}, {})

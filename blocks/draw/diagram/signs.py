@@ -84,7 +84,7 @@ def label(text: str) -> tuple[str, Line]:
 
 def draw_lines(name: str, node: Node) -> tuple[Line, Line]:
     """The label of a draw: its name, and how it is distributed."""
-    return line(clip(name), 10), line(f"∼ {write(node, ()).plain}", 8)
+    return line(clip(name), 10), line(f"∼ {write(node, ()).plain}", 9)
 
 
 def scalar(node: Node) -> float | None:

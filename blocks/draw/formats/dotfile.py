@@ -97,7 +97,7 @@ def _html(lines: tuple[Line, ...], colour: str) -> str:
     for text in lines:
         runs = []
         for run in text.runs:
-            size = text.size * run.scale
+            size = text.size_of(run)
             inner = html.escape(run.text, quote=True).replace("\\", "&#92;&#92;")  # one would be an escape of Graphviz
             inner = f"<i>{inner}</i>" if run.italic else f"<b>{inner}</b>" if run.bold else inner
             inner = f'<font point-size="{_n(size)}" color="{colour}">{inner}</font>'

@@ -99,7 +99,7 @@ class _Pen:
             for words, plain in pieces(run):
                 own = self.font and plain == "sans" and all(has(self.font, c) for c in words)
                 face = self.font if self.font and own else plain
-                placed.append((words, face, text.size * run.scale, baseline + text.size * run.rise))
+                placed.append((words, face, text.size_of(run), baseline + text.size * run.rise))
         left = x - sum(width_in(face, words) * size for words, face, size, _ in placed) / 2
         for words, face, size, y in placed:
             style = {"fontproperties": _face(face), "fontsize": size * self.scale, "color": ink}

@@ -215,7 +215,7 @@ def svg_line(text: Line) -> str:
         for number, (words, face) in enumerate(pieces(run)):
             attributes = [_FACES[face]] if face in _FACES else []
             attributes += [f'dy="{_n(up - above)}"'] if not number and above != up else []
-            attributes += [f'font-size="{_n(text.size * run.scale)}"'] if run.scale != 1 else []
+            attributes += [f'font-size="{_n(text.size_of(run))}"'] if text.size_of(run) != text.size else []
             inner = _text(words) if len(text.runs) == 1 else _held(_text(words))
             out.append(f"<tspan {' '.join(attributes)}>{inner}</tspan>" if attributes else inner)
         up = above

@@ -50,7 +50,7 @@ def reversed_scene(scene: Scene) -> Scene:
             keys[d] = key
             lit = any(w.lit and any(on_piece(d, a, b) for a, b in itertools.pairwise(w.points)) for w in back)
             tip = f"the gradients of {net} are added"
-            shapes.append(Shape(key, "gradient", "sum", "sum", *d, SUM, SUM, (line("+", 8),), tip, lit=lit))
+            shapes.append(Shape(key, "gradient", "sum", "sum", *d, SUM, SUM, (line("+", 9),), tip, lit=lit))
         pieces = [
             piece for w in back for piece in _pieces(w, keys, "beside" if beside else "", _coming(by_key[w.target]))
         ]

@@ -15,7 +15,8 @@ PAD = 7.0
 
 
 def framed(scene: Scene, elements: dict[str, Element], kept: bool = False) -> Scene:
-    """The scene with a frame round each group that has a rectangle to itself. kept: whether its name is to lie beside
+    """The scene with a frame round each group that has a rectangle to itself, with its name, if nothing in it has that.
+    kept: whether its name is to lie beside
     the ways of values that a gradient needs, too."""
     groups = members(elements)
     beside = scene.moved(-LANE, LANE).wires if kept else ()
@@ -32,7 +33,8 @@ def framed(scene: Scene, elements: dict[str, Element], kept: bool = False) -> Sc
         if any(s.left < x1 and s.right > x0 and s.bottom < y1 and s.top > y0 for s in others):
             continue
         title = line(clip(name.rpartition("/")[2]), 10)
-        at = free_place(drawn, title, (x0 + 9, y0 + 4, x1 - 9, y1 - 4), labels)
+        said = any(title.plain == words.plain for s in inside for words in s.lines)
+        at = None if said else free_place(drawn, title, (x0 + 9, y0 + 4, x1 - 9, y1 - 4), labels)
         if at:
             labels.append((title, at))
         frames.append(Frame(f"group-{name}", "group", x0, y0, x1 - x0, y1 - y0, (title,) if at else (), name, at=at))

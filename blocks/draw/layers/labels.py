@@ -11,7 +11,7 @@ from math import ceil
 from ..scene import Point, Scene, Wire
 from ..text import LINE_HEIGHT, Line, Run, line
 
-SIZE, OFF, GRID = 7.5, 1.5, 5
+SIZE, OFF, GRID = 7.5, 1.75, 5
 HEAD = 3.5  # half an arrowhead
 
 
@@ -87,7 +87,7 @@ def _place(scene: Scene, wire: Wire, size: tuple[float, float], taken: list[Box]
             if a[1] == b[1]:
                 options = [(x, y + h / 2 + OFF), (x, y - h / 2 - OFF)]
             else:
-                options = [(x + w / 2 + OFF + 1, y), (x - w / 2 - OFF - 1, y)]
+                options = [(x + w / 2 + 2 * OFF, y), (x - w / 2 - 2 * OFF, y)]
             for at in options:
                 box = _box(at, w, h)
                 inside = box[0] >= 0 and box[1] >= 0 and box[2] <= scene.width and box[3] <= scene.height

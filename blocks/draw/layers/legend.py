@@ -79,7 +79,7 @@ def marks_of(scene: Scene) -> Iterator[Mark]:
                 yield Mark(said, (_sample(firsts[said]),))
     sums = [s for s in seen if s.form == "sum"]
     if sums:
-        yield Mark(SUM, (replace(_sample(sums[0]), lines=(line("+", 8),)),))
+        yield Mark(SUM, (replace(_sample(sums[0]), lines=(line("+", 9),)),))
     for kind, means in WIRES.items():
         if any(w.kind == kind and w.lit for w in scene.wires):
             yield Mark(means, (), (_wire(kind, (-SAMPLE / 2, 0.0), (SAMPLE / 2, 0.0)),))

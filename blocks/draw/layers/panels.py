@@ -20,13 +20,17 @@ def panels(scenes: Sequence[Scene], captions: Sequence[str] = (), title: str = "
     apart = len(scenes) > 1 or any(s.kind == "caption" for s in scenes[0].shapes)
     start = 0.0
     for number, scene in enumerate(scenes, 1):
-        dx, dy = ((widest - scene.width) / 2, start - scene.height) if below else (start, (tallest - scene.height) / 2)
+        caption = _caption("", captions[number - 1], 0, 0).w if number <= len(captions) else 0.0
+        column = max(scene.width, caption)
+        dx, dy = (start + (column - scene.width) / 2, (tallest - scene.height) / 2)
+        if below:
+            dx, dy = (widest - scene.width) / 2, start - scene.height
         placed.append(scene.moved(dx, dy, f"panel{number}-" if apart else ""))
         if number <= len(captions) and captions[number - 1]:
             top = dy + scene.height if below else tallest
             captioned.append(_caption(f"caption{number}", captions[number - 1], dx + scene.width / 2, top))
         room = 2 * CAPTION if below and captions else 0
-        start += -(scene.height + APART + room) if below else scene.width + APART
+        start += -(scene.height + APART + room) if below else column + APART
     return fit(
         Scene(
             0,

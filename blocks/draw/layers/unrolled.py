@@ -162,7 +162,7 @@ def _closed(cell: Scene, diagram: Diagram, title: str, now: str) -> _Block:
 def _gap(diagram: Diagram, cell: Scene, hidden: int) -> _Block:
     """What stands for the steps that are left out."""
     frame = cell.frames[0]
-    lines = (line("⋯", 16), line(f"{hidden}", 9), line("steps", 8))
+    lines = (line("⋯", 16), line(f"{hidden}", 9), line("steps", 9))
     box = Shape(
         "gap", "gap", "box", f"{hidden} steps", GAP / 2, frame.y + frame.h / 2, GAP, frame.h, lines,
         f"{hidden} steps with the same weights", shared=True,

@@ -25,7 +25,8 @@ from ..scene import Frame, Point, Scene, Shape, Wire, fit
 from ..text import Line, Run, clip, extent, line
 from ..typeset import Label, name_line, symbol
 
-SIZE, ASIDE, RAIL, CLEAR = 10.0, 8.0, 8.0, 4.0  # of the font; from the brick's wire; lengths of wires
+SIZE, NAME = 12.0, 10.0  # of the font of symbols, and of names
+ASIDE, RAIL, CLEAR = 8.0, 8.0, 4.0  # from the brick's wire; lengths of wires
 HANG, NUMBERED = 9.0, 16.0  # from a brick to its weights, and where a number stands there
 OUT, BELOW, BAR, AWAY = 12.0, 16.0, 22.0, 34.0  # from the frame to the way down, on to the bar; its height; its label
 LETTER, LONGEST = 2, 14  # letters of a symbol, and of a name
@@ -57,11 +58,11 @@ def weights_of(diagram: Diagram, mark: str = "", moment: bool = False) -> dict[s
         end = [Run("(", sub=True), Run("t", italic=True, sub=True, time=True), Run(")", sub=True)] * moment
         stem = (*(_short(called) if brick else ()), Run(number))
         below = [run._replace(sub=True, sup=False) for run in stem if run.text]
-        lines = tuple(Line((*runs, *below, *end), SIZE) for runs in named)
+        lines = tuple(Line((*runs, *below, *end), SIZE if brick else NAME) for runs in named)
         both = [run for i, runs in enumerate(named) for run in ([Run(", "), *runs] if i else runs)]
-        both = [*name_line(called, SIZE).runs, Run(": "), *both] if brick else both
+        both = [*name_line(called, NAME).runs, Run(": "), *both] if brick else both
         if own:
-            found[e.key] = Weights(tuple(diagram.graph.name_of(n) for n in own), lines, Line(tuple(both), SIZE))
+            found[e.key] = Weights(tuple(diagram.graph.name_of(n) for n in own), lines, Line(tuple(both), NAME))
     return found
 
 

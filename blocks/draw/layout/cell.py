@@ -2,34 +2,34 @@
 
     graph ─▶ diagram ─▶ places (columns, rows) ─▶ routes (tracks) ─▶ scene (points)
 
-Tracks that no wire uses vanish; columns and rows are as wide as what stands in them. So nothing overlaps, and
-no wire passes through a shape: both follow from the grid.
+Tracks that no wire uses vanish; columns and rows are as far apart as what stands in them needs (`lines`). So nothing
+overlaps, and no wire passes through a shape: both follow from the grid.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...graph import Node, show_shape
 from ..diagram.elements import Diagram, Element
 from ..scene import Dot, Frame, Point, Scene, Shape, Wire, fit
 from ..text import END_ROOM, extent
+from . import lines
+from .lines import OUTSIDE, Room
 from .marks import marked
-from .place import INPUTS, LEFT, OUTPUTS, RIGHT, place
+from .place import Pins, place
 from .route import Net, Routes, Vertex, route
 
 CIRCLE, RING = 24.0, 9.0
-WIDE, BESIDE, TRACK = 22.0, 14.0, 10.0  # column to column, column to track, track to track
-OUTSIDE, INSIDE = 16.0, 12.0  # from the labels of the states to the frame, and from the frame on
 
 
 def layout(
     diagram: Diagram,
     room: float = 0.0,
     title: str = "cell",
-    pins: Mapping[str, float] | None = None,
+    pins: Pins | None = None,
     lanes: Mapping[str, float] | None = None,
     frame: str = "cell",
     wider: float = 0.0,
@@ -45,8 +45,8 @@ def layout(
     routes = route(diagram, places)
     sizes = {key: _size(e) for key, e in diagram.elements.items()}
     kept = {**rooms_of(diagram), **(rooms or {})}
-    x = _coordinates(routes.xs, routes, 0, {key: (r.side, r.side) for key, r in kept.items()}, room + wider)
-    y = _coordinates(routes.ys, routes, 1, {key: (r.below, r.above) for key, r in kept.items()}, room)
+    y = lines.heights(routes, kept, room)
+    x = lines.places(routes, kept, y, room + wider)
     drawn: dict[str, Shape] = {}
     for key, element in diagram.elements.items():
         i, j = routes.at[key]
@@ -81,14 +81,6 @@ def layout(
     dots = [Dot(x[i], y[j], net.source) for net in routes.nets.values() for i, j in _forks(net, routes)]
     ground = Frame("cell", frame, *_frame(x, y, routes, kept), tooltip=title)
     return fit(marked(Scene(0, 0, tuple(drawn.values()), tuple(wires), (ground,), tuple(dots), title), marks))
-
-
-class Room(NamedTuple):
-    """How far an element and what belongs to it reach from its centre."""
-
-    side: float
-    above: float
-    below: float
 
 
 def rooms_of(diagram: Diagram) -> dict[str, Room]:
@@ -129,42 +121,6 @@ def _shape(element: Element, diagram: Diagram, x: float, y: float, w: float, h: 
         element.key, element.kind, element.form, element.name, x, y, w, h, element.lines, element.tooltip,
         names, shared=element.shared,
     )  # fmt: skip
-
-
-def _coordinates(
-    lines: list[tuple[str, float, int]],
-    routes: Routes,
-    axis: int,
-    reach: Mapping[str, tuple[float, float]],
-    more: float,
-) -> list[float]:
-    """Where each line of the grid is, from how far each element reaches before and behind its own. Lines that no wire
-    runs along take no room."""
-    before_line, behind_line = [0.0] * len(lines), [0.0] * len(lines)
-    for key, vertex in routes.at.items():
-        before_line[vertex[axis]] = max(before_line[vertex[axis]], reach[key][0])
-        behind_line[vertex[axis]] = max(behind_line[vertex[axis]], reach[key][1])
-    used = [kind == "column" for kind, _, _ in lines]
-    for way in routes.ways.values():
-        for a, b in itertools.pairwise(way):
-            if a[axis] == b[axis]:
-                used[a[axis]] = True
-    first, last = (LEFT, RIGHT) if axis == 0 else (INPUTS, OUTPUTS)
-    out: list[float] = []
-    position, before = 0.0, -1
-    for i, (kind, value, _) in enumerate(lines):
-        if not used[i]:
-            out.append(position)
-            continue
-        if before >= 0:
-            kinds = {kind, lines[before][0]}
-            gap = WIDE if kinds == {"column"} else TRACK if kinds == {"track"} else BESIDE
-            if (lines[before][0] == "column" and lines[before][1] == first) or (kind == "column" and value == last):
-                gap = OUTSIDE + INSIDE
-            position += behind_line[before] + before_line[i] + gap + more
-        out.append(position)
-        before = i
-    return out
 
 
 def _border(shape: Shape, centre: Vertex, toward: Vertex) -> Point:

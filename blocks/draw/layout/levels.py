@@ -20,6 +20,7 @@ from .cell import OUTSIDE, Room, facts
 from .channels import Piece, assign, through
 from .joints import spliced, with_joints
 from .orders import best_columns
+from .place import Pins
 
 TRACK, MARGIN, PADDED = 10.0, 8.0, 12.0  # way to way in a channel; channel to level; level to the frame of a layer
 
@@ -28,7 +29,7 @@ def layout(
     diagram: Diagram,
     room: float = 0.0,
     title: str = "cell",
-    pins: Mapping[str, float] | None = None,
+    pins: Pins | None = None,
     lanes: Mapping[str, float] | None = None,
     wider: float = 0.0,
     rooms: Mapping[str, Room] | None = None,
@@ -43,7 +44,7 @@ def layout(
     return _stacked(diagram, levels, scenes, room, title)
 
 
-def columns(diagram: Diagram, lanes: Mapping[str, float]) -> dict[str, float]:
+def columns(diagram: Diagram, lanes: Mapping[str, float]) -> dict[str, float | None]:
     """Brick → its column, as `best_columns` has it; of a cell in levels, in its level."""
     parts = [_part(diagram, level) for level in _levels(diagram, lanes)] or [diagram]
     return {key: column for part in parts for key, column in best_columns(part, _own(lanes, part)).items()}

@@ -4,6 +4,8 @@ What counts are crossings, and half as much each pair of bricks of which the lef
 reads that backwards; then bends; then how near an order is to the author's. The author's stands unless another one is
 better by a crossing.
 
+Bricks that take what comes out of others alone rise above these, unless that costs a crossing.
+
 Of up to five bricks all orders are estimated; of more, one after the other is moved to where it does best (sifting,
 after Rudell 1993). The best of them are laid out. Numbers of tries, fewer for large cells, end the search, never a
 time, so a figure is the same on every machine.
@@ -11,11 +13,11 @@ time, so a figure is the same on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import combinations, pairwise, permutations
 
 from ..diagram.elements import Diagram
-from .place import by_age, estimate, place, weighted
+from .place import by_age, estimate, place, rising, weighted
 from .route import Routes, Unroutable, route
 
 ALL, LAID_OUT = 5, 8  # bricks of which all orders are estimated; the most orders that are laid out
@@ -24,19 +26,34 @@ KEPT = 256  # forms of cells whose order is remembered
 Order = tuple[str, ...]
 Form = tuple[tuple[object, ...], ...]
 Score = tuple[int, int]
+Found = tuple[float, int]  # a score, with what the order itself costs
+Columns = dict[str, float | None]
 
 
-_found: dict[Form, Order] = {}
+_found: dict[Form, Columns] = {}
 
 
-def best_columns(diagram: Diagram, lanes: Mapping[str, float]) -> dict[str, float]:
-    """Brick → its column, for `place.place`."""
+def best_columns(diagram: Diagram, lanes: Mapping[str, float]) -> Columns:
+    """Brick → its column, for `place.place`; None for one that rises."""
     form = _form(diagram, lanes)
     if form not in _found:
         if len(_found) >= KEPT:
             del _found[next(iter(_found))]
-        _found[form] = _Search(diagram, lanes).best()
-    return _columns(_found[form])
+        _found[form] = _best(diagram, lanes)
+    return dict(_found[form])
+
+
+def _best(diagram: Diagram, lanes: Mapping[str, float]) -> Columns:
+    """The columns with which the fewest wires cross."""
+    risen = rising(diagram)
+    above = _Search(diagram, lanes, risen)
+    order, found = above.best()
+    if risen and (found is None or found[0] >= 1):
+        in_row = _Search(diagram, lanes)
+        other, lowest = in_row.best()
+        if lowest is not None and (found is None or lowest < found):
+            return in_row.columns(other)
+    return above.columns(order)
 
 
 def _form(diagram: Diagram, lanes: Mapping[str, float]) -> Form:
@@ -56,37 +73,40 @@ def score(routes: Routes) -> Score:
     return len(routes.crossings()), bends
 
 
-def _columns(order: Iterable[str]) -> dict[str, float]:
-    return {key: float(column) for column, key in enumerate(order, 1)}
-
-
 class _Search:
-    def __init__(self, diagram: Diagram, lanes: Mapping[str, float]):
-        self.diagram, self.lanes = diagram, lanes
-        self.author: Order = tuple(weighted(diagram))
+    """Of the bricks in the row; those that are `risen` stand above it."""
+
+    def __init__(self, diagram: Diagram, lanes: Mapping[str, float], risen: Collection[str] = ()):
+        self.diagram, self.lanes, self.risen = diagram, lanes, risen
+        self.author: Order = tuple(key for key in weighted(diagram) if key not in risen)
         self.known: dict[Order, tuple[float, float]] = {}
         self.feeding = {key: _feeding(diagram, key) for key in self.author}
         size = len(diagram.elements)
         self.estimates, self.layouts = ESTIMATES // size, min(LAID_OUT, LAYOUTS // size)
 
-    def best(self) -> Order:
-        """The order with the lowest score; the author's, where none is better by a crossing."""
-        if len(self.author) < 2 or self.layouts < 1:
-            return self.author
+    def columns(self, order: Order) -> Columns:
+        return {key: float(column) for column, key in enumerate(order, 1)} | dict.fromkeys(self.risen)
+
+    def best(self) -> tuple[Order, Found | None]:
+        """The order with the lowest score; the author's, where none is better by a crossing. And its score, if it was
+        laid out and its wires find their ways."""
+        if self.layouts < 1 or (len(self.author) < 2 and not self.risen):
+            return self.author, None
         own = self.laid_out(self.author)
-        if own is not None and own[0] < 1:
-            return self.author
+        if len(self.author) < 2 or (own is not None and own[0] < 1):
+            return self.author, own
         ranked = sorted(self.orders(), key=lambda order: (self.estimated(order), self.moved(order)))
         tried = [order for order in ranked if order != self.author][: self.layouts]
         found = [(score, self.moved(order), order) for order in tried if (score := self.laid_out(order)) is not None]
         if not found or (own is not None and min(found)[0][0] > own[0] - 1):
-            return self.author
-        return min(found)[2]
+            return self.author, own
+        lowest, _, order = min(found)
+        return order, lowest
 
-    def laid_out(self, order: Order) -> tuple[float, int] | None:
+    def laid_out(self, order: Order) -> Found | None:
         """The score of an order; None where its wires find no way."""
         try:
-            crossings, bends = score(route(self.diagram, place(self.diagram, _columns(order), self.lanes)))
+            crossings, bends = score(route(self.diagram, place(self.diagram, self.columns(order), self.lanes)))
         except Unroutable:
             return None
         return crossings + self.backwards(order), bends
@@ -94,7 +114,7 @@ class _Search:
     def estimated(self, order: Order) -> tuple[float, float]:
         """The score of an order, about, with what its wires cost in place of bends."""
         if order not in self.known:
-            crossings, cost = estimate(self.diagram, _columns(order), self.lanes)
+            crossings, cost = estimate(self.diagram, self.columns(order), self.lanes)
             self.known[order] = crossings + self.backwards(order), cost
         return self.known[order]
 

@@ -2,7 +2,7 @@
 
     outputs       ·  ·  ·  ·  ·  y
     lanes      C ─×─────+──────────── C     one for each conveyor, its operations on it
-    operations    │     ×    tanh           rows 2 to 8, placed by search
+    operations    │     ×    tanh           rows 2 to 8, placed by search, and with them bricks that rise
     bricks       [f] [i] [~] [o]            a row of their own, in the order in which they were made
     bus        h ─┴───┴───┴───┴─            merges, and the states without a conveyor
     inputs        x
@@ -21,6 +21,7 @@ from ..diagram.elements import Diagram, Element
 
 Place = tuple[float, float]
 Piece = tuple[Place, Place]
+Pins = Mapping[str, float | None]
 Lines = dict[float, list[tuple[float, float]]]  # a column or a row → pieces along it, from where to where
 
 INPUTS, BUS, UNDER, BRICKS, FIRST, LAST, LANES, OUTPUTS = -100.0, 0.0, 0.5, 1.0, 2, 8, 100.0, 1000.0
@@ -29,18 +30,17 @@ BEND, BLOCKED, BACKWARDS, DOWNWARDS, COLUMN, CROSSING = 2.0, 4.0, 6.0, 0.8, 1.5,
 SWEEPS, FINALISTS = 3, 6
 
 
-def place(
-    diagram: Diagram, pins: Mapping[str, float] | None = None, lanes: Mapping[str, float] | None = None
-) -> dict[str, Place]:
+def place(diagram: Diagram, pins: Pins | None = None, lanes: Mapping[str, float] | None = None) -> dict[str, Place]:
     """Element → (column, row).
 
-    pins: element → its column, where bricks without one stand in the columns 1, 2, …. lanes: state → the
-    number of its lane, 1 at the top; by default in the order in which the cell uses the states.
+    pins: element → its column, where bricks without one stand in the columns 1, 2, …, and a brick with `None` rises
+    (see `rising`) to where it does best. lanes: state → the number of its lane, 1 at the top; by default in the order
+    in which the cell uses the states.
     """
     return _Search(diagram, pins or {}, lanes or {}).run()
 
 
-def estimate(diagram: Diagram, pins: Mapping[str, float], lanes: Mapping[str, float]) -> tuple[int, float]:
+def estimate(diagram: Diagram, pins: Pins, lanes: Mapping[str, float]) -> tuple[int, float]:
     """How many wires are likely to cross, and what all are likely to cost, where each element is put once and none is
     moved: what tells a good order of the bricks from a bad one, in a fraction of the time of a layout."""
     return _Search(diagram, pins, lanes).estimate()
@@ -58,12 +58,32 @@ def weighted(diagram: Diagram) -> list[str]:
     return [e.key for e in by_age(diagram) if e.kind in kinds]
 
 
+def rising(diagram: Diagram) -> set[str]:
+    """The bricks that may stand above others: all that they take is made of what comes out of bricks, and some of it is
+    on no lane, from which it would have to come down."""
+    on_lanes = {key for way in diagram.conveyors.values() for key in way}
+    made: set[str] = set()  # what comes out of bricks, or is computed of that
+    found: set[str] = set()
+    for key, element in diagram.elements.items():
+        sources = {link.source for link in element.entries}
+        if element.kind == "brick":
+            made.add(key)
+            if sources and sources <= made and not sources <= on_lanes:
+                found.add(key)
+        elif sources and (sources <= made if element.kind == "merge" else sources & made):
+            made.add(key)
+    return found
+
+
 class _Search:
-    def __init__(self, diagram: Diagram, pins: Mapping[str, float], lanes: Mapping[str, float]):
-        self.diagram, self.pins = diagram, dict(pins)
+    def __init__(self, diagram: Diagram, pins: Pins, lanes: Mapping[str, float]):
+        self.diagram, self.pins = diagram, {key: column for key, column in pins.items() if column is not None}
+        self.risen = {key for key, column in pins.items() if column is None and key in diagram.elements}
         self.elements = diagram.elements
         self.users = {k: list(dict.fromkeys(v)) for k, v in diagram.users().items()}
         self.sources = {k: list(dict.fromkeys(link.source for link in e.entries)) for k, e in self.elements.items()}
+        merges = {s for key in self.risen for s in self.sources[key] if self.elements[s].kind == "merge"}
+        self.risen |= {key for key in merges if self.risen.issuperset(self.users[key])}
         self.at: dict[str, Place] = {}
         self.upright: Lines = {}  # the straight wires that what is being placed has no part in
         self.flat: Lines = {}
@@ -123,7 +143,8 @@ class _Search:
 
     def fixed(self) -> None:
         """Bricks, the ends of states, and the bus that only inputs and states come in on."""
-        for column, key in enumerate(weighted(self.diagram), 1):
+        in_row = [key for key in weighted(self.diagram) if key not in self.risen]
+        for column, key in enumerate(in_row, 1):
             self.put(key, self.free(self.pins.get(key, float(column)), BRICKS))
         rows: dict[str, float] = {}
         for element in self.by_age():
@@ -143,6 +164,8 @@ class _Search:
         before = {self.elements[s].kind for s in self.sources[element.key]}
         after = {self.elements[u].kind for u in self.users[element.key]}
         merge, users = element.kind == "merge", self.users[element.key]
+        if element.key in self.risen:
+            return buses
         if merge and len(users) == 1 and after == {"brick"}:
             row = BUS if before <= {"input", "state"} and not buses else UNDER
             below = (self.at[users[0]][0], row)
@@ -168,12 +191,17 @@ class _Search:
                 self.put(element.key, self.free(column, INPUTS))
 
     def outputs(self) -> None:
-        """Outputs leave upwards, to the right of everything."""
+        """Outputs leave upwards: straight, where nothing else needs the value and nothing is in the way; else to the
+        right of everything."""
         last = max((c for c in self.columns if c < RIGHT), default=0.0)
         for element in self.elements.values():
             if element.kind == "output" and element.key not in self.at:
-                last += 1.0
-                self.put(element.key, self.free(self.pins.get(element.key, last), OUTPUTS))
+                (source,) = self.sources[element.key]
+                column, row = self.at[source]
+                above = any(r > row for r in self.columns[column]) if _inside(column) else True
+                if above or len(self.users[source]) > 1:
+                    column = last = last + 1.0
+                self.put(element.key, self.free(self.pins.get(element.key, column), OUTPUTS))
 
     def free(self, column: float, row: float) -> Place:
         """That place, or the next one to its left where it is taken."""
@@ -243,7 +271,7 @@ class _Search:
     def rows_for(self, element: Element, lane: tuple[float, list[str]] | None) -> list[float]:
         if lane:
             return [lane[0]]
-        if element.kind == "merge":
+        if element.kind == "merge" and element.key not in self.risen:
             return [UNDER] if len(self.users[element.key]) == 1 else [UNDER, BUS - 0.05]
         return [float(r) for r in range(FIRST, LAST)]
 
@@ -292,8 +320,10 @@ class _Search:
         length += BACKWARDS + 2 * (a - c) if c < a else 0
         length += DOWNWARDS if d < b and self.elements[source].kind == "operation" else 0
         brick = self.elements[source].kind == "brick"
-        into = self.elements[target].kind in ("brick", "merge")
+        into = self.elements[target].kind in ("brick", "merge") and target not in self.risen
         lane = source in self.lane_of
+        if self.elements[target].kind == "brick" and not into and (a != c or b > d):
+            return length + (3 * BEND if b >= d else BEND), []
         if into:  # from above, round the side, and in from below
             return length + (2 * BEND if c > a else 3 * BEND), []
         if lane and target in self.lane_of and b == d:
