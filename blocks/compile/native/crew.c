@@ -3,7 +3,7 @@
    A worker waits a little for the next call, then sleeps. A call that finds the workers at work for another thread runs
    alone. A worker that wakes on the processor of another thread of its call moves to a free one: Linux may leave both
    where the caller is. After a call that stood still because other processes needed the processors, calls run alone for
-   ten times as long as it lost: threads that wait for one that stands still are slower than one. Numbers too small for
+   four times as long as it lost: threads that wait for one that stands still are slower than one. Numbers too small for
    their type count as 0 for the time of a call: they would take a hundred times as long. */
 #ifdef __linux__
 #define _GNU_SOURCE /* sched_getcpu */
@@ -22,7 +22,7 @@ typedef int task(void *const *at, const int64_t *n, int part, int parts, crew *a
 static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER, door = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t bell = PTHREAD_COND_INITIALIZER;
 static int workers, asleep, finished, failed;
-int64_t away = 10;         /* for so many times what was lost, calls run alone */
+int64_t away = 4;          /* for so many times what was lost, calls run alone */
 static int64_t lost;       /* nanoseconds in which the threads of the call at hand stood still */
 static int64_t alone_till; /* when calls have several threads again */
 static int64_t call;       /* the number of the call at hand, and behind it how many parts it has */
