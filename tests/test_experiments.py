@@ -13,7 +13,7 @@ import pytest
 
 import blocks as bk
 from blocks.errors import BlocksError
-from blocks.experiments import hochreiter, nets, online, reproduce, results, rows, until
+from blocks.experiments import hochreiter, nets, online, plots, reproduce, results, rows_hochreiter, until
 from blocks.experiments.job import Job
 from blocks.experiments.page import write_page
 from blocks.experiments.rows import EXPERIMENTS
@@ -322,7 +322,7 @@ def test_reber_is_taught_in_strings() -> None:
 
 def test_the_criterion_of_reber_is_met_by_the_legal_symbols(monkeypatch) -> None:
     class Oracle:
-        """Answers from the legal symbols, but for one string of the second trial."""
+        """Answers from the legal symbols, but for one string of the second trial, where all are asked."""
 
         def __init__(self, graph, *_):
             self.spoilt = False
@@ -335,7 +335,7 @@ def test_the_criterion_of_reber_is_met_by_the_legal_symbols(monkeypatch) -> None
                 text = "".join(reber.SYMBOLS[k] for k in ids[r, :n, s]) + "E"
                 for t, options in enumerate(reber.legal(text)):
                     y[r, t, s, [reber.SYMBOLS.index(c) for c in options]] = 1.0
-                if r == 1 and s == 3:
+                if r == 1 and s == 3 and ids.shape[2] > 100:
                     y[r, n - 2, s] = y[r, n - 2, s, ::-1]  # the last symbol but one
             return {"answer": y}
 
@@ -380,11 +380,11 @@ TINY = Experiment(
     (
         Row("first", EASY, {"success": 1.0, "sequences": 50.0}, {"limit": 900}),
         Row("second", {**EASY, "lr": 1e-6, "limit": 200}, {"success": 0.5}, note="it does not learn"),
-        Row("never", EASY, {"sequences": 7.0}, long=True),
+        Row("never", EASY, {"sequences": 7.0}, long=True, expected=150),
     ),
-    rows.WRONG,
+    rows_hochreiter.WRONG,
     3,
-    rows.plots.until,
+    plots.until,
 )
 
 
@@ -410,7 +410,7 @@ def test_an_experiment_is_run_once(tiny, tmp_path) -> None:
     assert [t["trial"] for t in more["rows"]["first"]["trials"]] == [0, 1, 2]
     assert more["rows"]["first"]["trials"][:2] == first["rows"]["first"]["trials"]
     text = "\n".join(reproduce.table(more))
-    assert "3 of 3" in text and "0 of 3" in text and "not run" in text and "(7)" in text
+    assert "3 of 3" in text and "0 of 3" in text and "not run" in text and "(7)" in text and "about 2.5 h" in text
     page = (tmp_path / "README.md").read_text()
     assert "outside a factor of two" in page and "it does not learn" in page and "Not run" in page
     assert (tmp_path / "tiny.svg").read_text().count("<svg") == 1 and not list(tmp_path.glob(".tiny*"))
@@ -425,8 +425,8 @@ def test_a_plot_shows_what_was_in_vain(solved) -> None:
     """Also where no trial has succeeded, in a quick run, which has no number of the paper."""
     trials = [{"trial": k, "solved": k < solved, "sequences": 40 + k} for k in range(3)]
     for quick in (False, True):
-        found = {"experiment": "hs-2a", "quick": quick, "rows": {rows.TWO.rows[0].name: {"trials": trials}}}
-        figure = rows.plots.until(found)
+        found = {"experiment": "hs-2a", "quick": quick, "rows": {rows_hochreiter.TWO.rows[0].name: {"trials": trials}}}
+        figure = plots.until(found)
         figure.canvas.draw()
         (axes,) = figure.axes
         shown = {line.get_marker(): line.get_xdata().tolist() for line in axes.lines if len(line.get_xdata()) > 1}

@@ -86,17 +86,18 @@ def elman_read(inputs: int, outputs: int, units: int) -> Graph:
     return Graph({"answer": SIGM(outputs, name="out")(hs), "hidden": hs})
 
 
-def predictor(symbols: int, hidden: str) -> Net:
+def predictor(symbols: int, hidden: str, low: float = 0.0) -> Net:
     """What predicts the next symbol at each step in experiments 2a and 2b: the outputs see the input and one hidden
     unit, and nothing has a bias. hidden: "none"; "cell", a memory cell with an input gate, both of which see the input
-    alone, where g is logistic and h the identity; "unit", a logistic unit that sees itself."""
+    alone, where g is logistic, from `low` to 1, and h the identity; "unit", a logistic unit that sees itself."""
     x, target = sequence("x", symbols), sequence("target", symbols)
     if hidden == "none":
         return _net(SIGM(symbols, name="out", bias=False)(x), target)
     now = input("x", symbols)
     if hidden == "cell":
         C = state("C", 1)
-        C1 = C + SIGM(1, name="input", bias=False)(now) * SIGM(1, name="candidate", bias=False)(now)
+        g = low + (1.0 - low) * SIGM(1, name="candidate", bias=False)(now)
+        C1 = C + SIGM(1, name="input", bias=False)(now) * g
         h = scan(Cell(states={C: C1}, outputs=C1), x)
     else:
         u = state("u", 1)
@@ -105,19 +106,20 @@ def predictor(symbols: int, hidden: str) -> Net:
     return _net(SIGM(symbols, name="out", bias=False)(x, named("h", h)), target)
 
 
-def predictor_at_each_step(symbols: int) -> Net:
+def predictor_at_each_step(symbols: int, low: float = 0.0) -> Net:
     """The `predictor` with a cell, for an update at each step instead of each sequence: traces, the derivatives of C by
     the weights, go on forward in time (the paper's appendix A.1). "first" is 1 at the first symbol of a sequence."""
     x, first, target = input("x", symbols), input("first", 1), input("target", symbols)
     gate, candidate = (ADD(1, name=name, bias=False) for name in ("input", "candidate"))
     C, by_gate, by_candidate = state("C", 1), state("by_gate", symbols), state("by_candidate", symbols)
     kept, kept_gate, kept_candidate = ((1.0 - first) * wire for wire in (C, by_gate, by_candidate))
-    i, g = sigm(gate(x)), sigm(candidate(x))
+    i, s = sigm(gate(x)), sigm(candidate(x))
+    g, slope = low + (1.0 - low) * s, (1.0 - low) * s * (1.0 - s)
     C1 = kept + i * g
     after = {
         C: C1,
         by_gate: kept_gate + g * i * (1.0 - i) * x,
-        by_candidate: kept_candidate + i * g * (1.0 - g) * x,
+        by_candidate: kept_candidate + i * slope * x,
     }
     earlier = [brick(named("x", trace)) for brick, trace in ((gate, kept_gate), (candidate, kept_candidate))]
     seen = C1 + sum_of_slopes(*earlier)

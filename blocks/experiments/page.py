@@ -18,7 +18,8 @@ this text; `blocks reproduce --page -o {folder}` writes plots and text anew.
 
 In brackets stands what the paper prints. After "±" stands half the interval of 95 % of a mean, by Student's t; after
 the number of trials that succeeded, Wilson's interval for their share. Means of sequences, and what is tested after
-them, are over the trials that succeeded. Rows that were not run say so. Time is that of one core that others used too.
+them, are over the trials that succeeded. Rows that were not run say so, and how long all trials of the paper would take
+if they needed its sequences. Time is that of one core that others used too.
 """
 
 

@@ -79,6 +79,19 @@ def classes(results: Results) -> Any:
     return figure
 
 
+def _thousands(axis: Any) -> None:
+    """The labels of a logarithmic axis as 20,000, at those ticks that have one."""
+    from matplotlib.ticker import LogFormatter
+
+    class Thousands(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:,.0f}" if super().__call__(x, pos) else ""
+
+    axis.set_major_formatter(Thousands())
+    axis.set_minor_formatter(Thousands(labelOnlyBase=False, minor_thresholds=(1.5, 0.4)))
+    axis.set_tick_params(which="both", labelsize=8)
+
+
 def until(results: Results) -> Any:
     """The sequences that each trial took, or was given in vain, and the mean that the paper prints."""
     from .rows import EXPERIMENTS
@@ -102,6 +115,7 @@ def until(results: Results) -> Any:
         axes.annotate(text, (1.0, y), xycoords=("axes fraction", "data"), va="center", fontsize=8, color="0.3")
     axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=8)
     axes.set(xscale="log", xlabel="sequences", ylim=(len(rows) - 0.5, -0.5))
+    _thousands(axes.xaxis)
     axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
     return figure
 

@@ -107,7 +107,8 @@ def _line(e: Experiment, row: Row, paper: Mapping[str, float], found: Mapping[st
     printed = {name: _share(v) if name == "success" else _number(v) for name, v in paper.items()}
     names = ["success", *e.measured]
     if found is None:
-        return [row.name, "not run", *(f"({printed[n]})" if n in printed else "" for n in names), ""]
+        expected = "" if row.expected is None else f"about {duration(60 * row.expected)}"
+        return [row.name, "not run", *(f"({printed[n]})" if n in printed else "" for n in names), expected]
     trials = found["trials"]
     k, low, high = success(trials)
     ours = [f"{k} of {len(trials)}, {_share(low)} to {_share(high)}"]

@@ -15,7 +15,8 @@ class Row:
 
     Attributes: settings, of its protocol; paper, the published numbers: "success", a share, and means of what each
     trial measures, by its name; quick, the settings that a quick run changes, or None where it leaves the row out;
-    long, whether it is run only when asked for by its name; note, what a reader must know of it.
+    long, whether it is run only when asked for by its name; note, what a reader must know of it; expected, the minutes
+    that all trials would take of a core if they needed the paper's mean, as told by their first sequences.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Row:
     quick: Mapping[str, Any] | None = None
     long: bool = False
     note: str = ""
+    expected: float | None = None
 
 
 @dataclass(frozen=True)
