@@ -107,11 +107,12 @@ TWO_B = Experiment(
     {**SEQUENCES, "alone": "of these before cell and gate"},
     18,
     plots.until,
-    "As printed it cannot come out, in any program. The cell and its gate see the input alone, so C changes in the "
-    "same way after x as after y. The output of x must be high at the end and low at the 99 steps between, where the "
-    "same symbols come in, so its weight has the sign in which C changes; that of y has the same sign. But at the end "
-    "after x, C must then be further on than at the end after y for the one, and less far for the other. What is left "
-    "are nets that are wrong at the steps between, and the error at each of these drives away from them.",
+    "As printed it cannot come out, in any program. By the number of weights the cell and its gate see the input "
+    "alone, so C changes in the same way after x as after y. The output of x must be high at the end and low at the "
+    "99 steps between, where the same symbols come in, so its weight has the sign in which C changes; that of y has "
+    "the same sign. But at the end after x, C must then be further on than at the end after y for the one, and less "
+    "far for the other. What is left are nets that are wrong at the steps between, and the error at each of these "
+    "drives away from them.",
 )
 DISTRACTORS = Experiment(
     "hs-2c",
@@ -138,10 +139,13 @@ DISTRACTORS = Experiment(
             if q == 50
             else None,
             long=q > 100,
+            expected=minutes,
         )
-        for q, p, mean in ((50, 50, 30_000), (100, 100, 31_000), (200, 200, 33_000), (500, 500, 38_000),
-                           (1000, 1000, 49_000), (1000, 500, 49_000), (1000, 200, 75_000), (1000, 100, 135_000),
-                           (1000, 50, 203_000))
+        for q, p, mean, minutes in (
+            (50, 50, 30_000, None), (100, 100, 31_000, 8), (200, 200, 33_000, 28), (500, 500, 38_000, 163),
+            (1000, 1000, 49_000, 827), (1000, 500, 49_000, 422), (1000, 200, 75_000, 217), (1000, 100, 135_000, 224),
+            (1000, 50, 203_000, 250),
+        )
     ),
     WRONG,
     20,
@@ -163,11 +167,12 @@ NOISE = Experiment(
             {"success": 1.0, "sequences": st2, "st1": st1, "wrong": round(2560 * share, 1)},
             {"steps": 20, "limit": 20_000} if steps == 100 else None,
             long=steps > 100,
+            expected=minutes,
         )
-        for steps, informative, st1, st2, share, limit in (
-            (100, 3, 27_380, 39_850, 0.000195, 300_000),
-            (100, 1, 58_370, 64_330, 0.000117, 300_000),
-            (1000, 3, 446_850, 452_460, 0.000078, 2_000_000),
+        for steps, informative, st1, st2, share, limit, minutes in (
+            (100, 3, 27_380, 39_850, 0.000195, 300_000, None),
+            (100, 1, 58_370, 64_330, 0.000117, 300_000, None),
+            (1000, 3, 446_850, 452_460, 0.000078, 2_000_000, 82),
         )
     ),
     {"st1": "sequences until none of 256 is wrong", **WRONG},
@@ -198,13 +203,14 @@ ADDING = Experiment(
             if steps == 100 and truncated
             else None,
             long=steps > 100,
+            expected=minutes,
         )
-        for steps, linear, truncated, mean, wrong, limit in (
-            (100, True, True, 74_000, 1, 600_000),
-            (100, True, False, 74_000, 1, 600_000),
-            (100, False, True, 74_000, 1, 600_000),
-            (500, True, True, 209_000, 0, 2_000_000),
-            (1000, True, True, 853_000, 1, 5_000_000),
+        for steps, linear, truncated, mean, wrong, limit, minutes in (
+            (100, True, True, 74_000, 1, 600_000, None),
+            (100, True, False, 74_000, 1, 600_000, None),
+            (100, False, True, 74_000, 1, 600_000, 1.3),
+            (500, True, True, 209_000, 0, 2_000_000, 8),
+            (1000, True, True, 853_000, 1, 5_000_000, 60),
         )
     ),
     {**WRONG, "mse": "mean squared error on them"},
@@ -236,10 +242,11 @@ MULTIPLICATION = Experiment(
             if n == 140
             else None,
             long=n < 100,
+            expected=minutes,
         )
-        for n, mean, wrong, mse, limit in (
-            (140, 482_000, 139, 0.0223, 1_500_000),
-            (13, 1_273_000, 14, 0.0139, 4_000_000),
+        for n, mean, wrong, mse, limit, minutes in (
+            (140, 482_000, 139, 0.0223, 1_500_000, None),
+            (13, 1_273_000, 14, 0.0139, 4_000_000, 35),
         )
     ),
     {**WRONG, "mse": "mean squared error on them"},
@@ -272,10 +279,11 @@ ORDER = Experiment(
             if relevant == 2
             else None,
             long=relevant == 3,
+            expected=minutes,
         )
-        for name, relevant, lr, mean, wrong, limit in (
-            ("6a, two symbols", 2, 0.5, 31_390, 1, 300_000),
-            ("6b, three symbols", 3, 0.1, 571_100, 2, 3_000_000),
+        for name, relevant, lr, mean, wrong, limit, minutes in (
+            ("6a, two symbols", 2, 0.5, 31_390, 1, 300_000, None),
+            ("6b, three symbols", 3, 0.1, 571_100, 2, 3_000_000, 19),
         )
     ),
     {**WRONG, "mse": "mean squared error on them"},
