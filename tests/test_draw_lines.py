@@ -12,7 +12,7 @@ from blocks.draw.layout.place import LEFT, RIGHT
 from blocks.draw.layout.route import Routes
 from blocks.draw.scene import Scene
 
-SMALL = Room(10.0, 10.0, 10.0)
+SMALL = Room(10.0, 10.0, 10.0, 10.0)
 
 
 def grid(*columns: tuple[str, float]) -> Routes:
@@ -25,7 +25,7 @@ def grid(*columns: tuple[str, float]) -> Routes:
 
 def test_what_is_at_one_height_is_apart() -> None:
     routes = grid(("a", 1.0), ("b", 1.0))
-    x = places(routes, {"a": SMALL, "b": Room(30.0, 10.0, 10.0)}, [0.0], 0.0)
+    x = places(routes, {"a": SMALL, "b": Room(30.0, 5.0, 10.0, 10.0)}, [0.0], 0.0)
     assert x[2] - x[1] == 10 + WIDE + 30
     x = places(routes, {"a": SMALL, "b": SMALL}, [0.0], 5.0)
     assert x[2] - x[1] == 10 + WIDE + 10 + 5

@@ -83,7 +83,7 @@ def rooms_with(elements: Mapping[str, Element], rooms: Mapping[str, Room], measu
         if own := weights_in(element):
             w, h = measure.pile(own.values())
             room = rooms[key]
-            found[key] = Room(max(room.side, ASIDE + w + CLEAR), room.above, room.below + HANG + h + CLEAR)
+            found[key] = room._replace(right=max(room.right, ASIDE + w + CLEAR), below=room.below + HANG + h + CLEAR)
     return found
 
 

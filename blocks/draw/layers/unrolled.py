@@ -21,7 +21,7 @@ from ..diagram.elements import Diagram
 from ..scene import Frame, Point, Scene, Shape, Wire, corners, fit
 from ..text import END_ROOM, Line, clip, extent, line, step_text
 
-CLOSED, GAP, BETWEEN, OUT = 64.0, 44.0, 34.0, 22.0  # widths of a closed step and of a gap; the ways between and out
+CLOSED, GAP, BETWEEN, OUT = 52.0, 40.0, 22.0, 18.0  # widths of a closed step and of a gap; the ways between and out
 MOST = 7  # steps that are drawn without being asked to draw all
 ENDS = ("state", "next", "input", "output")
 
@@ -136,7 +136,7 @@ def _open(cell: Scene) -> _Block:
 def _closed(cell: Scene, diagram: Diagram, title: str, now: str) -> _Block:
     """The step as one box with the same heights."""
     frame = cell.frames[0]
-    lines = (line(clip(title, 10), 13), line("same weights", 9))
+    lines = (line(clip(title, 10), 13), line("same", 9), line("weights", 9))
     rows = [[s.w + 8 for s in cell.shapes if s.kind == kind] for kind in ("input", "output")]
     width = max(CLOSED, extent(lines)[0] + 12, *(max(row) * (len(row) + 1) for row in rows if row))
     box = Shape(

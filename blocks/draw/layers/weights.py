@@ -96,7 +96,8 @@ def room_for(weights: Mapping[str, Weights], rooms: Mapping[str, Room], hang: fl
     for key, (_, lines, _) in weights.items():
         w, h = _size(lines)
         room = rooms[key]
-        found[key] = Room(max(room.side, ASIDE + w + CLEAR), room.above, room.below + hang + h + RAIL + CLEAR)
+        below = room.below + hang + h + RAIL + CLEAR
+        found[key] = room._replace(right=max(room.right, ASIDE + w + CLEAR), below=below)
     return found
 
 

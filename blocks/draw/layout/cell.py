@@ -86,7 +86,7 @@ def layout(
 def rooms_of(diagram: Diagram) -> dict[str, Room]:
     """The room that each element fills."""
     sizes = {key: _size(e) for key, e in diagram.elements.items()}
-    return {key: Room(w / 2, h / 2, h / 2) for key, (w, h) in sizes.items()}
+    return {key: Room(w / 2, w / 2, h / 2, h / 2) for key, (w, h) in sizes.items()}
 
 
 def facts(diagram: Diagram, source: Element, target: Element, node: Node) -> dict[str, Any]:
@@ -151,13 +151,9 @@ def _forks(net: Net, routes: Routes) -> list[Vertex]:
 def _frame(
     x: list[float], y: list[float], routes: Routes, rooms: Mapping[str, Room]
 ) -> tuple[float, float, float, float]:
-    def ends(line_count: int, axis: int) -> tuple[float, float]:
-        reach = {key: (room.side, max(room.above, room.below))[axis] for key, room in rooms.items()}
-        first = max((reach[k] for k, v in routes.at.items() if v[axis] == 0), default=0.0)
-        last = max((reach[k] for k, v in routes.at.items() if v[axis] == line_count - 1), default=0.0)
-        return first, last
+    def most(axis: int, line: int, side: str) -> float:
+        return max((getattr(rooms[k], side) for k, v in routes.at.items() if v[axis] == line), default=0.0)
 
-    (left, right), (low, high) = ends(len(x), 0), ends(len(y), 1)
-    x0, x1 = x[0] + left + OUTSIDE, x[-1] - right - OUTSIDE
-    y0, y1 = y[0] + low + OUTSIDE, y[-1] - high - OUTSIDE
+    x0, x1 = x[0] + most(0, 0, "right") + OUTSIDE, x[-1] - most(0, len(x) - 1, "left") - OUTSIDE
+    y0, y1 = y[0] + most(1, 0, "above") + OUTSIDE, y[-1] - most(1, len(y) - 1, "below") - OUTSIDE
     return x0, y0, x1 - x0, y1 - y0

@@ -29,7 +29,8 @@ NEAR = 8.0  # two things at heights that differ by less are at the same
 class Room(NamedTuple):
     """How far an element and what belongs to it reach from its centre."""
 
-    side: float
+    left: float
+    right: float
     above: float
     below: float
 
@@ -39,7 +40,8 @@ class _Thing(NamedTuple):
 
     low: float
     high: float
-    side: float = 0.0
+    left: float = 0.0
+    right: float = 0.0
 
 
 def heights(routes: Routes, rooms: Mapping[str, Room], more: float) -> list[float]:
@@ -103,7 +105,7 @@ def _things(routes: Routes, rooms: Mapping[str, Room], y: list[float]) -> dict[i
     things: dict[int, list[_Thing]] = {}
     for key, (i, j) in routes.at.items():
         room = rooms[key]
-        things.setdefault(i, []).append(_Thing(y[j] - room.below, y[j] + room.above, room.side))
+        things.setdefault(i, []).append(_Thing(y[j] - room.below, y[j] + room.above, room.left, room.right))
     for way in routes.ways.values():
         for a, b in pairwise(way):
             if a[0] == b[0]:
@@ -119,10 +121,11 @@ def _apart(routes: Routes, things: Mapping[int, list[_Thing]], a: int, b: int, p
     distances = [0.0]
     for one in things[a]:
         for other in things[b]:
+            reach = one.right + other.left
             if ends:
-                distances.append(one.side + other.side + OUTSIDE + INSIDE + more)
+                distances.append(reach + OUTSIDE + INSIDE + more)
             elif one.low - NEAR < other.high and other.low - NEAR < one.high:
-                distances.append(one.side + other.side + part * _gap(one.side > 0, other.side > 0) + more)
+                distances.append(reach + part * _gap(one.right > 0, other.left > 0) + more)
     return max(distances)
 
 
