@@ -19,11 +19,20 @@ FENCE = re.compile(r"^```python +(exec=[^\n]*)\n(.*?)^```$", re.DOTALL | re.MULT
 DEAR = ("gallery", "teaching")  # drawn whole by other tests
 
 
+@pytest.fixture
+def own_operations():
+    """An operation that a page defines is not the other tests'."""
+    known = set(OPS)
+    yield
+    for own in OPS.keys() - known:
+        del OPS[own]
+
+
+@pytest.mark.filterwarnings("ignore:NumPy runs in place of C")  # on a machine without a compiler
 @pytest.mark.parametrize("name", [n for n in PAGES if n not in DEAR and FENCE.search(PAGES[n])])
-def test_the_code_of_a_page_runs(name, monkeypatch) -> None:
+def test_the_code_of_a_page_runs(name, monkeypatch, own_operations) -> None:
     """As it is built: from the folder of the configuration, blocks of one session one after the other."""
     monkeypatch.chdir(DOCS)
-    known = set(OPS)
     sessions: dict[str, dict] = {}
     for options, code in FENCE.findall(PAGES[name]):
         session = re.search(r'session="(\w+)"', options)
@@ -31,8 +40,6 @@ def test_the_code_of_a_page_runs(name, monkeypatch) -> None:
         with contextlib.redirect_stdout(io.StringIO()) as out:
             exec(compile(code, f"{name}.md", "exec"), names)
         assert out.getvalue().strip() or "result" not in options
-    for own in OPS.keys() - known:  # an operation that the page defines is not the other tests'
-        del OPS[own]
 
 
 def test_the_menu_has_every_page() -> None:
