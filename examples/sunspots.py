@@ -1,5 +1,8 @@
 """The sunspots of each next year, 1921 to 1955, learnt from 1700 to 1920: ten LSTMs beside an autoregression."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 
 import blocks as bk
@@ -31,8 +34,7 @@ def learn(epochs=1500, patience=200, trials=10, units=8):
 
 
 if __name__ == "__main__":
-    forecasts = learn()
-    print(f"as the year before: {error(activity[KNOWN - 1 : END - 1]):.3f}")
-    print(f"autoregression of order 12: {error(autoregression(activity[:END], KNOWN, 12)):.3f}")
-    each, together = error(forecasts), error(forecasts.mean(axis=0))
-    print(f"LSTM: {each.mean():.3f}, {each.min():.3f} to {each.max():.3f}; the mean forecast: {together:.3f}")
+    before, linear, ours = activity[KNOWN - 1 : END - 1], autoregression(activity[:END], KNOWN, 12), learn()
+    found = {"before": error(before), "linear": error(linear), "together": error(ours.mean(axis=0))}
+    found |= {"mean": error(ours).mean(), "least": error(ours).min(), "most": error(ours).max()}
+    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")

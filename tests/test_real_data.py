@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import blocks as bk
 from blocks.errors import BlocksError
 from blocks.tasks import text
 from blocks.tasks.king_james import king_james
@@ -67,8 +68,14 @@ def test_the_linear_baseline_is_the_published_one() -> None:
     assert (off**2).mean() / VARIANCE == pytest.approx(0.126, abs=1e-3)  # Weigend, Huberman and Rumelhart (1990)
 
 
+def kept(name: str) -> dict:
+    """What an example wrote."""
+    return json.loads((EXAMPLES / f"{name}.json").read_text())
+
+
 def test_sunspots_are_forecast() -> None:
     example = runpy.run_path(str(EXAMPLES / "sunspots.py"))
+    assert kept("sunspots")["linear"] == pytest.approx(0.126, abs=1e-3)
     forecasts = example["learn"](epochs=150, patience=150, trials=2)
     assert forecasts.shape == (2, 35)
     activity = sunspots()[1]
@@ -79,11 +86,18 @@ def test_the_bible_is_read() -> None:
     example = runpy.run_path(str(EXAMPLES / "king_james.py"))
     letters = text.Vocabulary.of("some letters")
     for cell in ("lstm", "mlstm"):
-        count = sum(w.size for w in example["model_of"](cell, letters, 5000).weights.values())
-        assert 4600 < count <= 5000, cell
-    bits = example["read"](king_james()[:30_000], weights=4000, epochs=3, cells=("srn",))
+        model, units = example["model_of"](cell, letters, 5000)
+        assert 4600 < model.weights.all.size <= 5000 and units > 5, cell
+    assert list(kept("king_james")) == ["pairs of characters", *example["CELLS"]]
+    count = len(text.Vocabulary.of(king_james()))
+    for cell in ("srn", "mlstm"):
+        row, units = kept("king_james")[cell], kept("king_james")[cell]["units"]
+        model = text.character_model(getattr(bk.cells, cell), count, units)
+        assert 57_000 < model.weights.all.size == row["weights"] <= 60_000
+    found = example["read"](king_james()[:30_000], weights=4000, epochs=3, cells=("srn",))
     train, test = (text.Vocabulary.of(king_james()[:30_000]).encode(part) for part in text.split(king_james()[:30_000]))
-    assert 1.5 < bits["bigrams"] < text.unigram_bits(train, test, 60) and bits["srn"] < 5.2
+    assert 1.5 < found["pairs of characters"]["bits"] < text.unigram_bits(train, test, 60)
+    assert found["srn"]["bits"] < 5.2 and 3500 < found["srn"]["weights"] <= 4000
 
 
 def test_the_bible_is_read_with_all_that_fit_has(tmp_path) -> None:
