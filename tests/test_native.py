@@ -83,6 +83,28 @@ def test_random_networks() -> None:
 
 
 @needs_compiler
+def test_sums_over_the_same_rows_are_made_in_one_pass() -> None:
+    """Each of several outer products and the sum of the rows; not one that needs what another of them makes."""
+    shapes = {"a": (5, 3), "b": (6, 5), "c": (6, 7), "g": (5, 4)}
+    a, b, c, g = (bk.parameter(name, *shape) for name, shape in shapes.items())
+    made = bk.outer(b, c)  # (5, 7)
+    graphs = {
+        "together": ({"first": bk.outer(a, g), "second": bk.outer(g, g), "sum": bk.sum(g, axis=0)}, [2]),
+        "needing": ({"first": bk.outer(a, g), "made": made, "second": bk.outer(made, g)}, [1, 1, 1]),
+        "part": ({"first": bk.outer(a, g), "part": bk.outer(g, g[:, 1:]), "sum": bk.sum(g, axis=0)}, [1, 1]),
+        "across": ({"first": bk.outer(a, g), "sum": bk.sum(g, axis=1)}, [1]),
+    }
+    for name, (outputs, sides) in graphs.items():
+        graph = bk.Graph(outputs)
+        f = function(graph, name)
+        calls = [line for line in f.source.splitlines() if "multiply(" in line]
+        assert [line.count("}") - 1 for line in calls] == sides, f.source
+        assert name not in ("together", "part") or "NULL" not in calls[0]
+        for dtype in ("float64", "float32"):
+            judged(f, graph, feeds_of(graph), dtype, count=3)
+
+
+@needs_compiler
 def test_a_program_in_c_is_called_as_any_other() -> None:
     hs = bk.scan(bk.cells.lstm(3, 19), bk.sequence("x", 3))
     graph = bk.grad(bk.Graph({"loss": bk.mean(hs * hs), "y": hs}))
@@ -321,11 +343,11 @@ SOURCE = '#include "blocks.h"\n' + "".join(
     for name in FUNCTIONS
 )
 SOURCE += """
-void products(const real *a, const real *turned, const real *b, real *packed, real *c, real *d, num m, num k, num n, num c_row) {
+void products(const real *a, const real *turned, const real *b, real *packed, real *c, real *d, real *e, real *sums, num m, num k, num n, num c_row) {
     pack(b, n, 1, k, n, packed);
     product(a, k, 1, packed, c, c_row, m, k, n);
-    multiply(a, k, 1, b, n, 1, d, n, m, k, 0, n, 0);
-    multiply(turned, 1, m, b, n, 1, d, n, m, k, 0, n, 1);
+    multiply((side[]){{a, k, 1, m, d, n}}, 1, b, n, 1, k, 0, n, 0, NULL);
+    multiply((side[]){{turned, 1, m, m, d, n}, {a, k, 1, m, e, n}}, 2, b, n, 1, k, 0, n, 1, sums);
 }
 """
 
@@ -408,13 +430,15 @@ def test_products(dtype, flags) -> None:
     tolerance = 1e-5 if dtype == "float32" else 1e-13
     for m, k, n in [(1, 1, 1), (13, 7, 33), (12, 300, 64), (5, 16, 31), (25, 513, 17), (3, 2, 70), (201, 530, 200)]:
         a, b = (rng.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n)))
-        turned = np.ascontiguousarray(a.T)
+        turned, e, sums = np.ascontiguousarray(a.T), np.ones((m, n), dtype), np.ones(n, dtype)
         packed, c, d = np.full(k * (n + 64), np.nan, dtype), np.full((m, n + 3), 7, dtype), np.empty((m, n), dtype)
         numbers = [ctypes.c_ssize_t(v) for v in (m, k, n, n + 3)]
-        library.products(*map(pointer, (a, turned, b, packed, c, d)), *numbers)
+        library.products(*map(pointer, (a, turned, b, packed, c, d, e, sums)), *numbers)
         want = a.astype(np.float64) @ b.astype(np.float64)
         np.testing.assert_allclose(c[:, :n], want, atol=tolerance * k**0.5 * 4)
         np.testing.assert_allclose(d, 2 * want, atol=tolerance * k**0.5 * 8)
+        np.testing.assert_allclose(e, 1 + want, atol=tolerance * k**0.5 * 8)
+        np.testing.assert_allclose(sums, 1 + b.astype(np.float64).sum(0), atol=tolerance * k**0.5)
         assert (c[:, n:] == 7).all()
 
 

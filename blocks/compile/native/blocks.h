@@ -475,23 +475,56 @@ static void pack_rows(const real *a, num a_row, num a_col, num rows, num depth, 
         }
 }
 
-/* c = a b, or with `more` c += a b, of which the columns from `first` to `last` */
-MAYBE static void multiply(const real *a, num a_row, num a_col, const real *b, num b_row, num b_col, real *c,
-                           num c_row, num rows, num depth, num first, num last, int more) {
+/* the left side of a product, and where the result is */
+typedef struct {
+    const real *a;
+    num row, col, rows;
+    real *c;
+    num c_row;
+} side;
+
+/* whether a left side is packed too */
+INLINE int is_tall(const side *s, num depth, num columns) {
+    return s->rows >= TALL && depth >= DEPTH && columns >= TALL && s->col != 1;
+}
+
+/* the sums of the columns of a panel */
+static void add_columns(const real *packed, num depth, num width, real *sums, int more) {
+    const num wide = width > WIDTH ? PANEL : WIDTH;
+    double all[PANEL] = {0};
+    for (num k = 0; k < depth; k++)
+        EACH (num j = 0; j < wide; j++) all[j] += (double)packed[k * wide + j];
+    for (num j = 0; j < width; j++) sums[j] = R(more ? (double)sums[j] + all[j] : all[j]);
+}
+
+/* c = a b, or with `more` c += a b, of which the columns from `first` to `last`; for each of several a. The sums of
+   these columns of b go to `sums`, if that is somewhere. */
+MAYBE static void multiply(const side *left, int sides, const real *b, num b_row, num b_col, num depth, num first,
+                           num last, int more, real *sums) {
     real packed[DEPTH * PANEL];
-    const int often = rows >= TALL && depth >= DEPTH && last - first >= TALL && a_col != 1;
-    real *tall = often ? malloc((size_t)((rows + ROWS) * DEPTH) * sizeof(real)) : NULL; /* or as it stands */
-    for (num k = 0; k < depth; k += DEPTH) {
+    num room = 0;
+    for (const side *s = left; s < left + sides; s++) room += is_tall(s, depth, last - first) ? s->rows + ROWS : 0;
+    real *tall = room ? malloc((size_t)(room * DEPTH) * sizeof(real)) : NULL; /* or as they stand */
+    for (num k = 0; k < depth; k += DEPTH, more = 1) {
         const num deep = least(depth - k, DEPTH);
-        if (tall) pack_rows(a + k * a_col, a_row, a_col, rows, deep, tall);
+        real *at = tall;
+        for (const side *s = left; tall && s < left + sides; s++)
+            if (is_tall(s, depth, last - first)) {
+                pack_rows(s->a + k * s->col, s->row, s->col, s->rows, deep, at);
+                at += (s->rows + ROWS) * DEPTH;
+            }
         for (num j = first; j < last; j += PANEL) {
             const num width = least(last - j, PANEL);
             pack_panel(b + k * b_row + j * b_col, b_row, b_col, deep, width, packed);
-            if (!tall) panel(a + k * a_col, a_row, a_col, packed, c + j, c_row, rows, deep, width, more || k > 0);
-            else
-                for (num i = 0; i < rows; i += ROWS)
-                    panel(tall + i * deep, 1, ROWS, packed, c + i * c_row + j, c_row, least(rows - i, ROWS), deep, width,
-                          more || k > 0);
+            at = tall;
+            for (const side *s = left; s < left + sides; s++)
+                if (tall && is_tall(s, depth, last - first)) {
+                    for (num i = 0; i < s->rows; i += ROWS)
+                        panel(at + i * deep, 1, ROWS, packed, s->c + i * s->c_row + j, s->c_row,
+                              least(s->rows - i, ROWS), deep, width, more);
+                    at += (s->rows + ROWS) * DEPTH;
+                } else panel(s->a + k * s->col, s->row, s->col, packed, s->c + j, s->c_row, s->rows, deep, width, more);
+            if (sums) add_columns(packed, deep, width, sums + j, more);
         }
     }
     free(tall);

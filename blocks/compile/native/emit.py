@@ -21,17 +21,19 @@ from ..numpy.source import title
 from ..passes.sweep import users_of
 from ..plan.places import Compute, Copy, ForEach, Instruction, Place, Plan, View, array_of
 from ..plan.plan import make_plan
-from ..plan.sizes import ONE, ZERO, Size
+from ..plan.sizes import ONE, Size
 from ..plan.stages import label_of_stage
 from .access import Access
 from .expressions import Unsupported, expression
 from .nests import Assign, Nest, NestWriter
 from .pointers import Pointers, Scratch, most_of
+from .products import multiplied
 from .run import Function
 from .statement import Statement, size_of
 from .statements import STATEMENTS
+from .sums import RowSum, RowSums, row_sum
 from .team import ALONE, MARK, OWN, Team
-from .text import Body
+from .text import Body, address
 
 PANEL = 64  # the most columns that a packed matrix is filled up to
 
@@ -86,35 +88,43 @@ class Writer:
 
     def instructions(self, todo: Iterable[Instruction]) -> None:
         """Write a list of instructions: nests of what goes number by number, loops, and all else by itself."""
-        nest: Nest | None = None
+        group: Nest | RowSums | None = None
         for step in todo:
             for part in self.parts(step):
-                if isinstance(part, Assign):
-                    if nest is not None and not nest.takes(part):
-                        self.nest(nest)
-                        nest = None
-                    nest = nest or Nest(part.out.shape)
-                    nest.steps.append(part)
+                if group is not None and group.take(part):
                     continue
-                if nest is not None:
-                    self.nest(nest)
-                    nest = None
-                if isinstance(part, ForEach):
+                self.close(group)
+                group = None
+                if isinstance(part, Assign):
+                    group = Nest(part.out.shape, [part])
+                elif isinstance(part, RowSum):
+                    group = RowSums([part])
+                elif isinstance(part, ForEach):
                     self.for_each(part)
                 else:
                     self.statement(part)
-        if nest is not None:
-            self.nest(nest)
+        self.close(group)
 
-    def parts(self, step: Instruction) -> list[Assign | Compute | ForEach]:
-        """An instruction as assignments, where that is what it is."""
+    def close(self, group: Nest | RowSums | None) -> None:
+        """Write what was found to go together."""
+        if isinstance(group, Nest):
+            self.nest(group)
+        for sums in group.passes() if isinstance(group, RowSums) else ():
+            if len(sums) > 1 and any(s.left for s in sums):
+                self.sums(sums)
+            else:
+                for one in sums:
+                    self.statement(one.step)
+
+    def parts(self, step: Instruction) -> list[Assign | RowSum | Compute | ForEach]:
+        """An instruction as assignments, or as a sum over all rows, where that is what it is."""
         if isinstance(step, ForEach):
             return [step]
         if isinstance(step, Copy):
             return [self.copy(step)]
         node = step.node
         if node.op.name in STATEMENTS:
-            return [step]
+            return [row_sum(self, step) or step]
         out = self.places.access(step.out, node.dtype)
         a = [self.places.access(p, o.dtype) for p, o in zip(step.operands, node.operands, strict=True)]
         stage = label_of_stage(step)
@@ -195,14 +205,24 @@ class Writer:
             out[stage[0]] = above(nest.steps[stage[0]].stage, lines)
         return out
 
+    def sums(self, sums: list[RowSum]) -> None:
+        """Write sums over the same rows, in one pass."""
+        for one in sums:
+            self.say_formula(one.step, [x for x in (one.left, one.right) if x is not None], one.out)
+        multiplied(self, sums)
+
+    def say_formula(self, step: Compute, a: list[Access], out: Access) -> None:
+        """Above an operation, what it computes."""
+        line = Line(step.node, [x.pointer for x in a], out.pointer, True)
+        for text in above(label_of_stage(step), [line]):
+            self.places.body.say(f"/* {text} */")
+
     def statement(self, step: Compute) -> None:
         """Write an operation that is no single expression."""
         node, places = step.node, self.places
         out = places.access(step.out, node.dtype)
         a = [self.in_memory(places.access(p, o.dtype)) for p, o in zip(step.operands, node.operands, strict=True)]
-        line = Line(node, [x.pointer for x in a], out.pointer, True)
-        for text in above(label_of_stage(step), [line]):
-            places.body.say(f"/* {text} */")
+        self.say_formula(step, a, out)
         statement = Statement(self, node, a, out)
         STATEMENTS[node.op.name](statement)
         assert statement.split is None or statement.is_split, node  # else every thread would write every row
@@ -233,9 +253,8 @@ class Writer:
         place = Scratch(f"{w.pointer}_packed", size)
         packed = Access(self.places.root(place), place.geometry, "float", place)
         write, (down, along) = self.places.write, w.geometry.strides
-        address = w.pointer if w.geometry.offset == ZERO else f"{w.pointer} + {write(w.geometry.offset)}"
         numbers = ", ".join(write(size) for size in (down, along, rows, columns))
-        line = f"if (part == 0) pack({address}, {numbers}, {packed.pointer});"
+        line = f"if (part == 0) pack({address(w, write)}, {numbers}, {packed.pointer});"
         if outermost is None:
             self.places.body.say(self.team.note(ALONE, [w], [packed]))
             self.places.body.say(line)

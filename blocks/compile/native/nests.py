@@ -42,9 +42,9 @@ class Nest:
     shape: Shape
     steps: list[Assign] = field(default_factory=list)
 
-    def takes(self, step: Assign) -> bool:
-        """Whether an operation can be done in the same nest, after those that it has."""
-        if step.out.shape != self.shape:
+    def take(self, step: object) -> bool:
+        """Do an operation too, after those that it has, if that can be; whether it can."""
+        if not isinstance(step, Assign) or step.out.shape != self.shape:
             return False
         reads = [o.repeated(self.shape) for o in step.operands]
         for before in self.steps:
@@ -52,6 +52,7 @@ class Nest:
                 return False
             if any(step.out.meets(o.repeated(self.shape)) == "unknown" for o in before.operands):
                 return False
+        self.steps.append(step)
         return True
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
+from ...graph import Dim
 from ...ops.elementwise import broadcast_dims
 from ..plan.sizes import ONE, ZERO, Size
 from .access import Access
 from .expressions import Unsupported
 from .nests import Axis, axes_of
 from .statement import Statement, size_of
+from .sums import RowSum
 from .team import ALONE, ANY, OWN
+from .text import address
+
+if TYPE_CHECKING:
+    from .emit import Writer
 
 
 def matmul(s: Statement) -> None:
@@ -59,10 +66,9 @@ def stacks(s: Statement, x: Access, w: Access) -> None:
     with s.by_one(), s.over(axes) as i:
         a, b, c = (s.at(v, i, [axis.strides[j] for axis in axes]) for j, v in enumerate((x, w, s.out)))
         strides = [", ".join(s.size(z) for z in v.geometry.strides[-2:]) for v in (x, w)]
-        row = s.size(s.out.geometry.strides[-2])
-        s.say(
-            f"multiply({a}, {strides[0]}, {b}, {strides[1]}, {c}, {row}, {s.size(n)}, {s.size(k)}, 0, {s.size(m)}, 0);"
-        )
+        row = s.size(_row(s.out))
+        left = f"{{{a}, {strides[0]}, {s.size(n)}, {c}, {row}}}"
+        s.say(multiply([left], f"{b}, {strides[1]}, {s.size(k)}", "0", s.size(m)))
 
 
 def outer(s: Statement) -> None:
@@ -83,12 +89,49 @@ def outer(s: Statement) -> None:
     if more:
         s.writer.fill(s.out, "R(0)")
     s.shared_out(ANY, size_of(lead[i] for i in range(len(lead)) if i not in each))
-    columns = [f"panels({s.size(m)}, {part}, parts)" for part in ("part", "part + 1")]
     with s.over(around) as i, s.over(more, around=len(i)) as j:
         a, b = (s.at(v, [*i, *j], [axis.strides[k] for axis in (*around, *more)]) for k, v in enumerate((x, g)))
         c = s.at(s.out, i, [axis.strides[2] for axis in around])
-        s.say(
-            f"multiply({a}, {s.size(x.geometry.strides[-1])}, {s.size(rows.strides[0])}, {b}, "
-            f"{s.size(rows.strides[1])}, {s.size(g.geometry.strides[-1])}, {c}, {s.size(s.out.geometry.strides[-2])}, "
-            f"{s.size(n)}, {s.size(rows.extent)}, {', '.join(columns)}, {int(bool(more))});"
+        left = (
+            f"{{{a}, {s.size(x.geometry.strides[-1])}, {s.size(rows.strides[0])}, {s.size(n)}, "
+            f"{c}, {s.size(_row(s.out))}}}"
         )
+        right = f"{b}, {s.size(rows.strides[1])}, {s.size(g.geometry.strides[-1])}, {s.size(rows.extent)}"
+        s.say(multiply([left], right, *_columns(m, s.size), more=bool(more)))
+
+
+def multiply(left: Sequence[str], right: str, first: str, last: str, more: bool = False, sums: str = "NULL") -> str:
+    """A call of `multiply`."""
+    sides = f"(side[]){{{', '.join(left)}}}, {len(left)}"
+    return f"multiply({sides}, {right}, {first}, {last}, {int(more)}, {sums});"
+
+
+def multiplied(writer: Writer, sums: Sequence[RowSum]) -> None:
+    """Sums over the same rows, in one pass over these: of the rows themselves at most one, the others of products."""
+    size, right, rows = writer.places.write, sums[0].right, sums[0].rows
+    left, total, weight = list[str](), "NULL", ZERO
+    for one in sums:
+        weight = weight + size_of(one.out.shape) * rows.extent
+        out = address(one.out, size)
+        if one.left is None:
+            total = out
+            continue
+        at = one.left.geometry
+        numbers = at.strides[-1], one.rows.strides[0], Size.of(at.shape[-1])
+        left.append(f"{{{address(one.left, size)}, {', '.join(map(size, numbers))}, {out}, {size(_row(one.out))}}}")
+    reads = [x for one in sums for x in (one.left, one.right) if x is not None]
+    writer.places.body.say(writer.team.note(ANY, reads, [one.out for one in sums], weight))
+    numbers = rows.strides[-1], right.geometry.strides[-1], rows.extent
+    given = f"{address(right, size)}, {', '.join(map(size, numbers))}"
+    writer.places.body.say(multiply(left, given, *_columns(right.shape[-1], size), sums=total))
+
+
+def _columns(count: Dim, size: Callable[[Size | Dim], str]) -> tuple[str, str]:
+    """The columns of a thread, in whole panels."""
+    first, last = (f"panels({size(count)}, {part}, parts)" for part in ("part", "part + 1"))
+    return first, last
+
+
+def _row(x: Access) -> Size:
+    """How far apart the rows of a matrix are."""
+    return x.geometry.strides[-2]

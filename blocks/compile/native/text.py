@@ -69,3 +69,8 @@ def index_text(offset: str, indices: Sequence[str], strides: Sequence[Size], wri
         elif stride != ZERO:
             parts.append(f"{name} * {factor(write(stride))}")
     return " + ".join(parts) or "0"
+
+
+def address(x: Access, write: Callable[[Size], str]) -> str:
+    """Where the first number stands."""
+    return x.pointer if x.geometry.offset == ZERO else f"{x.pointer} + {write(x.geometry.offset)}"
