@@ -59,12 +59,12 @@ typedef int32_t bits;
 
 /* --- functions of one number: no branches, so that loops over them become vectors ------------------------------ */
 
-#if REAL == 64 && defined(__FP_FAST_FMA)
-#define FMA1(a, b, c) __builtin_fma(a, b, c)
-#elif REAL == 32 && defined(__FP_FAST_FMAF)
-#define FMA1(a, b, c) __builtin_fmaf(a, b, c)
-#else
+#if !(defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF))
 #define FMA1(a, b, c) ((a) * (b) + (c))
+#elif REAL == 64
+#define FMA1(a, b, c) __builtin_fma(a, b, c)
+#else
+#define FMA1(a, b, c) __builtin_fmaf(a, b, c)
 #endif
 
 INLINE bits bits_of(real x) {
