@@ -12,7 +12,7 @@ is asked of the rules of the operations (`diagram.backwards`).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ..diagram.backwards import Backwards
@@ -40,21 +40,9 @@ def reversed_scene(scene: Scene) -> Scene:
     by_key = {s.key: s for s in scene.shapes}
     wires: list[Wire] = []
     for net in dict.fromkeys(w.net for w in scene.wires):
-        back = [w for w in scene.wires if w.net == net and w.carries]
-        forks = [d for d in scene.dots if d.net == net]
-        beside = not forks or any(by_key[w.target].kind == "part" for w in back)  # side by side, and not added
-        sums = [d for d in forks if not beside and len(ways_from((d.x, d.y), back)) > 1]
-        keys: dict[Point, str] = {}
-        for d in dict.fromkeys((d.x, d.y) for d in sums):
-            key = f"sum-{net}-{len(keys) + 1}"
-            keys[d] = key
-            lit = any(w.lit and any(on_piece(d, a, b) for a, b in itertools.pairwise(w.points)) for w in back)
-            tip = f"the gradients of {net} are added"
-            shapes.append(Shape(key, "gradient", "sum", "sum", *d, SUM, SUM, (line("+", 9),), tip, lit=lit))
-        pieces = [
-            piece for w in back for piece in _pieces(w, keys, "beside" if beside else "", _coming(by_key[w.target]))
-        ]
-        wires += {(p.source, p.target, p.points): p for p in reversed(pieces)}.values()
+        sums, turned = _net(scene, net, by_key)
+        shapes += sums
+        wires += turned
     there = [w for w in scene.wires if w.kept or not w.carries]
     lanes, rings, dots = _lanes(scene, there, {s.key: s for s in shapes})
     marks = {w.key: w.mark.plain for w in wires if w.mark}
@@ -62,6 +50,25 @@ def reversed_scene(scene: Scene) -> Scene:
     title = f"{scene.title}: the gradient"
     drawn = replace(scene, shapes=(*shapes, *rings), wires=(*lanes, *bare), dots=tuple(dots), title=title)
     return marked(replace(drawn, description=title), marks, turned=True)
+
+
+def _net(scene: Scene, net: str, shapes: Mapping[str, Shape]) -> tuple[list[Shape], list[Wire]]:
+    """All wires of one value turned round, cut at the sums that stand for its forks, and these."""
+    back = [w for w in scene.wires if w.net == net and w.carries]
+    forks = [d for d in scene.dots if d.net == net]
+    beside = not forks or any(shapes[w.target].kind == "part" for w in back)  # side by side, and not added
+    added = [] if beside else [(d.x, d.y) for d in forks if len(ways_from((d.x, d.y), back)) > 1]
+    sums = {d: _sum(f"sum-{net}-{number}", net, d, back) for number, d in enumerate(dict.fromkeys(added), 1)}
+    keys = {d: s.key for d, s in sums.items()}
+    pieces = [p for w in back for p in _pieces(w, keys, "beside" if beside else "", _coming(shapes[w.target]))]
+    return list(sums.values()), list({(p.source, p.target, p.points): p for p in reversed(pieces)}.values())
+
+
+def _sum(key: str, net: str, at: Point, back: Iterable[Wire]) -> Shape:
+    """The sum of the gradients that come together where a value forks; lit, if one of them is."""
+    lit = any(w.lit and any(on_piece(at, a, b) for a, b in itertools.pairwise(w.points)) for w in back)
+    tip = f"the gradients of {net} are added"
+    return Shape(key, "gradient", "sum", "sum", *at, SUM, SUM, (line("+", 9),), tip, lit=lit)
 
 
 def _turned(s: Shape) -> Shape:

@@ -10,7 +10,7 @@ pins, in the places of what comes in from outside and goes there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ...graph import subgraphs
@@ -18,7 +18,7 @@ from ...ops.loop import FINAL
 from ..diagram.elements import Box, Element, common_scope
 from ..diagram.signs import is_cell_of_operations
 from ..layers.labels import free_place
-from ..scene import Scene, Shape, Wire
+from ..scene import Point, Scene, Shape, Wire
 from ..text import Run, clip, line
 from ..typeset import name_line
 from .cell import RING
@@ -26,14 +26,8 @@ from .chains import ASIDE, PIN, Sides
 
 STRIP = 16.0  # above a body without room for its name
 ENDS = ("before-", "after-")  # before the keys of the first values of states, and the last, of steps written out
-TURN, FAR, UP, OFF, OUT = (
-    10.0,
-    12.0,
-    12.0,
-    4.0,
-    6.0,
-)  # loop to loop; name to loop; frame to loop; first value beside the
-# loop; out of everything
+TURN, FAR, UP = 10.0, 12.0, 12.0  # loop to loop; name to loop; frame to loop
+OFF, OUT = 4.0, 6.0  # first value beside the loop; out of everything
 
 
 def captioned(scene: Scene, box: Box) -> Scene:
@@ -71,44 +65,81 @@ def looped(scene: Scene, box: Box, elements: Mapping[str, Element], sides: Sides
     steps written out, and nothing goes round."""
     own = [s for s in scene.shapes if (s.key.startswith(ENDS) if written else is_own(s))]
     after = sorted((s for s in own if s.kind == "next"), key=lambda s: -s.y)
-    before = {s.name: s for s in own if s.kind == "state"}
-    aside = [s for s in before.values() if box.ins.get(s.name) in sides.ins]
-    firsts = sorted((s for s in before.values() if s.name in box.ins and s not in aside), key=lambda s: s.y)
     if not after:
         return scene
-    left = min([s.left for s in before.values()] or [f.x for f in scene.frames]) - FAR
-    right, top = max(s.right for s in after) + FAR, max([s.top for s in after] + [f.y + f.h for f in scene.frames]) + UP
-    outer, high = left - TURN * len(firsts), top + len(after) * TURN
-    beside = right + TURN * len(after)
-    shapes, wires = list(scene.shapes), list(scene.wires)
+    ends = _Ends(scene, box, sides, after, {s.name: s for s in own if s.kind == "state"})
+    wires: list[Wire] = []
+    pins: list[Shape] = []
     for number, end in enumerate(after):
-        x, start = right + number * TURN, before.get(end.name)
-        corner = ((end.right, end.y), (x, end.y))
-        kind = next(w.kind for w in scene.wires if w.target == end.key)
-        if start and not written:
-            over, back = top + number * TURN, outer - number * TURN
-            entry = start.y + OFF * (start in firsts) + 2 * OFF * (start in aside)
-            points = (*corner, (x, over), (back, over), (back, entry), (start.left, entry))
-            tip = f"{end.name}, from each step to the next"
-            wires.append(Wire(f"loop-{end.key}", kind, end.key, start.key, end.key, points, tooltip=tip))
+        if end.name in ends.before and not written:
+            wires.append(ends.round(number, end))
         for pin in dict.fromkeys(box.outs[name] for n in elements[end.key].names if (name := FINAL + n) in box.outs):
-            ways = [((x, high), pin)] if pin not in sides.outs or pin in sides.both else []
-            ways += [((beside, end.y), f"{pin}{ASIDE}")] if pin in sides.outs else []
-            for at, key in ways:
-                shapes.append(pin_at(key, *at, aside=key != pin))
-                wires.append(Wire(f"last-{key}", kind, end.key, f"{PIN}{key}", end.key, (*corner, at), arrow=False))
-    for number, start in enumerate(firsts):
-        x, pin = left - number * TURN, f"{PIN}{box.ins[start.name]}"
-        shapes.append(pin_at(box.ins[start.name], x, 0.0))
+            for shape, wire in ends.last(number, end, pin):
+                pins.append(shape)
+                wires.append(wire)
+    firsts = [ends.first(number, start) for number, start in enumerate(ends.firsts)]
+    firsts += [ends.level(start) for start in ends.aside]
+    for shape, wire in firsts:
+        pins.append(shape)
+        wires.append(wire)
+    return replace(scene, shapes=(*scene.shapes, *pins), wires=(*scene.wires, *wires))
+
+
+class _Ends:
+    """The ends of the states of a loop, from above downwards `after` a step, and by name `before` it, and the ways that
+    lead past its frame: loops, one round the other, and to the left of them those of first values."""
+
+    def __init__(self, scene: Scene, box: Box, sides: Sides, after: list[Shape], before: Mapping[str, Shape]):
+        self.scene, self.box, self.sides, self.after, self.before = scene, box, sides, after, before
+        self.aside = [s for s in before.values() if box.ins.get(s.name) in sides.ins]
+        below = (s for s in before.values() if s.name in box.ins and s not in self.aside)
+        self.firsts = sorted(below, key=lambda s: s.y)
+        frames = scene.frames
+        self.left = min([s.left for s in before.values()] or [f.x for f in frames]) - FAR
+        self.right = max(s.right for s in after) + FAR
+        self.top = max([s.top for s in after] + [f.y + f.h for f in frames]) + UP
+        self.outer = self.left - TURN * len(self.firsts)
+        self.high, self.beside = self.top + TURN * len(after), self.right + TURN * len(after)
+
+    def kind(self, end: Shape) -> str:
+        """Of the wires of a new value."""
+        return next(w.kind for w in self.scene.wires if w.target == end.key)
+
+    def out(self, number: int, end: Shape) -> tuple[Point, Point]:
+        """The way of a new value to where it turns."""
+        return (end.right, end.y), (self.right + number * TURN, end.y)
+
+    def round(self, number: int, end: Shape) -> Wire:
+        """The arrow from a new value over the frame to the old one."""
+        start = self.before[end.name]
+        corner, (over, back) = self.out(number, end), (self.top + number * TURN, self.outer - number * TURN)
+        entry = start.y + OFF * (start in self.firsts) + 2 * OFF * (start in self.aside)
+        points = (*corner, (corner[1][0], over), (back, over), (back, entry), (start.left, entry))
+        tip = f"{end.name}, from each step to the next"
+        return Wire(f"loop-{end.key}", self.kind(end), end.key, start.key, end.key, points, tooltip=tip)
+
+    def last(self, number: int, end: Shape, pin: str) -> Iterator[tuple[Shape, Wire]]:
+        """A pin for the last value of a state, above all else, or at the side, or both, with the way there."""
+        corner, beside = self.out(number, end), pin in self.sides.outs
+        ways = [((corner[1][0], self.high), pin)] if not beside or pin in self.sides.both else []
+        ways += [((self.beside, end.y), f"{pin}{ASIDE}")] if beside else []
+        for at, key in ways:
+            wire = Wire(f"last-{key}", self.kind(end), end.key, f"{PIN}{key}", end.key, (*corner, at), arrow=False)
+            yield pin_at(key, *at, aside=key != pin), wire
+
+    def first(self, number: int, start: Shape) -> tuple[Shape, Wire]:
+        """A pin for the first value of a state, below, with the way up to it."""
+        x, pin = self.left - number * TURN, self.box.ins[start.name]
         way = ((x, 0.0), (x, start.y - OFF), (start.left, start.y - OFF))
-        wires.append(Wire(f"first-{start.key}", "wire", pin, start.key, pin, way))
-    for start in aside:
-        x, pin = outer - TURN * len(after), box.ins[start.name]
-        shapes.append(pin_at(pin, x, start.y, aside=True))
-        level = ((x, start.y), (start.left, start.y))
-        kind = next((w.kind for w in scene.wires if w.source == start.key and w.kind == "conveyor"), "wire")
-        wires.append(Wire(f"first-{start.key}", kind, f"{PIN}{pin}", start.key, f"{PIN}{pin}", level))
-    return replace(scene, shapes=tuple(shapes), wires=tuple(wires))
+        return pin_at(pin, x, 0.0), Wire(f"first-{start.key}", "wire", f"{PIN}{pin}", start.key, f"{PIN}{pin}", way)
+
+    def level(self, start: Shape) -> tuple[Shape, Wire]:
+        """A pin for a first value that comes in from the side, at its height."""
+        x, pin = self.outer - TURN * len(self.after), self.box.ins[start.name]
+        way = ((x, start.y), (start.left, start.y))
+        found = (w.kind for w in self.scene.wires if w.source == start.key and w.kind == "conveyor")
+        wire = Wire(f"first-{start.key}", next(found, "wire"), f"{PIN}{pin}", start.key, f"{PIN}{pin}", way)
+        return pin_at(pin, x, start.y, aside=True), wire
 
 
 def pinned(scene: Scene, box: Box, elements: Mapping[str, Element], sides: Sides) -> Scene:
