@@ -41,7 +41,7 @@ from .typeset import Labels
 LARGEST = 120  # elements of a cell; what has more is drawn in ranks
 PAGE = 830.0  # what is wider is read with difficulty
 LABEL_ROOM, SUM_ROOM = 9.0, 9.0
-ROOMS = (0.0, 16.0, 24.0, 48.0)  # between the wires, until all places are found
+ROOMS = (16.0, 24.0, 48.0)  # more between the wires, until all places are found
 WIDER, WIDEST = 16.0, 160.0  # room between the wires, step by step, until all values have a place
 
 

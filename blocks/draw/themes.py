@@ -132,9 +132,11 @@ def _varied(base: Theme, changes: Mapping[str, Any]) -> Theme:
         if key in single and len(paint) == 1:
             own[key] = paint[0]
         elif key in shapes and len(paint) in (1, 3):
-            shapes[key] = (*paint, *shapes[key][len(paint) :])
+            fill, line, text = list(paint) + list(shapes[key][len(paint) :])
+            shapes[key] = (fill, line, text)
         elif key in frames and len(paint) in (1, 2):
-            frames[key] = (*paint, *frames[key][len(paint) :])
+            fill, line = list(paint) + list(frames[key][len(paint) :])
+            frames[key] = (fill, line)
         else:
             known = sorted({*single, *shapes, *frames})
             hint = nearest(str(key), known) if key not in known else f" of {len(paint)} colours"

@@ -117,11 +117,11 @@ def name_lines(name: str, size: float, mark: str = "") -> tuple[Line, ...]:
 def value_at(name: str, time: str, size: float = 12.0, mark: str = "") -> Line:
     """A value at a time step, the time lowered: h with t−1 below, before what is raised; x_t has the time in its name
     already. Long names stand upright."""
-    runs = symbol(name) or (Run(clip(name), italic=len(clip(name)) <= 2),)
-    raised = runs[-1:] if runs[-1].sup and len(runs) > 1 else ()
-    runs = runs[: len(runs) - len(raised)]
+    runs = list(symbol(name) or [Run(clip(name), italic=len(clip(name)) <= 2)])
+    raised = [runs.pop()] if runs[-1].sup and len(runs) > 1 else []
     if runs[-1].sub:
-        runs = runs[:-1] if runs[-1].text == "t" else (*runs[:-1], runs[-1]._replace(text=f"{runs[-1].text}, "))
+        last = runs.pop()
+        runs += [] if last.text == "t" else [last._replace(text=f"{last.text}, ")]
     return Line((*([Run(mark)] if mark else []), *runs, Run(time, italic=True, sub=True, time=True), *raised), size)
 
 

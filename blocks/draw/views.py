@@ -205,11 +205,13 @@ def with_places(
         if drawing is not None and len(drawing.diagram.elements) > LARGEST:
             obstacle = f"it has {len(drawing.diagram.elements)} parts, of {LARGEST} at most"
         elif drawing is not None:
+            scene = drawing.drawn_so()
+            where, crowded = places(scene, size)
             for drawing.wider in ROOMS:
-                scene = drawing.drawn_so()
-                where, crowded = places(scene, size)
                 if not crowded:
                     break
+                scene = drawing.drawn_so()
+                where, crowded = places(scene, size)
             return scene, where
     except Unroutable:
         obstacle = "it has so many wires that there is no way for all"

@@ -123,4 +123,5 @@ def _rounded(area: Area) -> Any:
     left, bottom, right, top = area.x - area.w / 2, area.y - area.h / 2, area.x + area.w / 2, area.y + area.h / 2
     if not radius:
         return Path([(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)], closed=True)
-    return BoxStyle.Round(pad=0, rounding_size=radius)(left, bottom, area.w, area.h, 1)
+    style: Any = BoxStyle("Round", pad=0, rounding_size=radius)
+    return style(left, bottom, area.w, area.h, 1)

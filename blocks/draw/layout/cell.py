@@ -66,6 +66,8 @@ def layout(
             first = all(earlier.source != link.source for earlier in target.entries[:number])
             straight = first and (source.key, target.key) in on_lanes
             said = facts(diagram, source, target, link.node)
+            if straight:
+                said["kind"] = "conveyor"
             wires.append(
                 Wire(
                     key=f"{source.key}-{target.key}-{number}",
@@ -74,7 +76,7 @@ def layout(
                     net=source.key,
                     points=tuple(points),
                     hops=tuple((x[i], y[j]) for i, j in _upright(way, crossings)),
-                    **(said | {"kind": "conveyor"} if straight else said),
+                    **said,
                 )
             )
             marks[wires[-1].key] = link.mark

@@ -22,7 +22,7 @@ from .route import Routes
 
 WIDE, BESIDE, TRACK = 22.0, 14.0, 10.0  # column to column, column to track, track to track
 OUTSIDE, INSIDE = 16.0, 12.0  # from the labels of the states to the frame, and from the frame on
-PAGE, TIGHTER = 780.0, (1.0, 0.9, 0.8, 0.7, 0.6)  # a width in which all can be read; gaps, tried in turn
+PAGE, TIGHTER = 780.0, (0.9, 0.8, 0.7, 0.6)  # a width in which all can be read; gaps, tried in turn
 NEAR = 8.0  # two things at heights that differ by less are at the same
 
 
@@ -71,10 +71,11 @@ def heights(routes: Routes, rooms: Mapping[str, Room], more: float) -> list[floa
 def places(routes: Routes, rooms: Mapping[str, Room], y: list[float], more: float) -> list[float]:
     """The place of each line that goes upwards, with so much `more` between two things at the same height: in the
     middle between where it is if all stand as far to the left as they can, and to the right."""
+    found = _places(routes, rooms, y, 1.0, more)
     for part in TIGHTER:
-        found = _places(routes, rooms, y, part, more)
         if found[-1] - found[0] <= PAGE:
             break
+        found = _places(routes, rooms, y, part, more)
     return found
 
 

@@ -65,7 +65,7 @@ def _railed(scene: Scene, base: Mapping[str, str], pins: Mapping[str, str]) -> S
     """The scene with a rail for each input and each output."""
     shapes, wires = list(scene.shapes), list(scene.wires)
     low, high = min(s.bottom for s in shapes), max(s.top for s in shapes)
-    count = dict.fromkeys(("input", "output"), 0)
+    count: dict[str, int] = {"input": 0, "output": 0}
     for own, pin in pins.items():
         ends = sorted((s for s in scene.shapes if base[s.key] == own), key=lambda s: s.x)
         middle, coming = ends[len(ends) // 2].x, ends[0].kind == "input"
