@@ -386,6 +386,24 @@ def test_functions_of_one_number(dtype) -> None:
 
 
 @needs_compiler
+@pytest.mark.parametrize("dtype", TYPES)
+def test_functions_where_the_powers_of_e_end(dtype) -> None:
+    """Around the number whose exponential is the largest one, and its negative: right, or infinity, or next to 0."""
+    library, about = header(dtype), np.finfo(dtype)
+    x = (np.log(np.longdouble(about.max)) + np.linspace(-6, 6, 40_001)).astype(dtype)
+    for name, exact in FUNCTIONS.items():
+        for arguments in (x, -x) if name != "log_" else (x,):
+            with np.errstate(all="ignore"):
+                got, want = applied(library, name, arguments), exact(arguments.astype(np.longdouble))
+            over, under = np.abs(want) > about.max, np.abs(want) < about.tiny
+            far = got[over] * np.sign(want[over]).astype(dtype)
+            assert (far >= about.max * 0.999).all() and (np.abs(got[under]) <= about.tiny).all(), name
+            right = ~over & ~under
+            units = np.abs(got - want)[right] / np.spacing(np.abs(want[right]).astype(dtype))
+            assert right.sum() == 0 or units.max() <= 4, (name, units.max(), arguments[right][units.argmax()])
+
+
+@needs_compiler
 @pytest.mark.parametrize("dtype", [*TYPES, "int64"])
 def test_rounding_and_division_of_all_signs(dtype) -> None:
     """To the last bit, the sign of a zero too, as NumPy does; integers divided by 0 are 0."""

@@ -191,7 +191,7 @@ INLINE real sigm_(real x) {
     bits n;
     const real y = -x > R(LARGEST_EXPONENT) ? R(LARGEST_EXPONENT) : -x < R(LEAST_EXPONENT) ? R(LEAST_EXPONENT) : -x;
     const real r = reduced(y, &n), s = power_of_two(n);
-    return R(1) / (FMA1(s, FMA1(r * r, exp_tail(r), r), s) + R(1));
+    return R(1) / FMA1(s, FMA1(r * r, exp_tail(r), r) + R(1), R(1));
 }
 
 /* 2 artanh s = ln((1 + s) / (1 - s)) for |s| <= 1/3 */
