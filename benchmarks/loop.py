@@ -127,7 +127,7 @@ def row(steps: int, batch: int, units: int, ragged: bool, optimizer: str, rounds
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds + 1):  # the first round does not count
         for name, run in contestants.items():
-            time.sleep(turns.PAUSE)
+            turns.rest()
             seconds = statistics.median(run())
             times[name] += [seconds] if number else []
     return {name: 1e6 * statistics.median(seconds) for name, seconds in times.items()}

@@ -11,6 +11,7 @@ used of it is printed; compare columns of one run, never two runs. Peers that ar
 """
 
 import argparse
+import datetime
 import importlib.util
 import itertools
 import json
@@ -147,6 +148,20 @@ def tables(options, threads):
     return [row for what, dtype, cell in kinds for row in table(cell, what, dtype, threads, options)]
 
 
+def processor():
+    """The processor's name and its longest vectors, as far as the system says."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            said = dict(line.split(":", 1) for line in file.read().splitlines() if ":" in line)
+    except OSError:
+        said = {}
+    found = {key.strip(): value.strip() for key, value in said.items()}
+    name = found.get("model name") or platform.processor() or platform.machine()
+    flags = found.get("flags", "").split()
+    vectors = [title for flag, title in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags][:1]
+    return " with ".join([name, *vectors])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cell", nargs="+", choices=[*CELLS, "all"], default=["all"])
@@ -161,7 +176,8 @@ def main():
     options = parser.parse_args()
     rows = apart.rows("benchmarks.speed", options.threads, lambda threads: tables(options, threads))
     with open(options.output, "w") as file:
-        json.dump({"machine": platform.machine(), "results": rows}, file, indent=1)
+        about = {"date": datetime.date.today().isoformat(), "processor": processor()}
+        json.dump({**about, "results": rows}, file, indent=1)
     plot(rows, os.path.splitext(options.output)[0] + ".png")
 
 

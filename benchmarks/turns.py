@@ -1,7 +1,7 @@
 """Times of several contestants that take turns, so that none is measured beside the other's threads.
 
-The workers of OpenBLAS and OpenMP spin for some 26 ms after a call before they sleep: whoever is measured next has one
-processor less. So each turn begins with a pause and calls that do not count.
+The workers of OpenBLAS and OpenMP spin for 26 to 130 ms after a call before they sleep: whoever is measured next has one
+processor less. So each turn begins with a pause, until no thread of this process is at work, and calls that do not count.
 """
 
 import os
@@ -9,14 +9,24 @@ import statistics
 import time
 
 PAUSE = 0.05  # seconds
+PAUSES = 20  # at most
 WARM = 2  # calls
 TURN = 0.1  # seconds of counted calls in a turn
 LEAST, MOST = 3, 50  # calls in a turn
 
 
+def rest():
+    """Wait until the threads of this process are at rest."""
+    for _ in range(PAUSES):
+        before = time.process_time()
+        time.sleep(PAUSE)
+        if time.process_time() - before <= PAUSE / 10:
+            return
+
+
 def turn(call, clock=time.perf_counter):
     """Seconds of one call: the median of a turn."""
-    time.sleep(PAUSE)
+    rest()
     for _ in range(WARM):
         began = clock()
         call()

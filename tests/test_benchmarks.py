@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import peers, scale, speed, trials, turns
+from benchmarks import peers, results, scale, speed, trials, turns
 from benchmarks.cells import CELLS
 
 
@@ -36,6 +36,14 @@ def test_each_turn_begins_with_a_pause_and_calls_that_do_not_count(monkeypatch) 
     assert log.count("a") == 2 * (turns.WARM + turns.MOST)
 
 
+def test_a_turn_waits_for_threads_that_still_spin(monkeypatch) -> None:
+    spinning, log = [0.0, 0.05, 0.05, 0.08, 0.08, 0.081], []
+    monkeypatch.setattr(turns.time, "process_time", lambda: spinning.pop(0))
+    monkeypatch.setattr(turns.time, "sleep", log.append)
+    turns.rest()
+    assert log == [turns.PAUSE] * 3 and not spinning
+
+
 def test_a_ratio_is_of_the_same_round() -> None:
     assert turns.ratio([1.0, 20.0, 3.0], [2.0, 40.0, 1.0]) == 0.5
 
@@ -66,3 +74,32 @@ def test_trials_are_measured_beside_one(capsys, monkeypatch) -> None:
     assert "srn      3       2" in capsys.readouterr().out
     one, several = trials.model("srn", 3), trials.model("srn", 3, 2)
     np.testing.assert_allclose(several.evaluate(trials.data(4, 1))[0], one.evaluate(trials.data(4, 1)), rtol=1e-5)
+
+
+def test_the_tables_of_the_page_are_of_the_results_that_are_kept() -> None:
+    rows, page = results.kept(), results.PAGE.read_text()
+    assert {row["cell"] for row in rows} == set(CELLS)
+    assert results.written(page, rows) == page
+
+
+def test_a_table_has_each_ratio_in_its_place() -> None:
+    about = {"what": "forward", "dtype": "float32", "threads": 1, "date": "2026-01-02", "processor": "Abacus"}
+    ratios = {
+        ("lstm", 1, 8): {"numpy": 0.5, "nn.LSTM": 0.004},
+        ("lstm", 2, 9): {"numpy": 2.0, "nn.LSTM": 0.25, "jax scan": 3.0},
+        ("gru", 1, 8): {"nn.LSTM": 0.14},
+    }
+    rows = [{**about, "cell": cell, "point": [5, *point], "ratios": r} for (cell, *point), r in ratios.items()]
+    text = results.text(rows)
+    assert "**Forward alone, float32, 1 thread** (Abacus, 2026-01-02)" in text
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line]
+    title = "steps, batch, inputs, units"
+    assert lines[0] == [title, "numpy", "nn.LSTM", "jax scan"] and lines[5] == [title, "lstm", "gru"]
+    assert lines[2:5] == [
+        ["5, 1, 8", "0.50", "0.004", ""],
+        ["5, 2, 9", "2.00", "0.25", "3.00"],
+        ["geometric mean", "1.00", "0.03", "3.00"],
+    ]
+    assert lines[7:] == [["5, 1, 8", "0.004", "0.14"], ["5, 2, 9", "0.25", ""], ["geometric mean", "0.03", "0.14"]]
+    page = results.written(f"before\n{results.BEGIN}old{results.END}after", rows)
+    assert page.startswith("before\n") and page.endswith("after") and "old" not in page and text in page
