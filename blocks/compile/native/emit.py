@@ -208,7 +208,7 @@ class Writer:
     def sums(self, sums: list[RowSum]) -> None:
         """Write sums over the same rows, in one pass."""
         for one in sums:
-            self.say_formula(one.step, [x for x in (one.left, one.right) if x is not None], one.out)
+            self.say_formula(one.step, one.operands, one.out)
         multiplied(self, sums)
 
     def say_formula(self, step: Compute, a: list[Access], out: Access) -> None:

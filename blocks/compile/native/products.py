@@ -119,7 +119,7 @@ def multiplied(writer: Writer, sums: Sequence[RowSum]) -> None:
         at = one.left.geometry
         numbers = at.strides[-1], one.rows.strides[0], Size.of(at.shape[-1])
         left.append(f"{{{address(one.left, size)}, {', '.join(map(size, numbers))}, {out}, {size(_row(one.out))}}}")
-    reads = [x for one in sums for x in (one.left, one.right) if x is not None]
+    reads = [x for one in sums for x in one.operands]
     writer.places.body.say(writer.team.note(ANY, reads, [one.out for one in sums], weight))
     numbers = rows.strides[-1], right.geometry.strides[-1], rows.extent
     given = f"{address(right, size)}, {', '.join(map(size, numbers))}"

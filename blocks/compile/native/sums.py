@@ -34,9 +34,13 @@ class RowSum:
     rows: Axis  # how many there are, and how far apart they are in left and right, or in right
 
     @property
+    def operands(self) -> list[Access]:
+        return [x for x in (self.left, self.right) if x is not None]
+
+    @property
     def reads(self) -> list[Place]:
         """The arrays that it reads."""
-        return [x.array for x in (self.left, self.right) if x is not None]
+        return [x.array for x in self.operands]
 
     def wrote(self, arrays: list[Place]) -> bool:
         """Whether the result stands in one of some arrays."""
