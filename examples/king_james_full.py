@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 import blocks as bk
-from blocks.tasks import text
-from blocks.tasks.king_james import king_james
+from blocks.tasks import king_james, text
 
 
 def model_of(letters, units, rate):
@@ -36,5 +35,5 @@ def read(bible, folder=None, units=96, epochs=6, stop=None, threshold=0.02):
 
 if __name__ == "__main__":
     for name, folder in (("plain", None), ("full", Path((sys.argv[1:] or ["king-james"])[0]))):
-        model, bits = read(king_james()[:1_000_000], folder)
+        model, bits = read(king_james.king_james()[:1_000_000], folder)
         print(f"{name}: {bits:.3f} bits per character; the rate fell to", min(r["lr"] for r in model.history.steps))

@@ -25,8 +25,7 @@ def error(forecast):
 
 def learn(epochs=1500, patience=200, trials=10, units=8):
     x, target = bk.sequence("x", 1), bk.sequence("target", 1)  # (time, batch, 1)
-    h = bk.scan(bk.cells.lstm(1, units), bk.noise(x, 0.03))
-    y = x + bk.ADD(1, name="change")(h)  # how the next year differs from this one
+    y = x + bk.ADD(1, name="change")(bk.scan(bk.cells.lstm(1, units), bk.noise(x, 0.03)))  # this year and a change
     model = bk.Model(loss=bk.losses.squared_error(y, target), outputs={"y": y}, trials=trials, seed=0)
     settings = {"optimizer": bk.AdamW(3e-3, decay=1e-3), "clip": 1.0, "epochs": epochs, "patience": patience}
     model.fit(pairs(0, CHECKED), validation=pairs(CHECKED, KNOWN), **settings)

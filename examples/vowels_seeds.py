@@ -26,8 +26,7 @@ def run(seed, train, test, best=None, *, rate, lr, epochs, units, average=None, 
     """The loss, and the share of speakers found: plainly, or where there is a file for it, after the best epoch."""
     rest, held = some(train, lambda i: i % 10 < 9), some(train, lambda i: i % 10 == 9)
     model = classifier(units, rate, seed=seed)
-    falls = bk.schedules.plateau(lr, factor=0.5, patience=patience)
-    rule = bk.AdamW(falls if best else lr, decay=decay)
+    rule = bk.AdamW(bk.schedules.plateau(lr, factor=0.5, patience=patience) if best else lr, decay=decay)
     options = {"epochs": epochs, "batch_size": 30, "clip": 1.0, "validation": held, "metrics": right(model)}
     model.fit(rest, optimizer=rule, average=average, callbacks=best and bk.SaveBest(best), **options)
     model = bk.Model.load(best) if best else model
