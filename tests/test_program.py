@@ -272,6 +272,43 @@ def test_many_threads_with_other_sizes_are_right_and_give_the_threads_back(pools
     assert pools() == [6, 3]
 
 
+@pytest.mark.parametrize("target", ["numpy", "native"])
+def test_feeds_that_stay_are_read_at_each_call(target) -> None:
+    """What is written into bound weights counts; inputs may be of any size and kind, new or the same, and draws are
+    made anew: to the bits of a call with all of them. Names and values that do not fit are refused as there."""
+    x = bk.dropout(bk.sequence("x", 2), 0.5)
+    hs = bk.scan(bk.cells.gru(2, 3), x * bk.parameter("scale", init=1.0))
+    graph = bk.grad(bk.Graph({"loss": bk.mean(hs * hs), "ids": bk.sequence("id", dtype="int") * 2}))
+    program, rng = bk.compile(graph, target=target), np.random.default_rng(0)
+    weights = graph.init(0, "float32")
+    bound = bk.compile(graph, target=target).bound(weights)
+    for number, steps in enumerate([4, 4, 9, 4, 1, 9000, 9000, 4]):
+        fresh = rng.standard_normal((steps, 2, 2)).astype("float32")
+        id = rng.integers(0, 9, (steps, 2))
+        kinds = [
+            fresh,
+            fresh,
+            fresh.copy(),
+            fresh.astype("float64"),
+            fresh.transpose(1, 0, 2).copy().transpose(1, 0, 2),
+        ]
+        fresh.flags.writeable = False
+        for x in kinds:
+            for ids in (id, id.astype("int32"), id.tolist()):
+                got = bound({"x": x, "id": ids}, draw=(1, number))
+                want = program({**{k: w.copy() for k, w in weights.items()}, "x": x, "id": ids}, draw=(1, number))
+                assert list(got) == list(want) and all(np.array_equal(got[k], want[k]) for k in want), (steps, x.dtype)
+                for array in (*weights.values(), *([x] if x.flags.writeable else [])):
+                    array += 0.01
+    kept = {k: v.copy() for k, v in got.items()}
+    bound({"x": kinds[0] + 1.0, "id": id})
+    assert all(np.array_equal(got[k], kept[k]) for k in kept)  # what came out belongs to the caller
+    with pytest.raises(bk.FeedError, match="no input 'y'"):
+        bound({"y": kinds[0]})
+    with pytest.raises(bk.FeedError, match="'x' wants"):
+        bound({"x": kinds[0][..., :1], "id": id})
+
+
 def test_many_lengths_are_allocated_once_and_large_ones_let_go(monkeypatch) -> None:
     """Buffers of small sizes are kept by their memory; of large ones a few are, in any case."""
     xs = bk.sequence("x", 2)

@@ -15,10 +15,11 @@ import numpy as np
 from ..arguments import checked
 from ..errors import BlocksError, FeedError, misfit, nearest, warn
 from ..graph import Graph, check_graph, subgraphs
-from ..interpret import Feeds, Run, bind, drawn
+from ..interpret import Feeds, Run
 from ..interpret import run as interpret
 from ..ops.loop import Every
 from ..ops.random import Draw
+from .bound import Binding, Bound
 from .choice import AUTO, choose
 from .native.build import Unavailable
 from .native.expressions import Unsupported
@@ -28,7 +29,6 @@ from .targets import NATIVE, NUMPY, Arrays, Target
 SIZES_KEPT = 8  # for so many sizes of batch and time the buffers are kept, whatever memory they take
 SMALL_SIZES_KEPT = 256  # for so many, as long as all together take no more than so many bytes
 BYTES_KEPT = 2**27
-KINDS_KEPT = 1024
 
 # NaN and infinity are found by name, not by warning; np.errstate would cost 0.2 µs for each call inside of it
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"blocks\.compile")
@@ -67,12 +67,12 @@ class Program:
         why: str = "",
     ):
         self.graph, self.checkpoint, self.why = graph, checkpoint, why
-        self._asked, self._passes, self._draws = target, passes, graph.fed("draw")
+        self._asked, self._passes = target, passes
         self._least = least_sizes(graph)
         self._lock = threading.Lock()
         self._runs: OrderedDict[Any, list[Any]] = OrderedDict()  # sizes → runs, each with its buffers, that are idle
         self._memory: dict[Any, int] = {}  # sizes → bytes of those buffers
-        self._bound: dict[Any, tuple[Any, Arrays, Run]] = {}  # the kinds of some feeds → what `bind` made of them
+        self._free = Binding(graph)
         try:
             self._become(target)
         except Unsupported as error:
@@ -135,19 +135,30 @@ class Program:
         Raises FeedError naming a feed that does not fit, or the operation that refuses a value (an id out of range, a
         mask that masks everything) and where it was made, as `run` does.
         """
-        key, arrays, context = self._bind(feeds, draw)
+        return self._run(*self._free.bind(feeds, draw))
+
+    @checked
+    def bound(self, feeds: Feeds) -> Bound:
+        """The program with some feeds that stay, weights say: called with the others, ``bound({"x": x})``, it returns
+        what the program does with all. Their numbers are read at each call, so what is written into these arrays
+        counts; arrays of another type or shape are bound anew. They are looked at once, which makes small calls
+        quicker. Raises at a call what a call of the program does."""
+        return Bound(self, feeds)
+
+    def _run(self, key: Any, arrays: Arrays, context: Run) -> Arrays:
+        """The outputs for feeds that fit, of some sizes."""
         with self._lock:
             idle = self._runs.get(key)
             run = idle.pop() if idle else None
         if new := run is None:
             for dim, least in self._least.items():
                 if context.dims.get(dim, least) < least:
-                    raise self._named(feeds, draw, misfit(f"a part of {dim} reaches beyond its end"))
+                    raise self._named(arrays, misfit(f"a part of {dim} reaches beyond its end"))
             run = self._allocate(context)
         try:
             return run(arrays)
         except BlocksError as error:
-            raise self._named(feeds, draw, error) from None
+            raise self._named(arrays, error) from None
         finally:
             with self._lock:
                 self._runs.setdefault(key, []).append(run)
@@ -164,32 +175,13 @@ class Program:
             oldest, _ = self._runs.popitem(last=False)
             self._memory.pop(oldest, None)
 
-    def _named(self, feeds: Feeds, draw: Draw, error: BlocksError) -> BlocksError:
+    def _named(self, arrays: Arrays, error: BlocksError) -> BlocksError:
         """An error of a run with the node and the user's line in it, which the interpreter knows."""
         try:
-            interpret(self.graph, feeds, draw=draw)
+            interpret(self.graph, arrays)
         except BlocksError as named:
             return named
         return FeedError(str(error))
-
-    def _bind(self, feeds: Feeds, draw: Draw) -> tuple[Any, Arrays, Run]:
-        """What `interpret.bind` makes of feeds; feeds of known kinds are not looked at again, but draws are made."""
-        kinds = known = None
-        if all([type(a) is np.ndarray for a in feeds.values()]):  # noqa: C419 (faster); others are converted each time
-            kinds = (draw is None, *[(name, a.shape, a.dtype) for name, a in feeds.items()])
-            known = self._bound.get(kinds)
-        if known is not None:
-            random = {} if draw is None else drawn(self._draws, feeds, draw, known[2])
-            return known[0], {**feeds, **known[1], **random}, known[2]
-        arrays, context = bind(self.graph, feeds, draw)
-        key = (tuple(context.dims.items()), context.dtype)
-        if kinds is not None and all(arrays[name] is feeds[name] for name in feeds):
-            if len(self._bound) >= KINDS_KEPT:
-                self._bound.clear()
-            anew = feeds if draw is None else {**feeds, **self._draws}
-            unfed = {name: a for name, a in arrays.items() if name not in anew}
-            self._bound[kinds] = (key, unfed, context)
-        return key, arrays, context
 
     def __reduce__(self) -> tuple[Any, ...]:
         from ..files import to_json

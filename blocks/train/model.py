@@ -32,6 +32,7 @@ from .inputs import Arrays, Inputs, is_whole
 from .outputs import first_not_finite
 from .predict import predict as _predict
 from .purposes import FINAL, LOSS, Purpose, graph_for, measured
+from .running import Running
 from .shares import Shares
 from .state import Training
 from .summary import Row, rows, table
@@ -107,7 +108,7 @@ class Model:
         self._weights = Vector(_sizes(graph), self.dtype, self.trials)
         self._graphs: dict[Purpose, Graph] = {}
         self._programs: dict[Any, Program] = {}
-        self._fed: dict[Purpose, Arrays] = {}
+        self._running: dict[Purpose, Running] = {}
         self._shares: dict[Purpose, Shares] = {}
 
     @property
@@ -122,7 +123,7 @@ class Model:
         self._weights.take(weights)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_fed": {}, "_shares": {}}
+        return {**self.__dict__, "_running": {}, "_shares": {}}
 
     # -- the graphs that are run ------------------------------------------------------------------
 
@@ -141,7 +142,7 @@ class Model:
         and a thousand calls as many."""
         plain = Purpose(name)
         kept: dict[Purpose, Any]
-        for kept in (self._graphs, self._fed, self._shares):
+        for kept in (self._graphs, self._running, self._shares):
             for key in [k for k in kept if k.name == name and k != plain]:
                 del kept[key]
         for key in [k for k in self._programs if k[0].name == name and k[0] != plain]:
@@ -210,27 +211,10 @@ class Model:
 
     def results(self, purpose: Purpose | str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
         """As `execute`, but whatever comes out."""
-        graph = self.graph_for(purpose)
-        known = graph.fed("input", "draw")
-        fed = {**self._weights_of(purpose), **{k: v for k, v in feeds.items() if k in known}}
-        draw = None if step is None or not graph.fed("draw") else (self.seed, step)
-        interpreted = self.target == INTERPRETER
-        if self.trials is not None:
-            vary = differing(graph, fed)
-            fed = inside(graph, fed, vary, self.trials)
-            if not interpreted:
-                program = self.program_for(purpose, vary)
-                return leading(program(fed, draw), program.graph)
-            sides = side_by_side(graph, vary)
-            return leading(run(sides, fed, draw=draw), sides)
-        return run(graph, fed, draw=draw) if interpreted else self.program_for(purpose)(fed, draw)
-
-    def _weights_of(self, purpose: Purpose | str) -> Arrays:
-        """Those weights that the graph of a purpose has."""
         purpose = _as_purpose(purpose)
-        if purpose not in self._fed:
-            self._fed[purpose] = {n: self._weights[n] for n in self.graph_for(purpose).fed("parameter")}
-        return self._fed[purpose]
+        if purpose not in self._running:
+            self._running[purpose] = Running(self, purpose)
+        return self._running[purpose](self, feeds, step)
 
     def not_finite(self, results: Mapping[str, np.ndarray]) -> np.ndarray:
         """Whether NaN or infinity is in a loss or a gradient that says something, ``()``; or in which trials."""
@@ -338,7 +322,7 @@ class Model:
             None,
             History(),
         )
-        again._fed, again._shares, again.info = {}, {}, dict(self.info)
+        again._running, again._shares, again.info = {}, {}, dict(self.info)
         return again
 
     @checked

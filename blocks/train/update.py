@@ -126,7 +126,7 @@ class Update:
             "lr": np.zeros(lead, dtype),
             "step": np.zeros(lead, dtype),
         }
-        self.feeds = {name: array for name, array in feeds.items() if name in self.program.graph.inputs}
+        self.call = self.program.bound({n: array for n, array in feeds.items() if n in self.program.graph.inputs})
         self.written = [(weights.all, "weights"), *((v.all, SLOT + slot) for slot, v in self.slots.items())]
         self.lr, self.step = feeds["lr"], feeds["step"]
         self.new: Arrays = {}
@@ -138,7 +138,7 @@ class Update:
             if (gradient := gradients.get(GRAD + name)) is not None:
                 view[...] = gradient
         self.lr[...], self.step[...] = lr, step
-        self.new = self.program(self.feeds) if self.weights else {"norm": np.zeros(self.lr.shape)}
+        self.new = self.call() if self.weights else {"norm": np.zeros(self.lr.shape)}
         return self.new["norm"]
 
     def accept(self, moving: np.ndarray | bool = True) -> None:

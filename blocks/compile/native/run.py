@@ -22,12 +22,12 @@ from ..plan.sizes import Size
 from . import build
 from .agreement import disagreement
 from .expressions import Unsupported
+from .fed import LARGE, Fed, address
 from .pointers import Pointers, Scratch, most_of
 from .team import Team
 
 Arrays = dict[str, np.ndarray]
 ALIGNED = 64  # bytes
-LARGE = 2**16  # bytes; outputs of fewer share one block of memory, which lasts as long as any of them
 WORTH = 2**20  # multiplications or the like, for which one more thread is worth its while
 BETWEEN = 2**16  # so many between two meetings
 CREW = Path(__file__).with_name("crew.c")
@@ -116,8 +116,7 @@ class Call:
         self.parts = function.parts(dims)
         self.at = (ctypes.c_void_p * max(1, len(function.roots)))()
         self.n = (ctypes.c_int64 * max(1, len(function.dims)))(*[dims[d] for d in function.dims])
-        self.fed: list[tuple[int, str, np.dtype]] = []
-        self.last: dict[str, Any] = {}  # what was fed at the call before: its address is known
+        self.fed: list[Fed] = []
         self.held: list[np.ndarray] = []  # memory that lasts
         self.small: dict[
             Buffer, tuple[int, int]
@@ -137,7 +136,9 @@ class Call:
         total = 0
         for i, root in enumerate(self.function.roots):
             if isinstance(root, Feed):
-                self.fed.append((i, root.name, kind_of(self.function.feeds[root.name], self.dtype)))
+                shape, weight = tuple(self.size(d) for d in root.shape), root.name in self.function.graph.params
+                kind = kind_of(self.function.feeds[root.name], self.dtype)
+                self.fed.append(Fed(i, root.name, kind, shape, weight))
                 continue
             if isinstance(root, Constant):
                 value = root.node.attrs["value"]
@@ -150,7 +151,7 @@ class Call:
             if not (isinstance(root, Buffer) and root.fresh):
                 lasting.append((i, total))
                 total += size
-            elif size > LARGE:
+            elif size > LARGE:  # smaller ones share one block of memory, which lasts as long as any of them
                 self.large[root] = i, size
             else:
                 self.small[root] = i, self.block
@@ -193,17 +194,10 @@ class Call:
 
     def __call__(self, feeds: Arrays) -> Arrays:
         """The outputs for some feeds."""
-        at, last, held = self.at, self.last, list[np.ndarray]()
-        for i, name, kind in self.fed:
-            fed = feeds[name]
-            if last.get(name) is not fed:
-                value = np.ascontiguousarray(fed, kind)
-                at[i] = address(value)
-                if value is fed:
-                    last[name] = fed
-                else:
-                    last.pop(name, None)
-                    held.append(value)
+        at = self.at
+        for fed in self.fed:
+            if (array := feeds[fed.name]) is not fed.known:
+                fed.point(at, array)
         made: dict[Buffer | None, np.ndarray] = {None: np.empty(self.block, np.uint8)}
         start = address(made[None])
         for i, offset in self.small.values():
@@ -217,11 +211,6 @@ class Call:
             name: np.ndarray(shape, kind, made[array], offset, strides)
             for name, array, shape, kind, offset, strides in self.results
         }
-
-
-def address(array: np.ndarray) -> int:
-    """Where the numbers of an array begin."""
-    return int(array.__array_interface__["data"][0])
 
 
 def evaluate(size: Size, dims: dict[str, int]) -> int:
