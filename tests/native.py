@@ -13,8 +13,7 @@ import numpy as np
 
 import blocks as bk
 from blocks.compile import NATIVE
-from blocks.compile.native import build, run
-from blocks.compile.native.emit import emit_native
+from blocks.compile.native import build, emit, nests, run
 from blocks.compile.native.run import FLAGS
 from blocks.compile.passes.checkpoint import checkpointing
 from blocks.interpret import bind
@@ -25,11 +24,16 @@ from .wide import case
 HERE = any(map(shutil.which, build.NAMES))
 
 
-def function(graph, name, checkpoint=None):
-    """A graph as a function of C that is not compiled yet."""
+def function(graph, name, checkpoint=None, large=False):
+    """A graph as a function of C that is not compiled yet; `large`: as if all its sizes were."""
     for change in (*([] if checkpoint is None else [checkpointing(checkpoint)]), *(p for _, p in NATIVE.passes)):
         graph = change(graph)
-    return emit_native(graph, name)
+    before = nests.BROAD, emit.SHARED
+    nests.BROAD, emit.SHARED = (2, 2) if large else before
+    try:
+        return emit.emit_native(graph, name)
+    finally:
+        nests.BROAD, emit.SHARED = before
 
 
 def together(functions, *flags):
@@ -86,7 +90,7 @@ def networks(numbers):
         network = case(number)
         kinds = [network.graph, None], [network.gradient(), None], [network.gradient(), (1, 2, 3, "sqrt")[number % 4]]
         for k, (graph, every) in enumerate(kinds):
-            yield graph, network.feeds, function(graph, f"network_{number}_{'fgb'[k]}", every)
+            yield graph, network.feeds, function(graph, f"network_{number}_{'fgb'[k]}", every, number % 3 == 1)
 
 
 def main(count):

@@ -3,6 +3,7 @@
 import ctypes
 import itertools
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -75,7 +76,7 @@ def test_random_networks() -> None:
         network = case(number)
         every = (None, 1, 2, "sqrt")[number % 4]
         graph = network.gradient() if number % 5 else network.graph
-        made.append((graph, network.feeds, function(graph, f"network_{number}", every)))
+        made.append((graph, network.feeds, function(graph, f"network_{number}", every, number % 3 != 0)))
     for dtype, count in (("float64", 30), ("float32", 8)):
         together([f for _, _, f in made[:count]], "-O0")
         for number, (graph, feeds, f) in enumerate(made[:count]):
@@ -102,6 +103,57 @@ def test_sums_over_the_same_rows_are_made_in_one_pass() -> None:
         assert name not in ("together", "part") or "NULL" not in calls[0]
         for dtype in ("float64", "float32"):
             judged(f, graph, feeds_of(graph), dtype, count=3)
+
+
+@needs_compiler
+def test_sums_of_what_a_nest_makes_are_made_in_it() -> None:
+    """What is summed over all rows is stored only if something else needs it; no sum's result is read before its end."""
+    columns = {"x": 70, "y": 70, "z": 70}
+    x, y, z = (bk.sequence(name, n) for name, n in columns.items())
+    product, rows = x * y, (0, 1)
+    total = bk.sum(product, axis=rows)
+    again = bk.sum(product * z, axis=rows)
+    graphs = {
+        "alone": ({"sum": total}, 1, 0),
+        "twice": ({"sum": total, "again": again}, 1, 0),
+        "kept": ({"product": product, "sum": total, "again": again}, 1, 1),
+        "needing": ({"product": product * total, "sum": total}, 1, 2),
+        "chained": ({"sum": bk.sum(bk.tanh(product * total), axis=rows)}, 2, 1),
+        "narrow": ({"sum": bk.sum(x[:, :, :15] * y[:, :, :15], axis=rows)}, 0, 1),
+        "other": ({"sum": bk.sum(product, axis=(0, 2)), "mean": bk.sum(product, axis=-1)}, 0, 1),
+    }
+    for name, (outputs, nests, stored) in graphs.items():
+        graph = bk.Graph(outputs)
+        f = function(graph, name)
+        assert f.source.count("const num after") == nests, f.source
+        assert len([line for line in f.source.splitlines() if re.search(r"\w\[[^=]*[ijk]\] = [^R]", line)]) == stored, (
+            f.source
+        )
+        for dtype in TYPES:
+            for sizes in ({"time": 5, "batch": 3}, {"time": 1, "batch": 1}):
+                judged(f, graph, feeds_of(graph, **sizes), dtype, count=3)
+
+
+@needs_compiler
+def test_threads_meet_before_they_sum_columns_of_rows_that_others_made() -> None:
+    hs = bk.scan(bk.cells.srn(3, 70), bk.sequence("x", 3))
+    graph = bk.Graph({"sum": bk.sum(hs * bk.sequence("z", 70), axis=(0, 1))})
+    f = function(graph, "summed")
+    lines = [line.strip() for line in f.source.splitlines()]
+    at = next(i for i, line in enumerate(lines) if line.startswith("for (num first"))
+    assert lines[at - 1] == "meet(all);", f.source
+    judged(f, graph, feeds_of(graph, time=4, batch=5), count=3)
+
+
+@needs_compiler
+def test_what_is_made_of_weights_is_made_by_all_threads() -> None:
+    """Where it is much: the gates' weights side by side, and packed for products."""
+    for units, count in ((7, 0), (70, 3)):
+        hs = bk.scan(bk.cells.lstm(60, units), bk.sequence("x", 60))
+        graph = bk.grad(bk.Graph({"loss": bk.mean(hs * hs)}))
+        f = function(graph, f"lstm_{units}")
+        assert len(re.findall(r"^    pack\(", f.source, re.M)) == count == f.source.count("i = share("), f.source
+        judged(f, graph, feeds_of(graph, time=4, batch=5), count=3)
 
 
 @needs_compiler
@@ -344,7 +396,7 @@ SOURCE = '#include "blocks.h"\n' + "".join(
 )
 SOURCE += """
 void products(const real *a, const real *turned, const real *b, real *packed, real *c, real *d, real *e, real *sums, num m, num k, num n, num c_row) {
-    pack(b, n, 1, k, n, packed);
+    pack(b, n, 1, k, 0, n, packed);
     product(a, k, 1, packed, c, c_row, m, k, n);
     multiply((side[]){{a, k, 1, m, d, n}}, 1, b, n, 1, k, 0, n, 0, NULL);
     multiply((side[]){{turned, 1, m, m, d, n}, {a, k, 1, m, e, n}}, 2, b, n, 1, k, 0, n, 1, sums);

@@ -453,10 +453,10 @@ INLINE num panels(num columns, num part, num parts) {
     return least(columns, share((columns + PANEL - 1) / PANEL, part, parts) * PANEL);
 }
 
-/* a matrix in panels, for `product` */
-MAYBE static void pack(const real *b, num b_row, num b_col, num depth, num columns, real *packed) {
-    for (num j = 0; j < columns; j += PANEL)
-        pack_panel(b + j * b_col, b_row, b_col, depth, least(columns - j, PANEL), packed + j * depth);
+/* the columns of a matrix from `first` to `last` in panels, for `product` */
+MAYBE static void pack(const real *b, num b_row, num b_col, num depth, num first, num last, real *packed) {
+    for (num j = first; j < last; j += PANEL)
+        pack_panel(b + j * b_col, b_row, b_col, depth, least(last - j, PANEL), packed + j * depth);
 }
 
 /* c = a b for a packed b */

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
+from math import prod
 
-from ...graph import Graph, Node, Op, subgraphs
+from ...graph import Graph, Node, Op, Shape, subgraphs
 from ...ops.loop import in_block
 from ..comments import Line, above
 from ..names import comment
@@ -32,9 +33,10 @@ from .run import Function
 from .statement import Statement, size_of
 from .statements import STATEMENTS
 from .sums import RowSum, RowSums, row_sum
-from .team import ALONE, MARK, OWN, Team
-from .text import Body, address
+from .team import ALONE, ANY, MARK, OWN, Team
+from .text import Body, address, of_part
 
+SHARED = 2**14  # numbers, of the shape of weights, from which threads share the work
 PANEL = 64  # the most columns that a packed matrix is filled up to
 
 
@@ -91,7 +93,8 @@ class Writer:
         group: Nest | RowSums | None = None
         for step in todo:
             for part in self.parts(step):
-                if group is not None and group.take(part):
+                more = part.added() if isinstance(group, Nest) and isinstance(part, RowSum) else part
+                if group is not None and group.take(more):
                     continue
                 self.close(group)
                 group = None
@@ -171,12 +174,20 @@ class Writer:
     def nest(self, nest: Nest) -> None:
         """Write a nest, with a comment over the operations of each stage."""
         places, team = self.places, self.team
-        split = team.dim if all(team.own(step.out) for step in nest.steps) else None
+        split = team.dim if not nest.adds and all(team.own(step.out) for step in nest.steps) else None
+        shared = not (nest.adds or split) and len(places.bodies) == 1 and self.is_shared(nest.shape, len(nest.steps))
+        how = ANY if nest.adds or shared else OWN if split else ALONE
         reads, writes = [a for step in nest.steps for a in step.operands], [step.out for step in nest.steps]
-        places.body.say(team.note(OWN if split else ALONE, reads, writes, size_of(nest.shape) * len(nest.steps)))
-        writer = NestWriter(nest, places.names.fresh, places.write, self.is_stored, split)
-        with nullcontext() if split else places.body.braces("if (part == 0)"):
+        places.body.say(team.note(how, reads, writes, size_of(nest.shape) * len(nest.steps)))
+        writer = NestWriter(nest, places.names.fresh, places.write, self.is_stored, split, shared)
+        with places.body.braces("if (part == 0)") if how == ALONE else nullcontext():
             writer.write(places.body, self.comments)
+
+    def is_shared(self, shape: Shape, times: int = 1) -> bool:
+        """Whether threads share what goes number by number, so many `times`, over a shape of weights: where it is
+        worth a meeting."""
+        numbers = prod(d if isinstance(d, int) else 0 for d in shape)
+        return numbers > 1 and numbers * times >= SHARED
 
     def is_stored(self, nest: Nest, step: Assign) -> bool:
         """Whether a value is needed outside of the nest that it is made in."""
@@ -253,14 +264,17 @@ class Writer:
         place = Scratch(f"{w.pointer}_packed", size)
         packed = Access(self.places.root(place), place.geometry, "float", place)
         write, (down, along) = self.places.write, w.geometry.strides
-        numbers = ", ".join(write(size) for size in (down, along, rows, columns))
-        line = f"if (part == 0) pack({address(w, write)}, {numbers}, {packed.pointer});"
+        shared = level == 0 and self.is_shared(w.shape)
+        part = of_part("panels", write(columns)) if shared else ("0", write(columns))
+        numbers = ", ".join([*(write(size) for size in (down, along, rows)), *part])
+        line = f"{'' if shared else 'if (part == 0) '}pack({address(w, write)}, {numbers}, {packed.pointer});"
+        how = ANY if shared else ALONE
         if outermost is None:
-            self.places.body.say(self.team.note(ALONE, [w], [packed]))
+            self.places.body.say(self.team.note(how, [w], [packed]))
             self.places.body.say(line)
         else:
             outermost.packed[key] = packed
-            outermost.before += [self.team.note(ALONE, [w], [packed], out=len(bodies) - 1 - level), line]
+            outermost.before += [self.team.note(how, [w], [packed], out=len(bodies) - 1 - level), line]
         return packed
 
     def written_in(self, loop: ForEach | None, array: Place) -> bool:

@@ -8,31 +8,54 @@
 
 A nest ends where an operation would read what the nest wrote, or write what it read, at other indices: what stands in
 memory before one index must not depend on what was done at another. A value that nothing else needs is not stored.
+
+The sums over all rows of such values are made in the same pass, some columns at a time:
+
+    for (num first = 0; first < 256; first += 64) {
+        const num after = least(256, first + 64);
+        double all[64] = {0};
+        for (num i = 0; i < time * batch; i++)
+            EACH (num j = first; j < after; j++) {
+                const real product = c[i * 256 + j] * dz[i * 256 + j];
+                all[j - first] += (double)product;
+            }
+        for (num j = first; j < after; j++) sums[j] = R(all[j - first]);
+    }
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from ...graph import Node, Shape
 from ..plan.labels import label_of
 from ..plan.sizes import ONE, Size
 from .access import Access
-from .text import TYPES, Body, factor, index_text
+from .text import TYPES, Body, factor, index_text, of_part
+
+LANES = 64  # sums of so many columns at a time
+BROAD = 16  # columns from which a nest goes by columns for the sake of sums
 
 
 @dataclass(frozen=True)
 class Assign:
-    """One operation, number by number: `write` makes its expression of those of its operands."""
+    """One operation, number by number: `write` makes its expression of those of its operands. If it `adds`, the result
+    has the sums of the columns."""
 
     node: Node | None
     out: Access
     operands: list[Access]
     write: Callable[[list[str]], str]
     stage: str = ""
+    adds: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """The shape that it goes over."""
+        return self.operands[0].shape if self.adds else self.out.shape
 
 
 @dataclass
@@ -42,9 +65,16 @@ class Nest:
     shape: Shape
     steps: list[Assign] = field(default_factory=list)
 
+    @property
+    def adds(self) -> bool:
+        """Whether sums are made in it, so that each thread has columns of its own."""
+        return any(step.adds for step in self.steps)
+
     def take(self, step: object) -> bool:
         """Do an operation too, after those that it has, if that can be; whether it can."""
-        if not isinstance(step, Assign) or step.out.shape != self.shape:
+        if not isinstance(step, Assign) or step.shape != self.shape:
+            return False
+        if step.adds and not (isinstance(self.shape[-1], int) and self.shape[-1] >= BROAD):
             return False
         reads = [o.repeated(self.shape) for o in step.operands]
         for before in self.steps:
@@ -89,7 +119,8 @@ def axes_of(shape: Shape, strides: Sequence[Sequence[Size]], split: str | None =
 
 
 class NestWriter:
-    """A nest as text. `local` makes names, `stored` says which values are needed outside of the nest."""
+    """A nest as text. `fresh` makes names, `stored` says which values are needed outside of the nest. Threads have each
+    their rows of the dimension `split`, or a share of the first axis, if it is `shared`."""
 
     def __init__(
         self,
@@ -98,8 +129,10 @@ class NestWriter:
         size: Callable[[Size], str],
         stored: Callable[[Nest, Assign], bool],
         split: str | None,
+        shared: bool = False,
     ):
-        self.nest, self.fresh, self.size, self.stored, self.split = nest, fresh, size, stored, split
+        self.nest, self.fresh, self.size, self.stored = nest, fresh, size, stored
+        self.split, self.shared = split, shared
 
     def write(
         self, body: Body, comments: Callable[[Nest, dict[int, list[str]], dict[int, str]], dict[int, list[str]]]
@@ -107,13 +140,15 @@ class NestWriter:
         """Write it, with comments over some of its operations."""
         nest = self.nest
         reads = [[o.repeated(nest.shape) for o in s.operands] for s in nest.steps]
-        found = [a for i, s in enumerate(nest.steps) for a in (*reads[i], s.out) if not a.literal]
-        axes = axes_of(nest.shape, [a.geometry.strides for a in found], self.split)
+        found = [
+            a for i, s in enumerate(nest.steps) for a in (*reads[i], *([] if s.adds else [s.out])) if not a.literal
+        ]
+        axes = self.axes([a.geometry.strides for a in found])
         at = {id(a): tuple(axis.strides[k] for axis in axes) for k, a in enumerate(found)}
         often = self.loads(reads)
         values: dict[object, str] = {}  # what stands in a register, by where it would stand in memory
-        bounds = [axis.bounds(self.size) for axis in axes]
-        with nullcontext() if axes else body.braces(""), body.loops(bounds, each=True) as indices:
+        sums = {i: self.fresh("all") for i, step in enumerate(nest.steps) if step.adds}
+        with self.columns(body, axes, sums) if sums else self.rows(body, axes) as indices:
 
             def element(a: Access) -> str:
                 return f"{a.pointer}[{index_text(self.size(a.geometry.offset), indices, at[id(a)], self.size)}]"
@@ -134,8 +169,14 @@ class NestWriter:
                         a.append(name)
                     else:
                         a.append(element(o))
-                kept, again = self.stored(nest, step), often[("out", i)] > 0
+                texts[i] = [v.split("[")[0] for v in a]
+                lines.append(said)
                 text = step.write(a)
+                if step.adds:
+                    said.append(f"{sums[i]}[{indices[-1]} - first] += (double){factor(text)};")
+                    results[i] = step.out.pointer
+                    continue
+                kept, again = self.stored(nest, step), often[("out", i)] > 0
                 if again:
                     name = self.fresh(label_of(step.node) if step.node is not None else step.out.pointer)
                     said.append(f"const {TYPES[step.out.dtype]} {name} = {text};")
@@ -146,13 +187,47 @@ class NestWriter:
                     values[step.out.key] = text
                 if kept:
                     said.append(f"{element(step.out)} = {text};")
-                texts[i] = [v.split("[")[0] for v in a]
                 results[i] = text if again and not kept else step.out.pointer
-                lines.append(said)
             above = comments(nest, texts, results)
             for i, said in enumerate(lines):
                 for line in [*(f"/* {c} */" for c in above.get(i, [])), *said]:
                     body.say(line)
+
+    def axes(self, strides: Sequence[Sequence[Size]]) -> list[Axis]:
+        """The axes of the loops; that of the columns by itself, if these are summed."""
+        shape = self.nest.shape
+        if not self.nest.adds:
+            return axes_of(shape, strides, self.split)
+        rows = axes_of(shape[:-1], [s[:-1] for s in strides])
+        return [*rows, Axis(Size.of(shape[-1]), tuple(s[-1] for s in strides))]
+
+    @contextmanager
+    def rows(self, body: Body, axes: Sequence[Axis]) -> Iterator[list[str]]:
+        """The loops over all numbers, or a thread's rows of them; gives the indices."""
+        bounds = [axis.bounds(self.size) for axis in axes]
+        if self.shared:
+            bounds[0] = of_part("share", bounds[0][1])
+        with nullcontext() if axes else body.braces(""), body.loops(bounds, each=True) as indices:
+            yield indices
+
+    @contextmanager
+    def columns(self, body: Body, axes: Sequence[Axis], sums: dict[int, str]) -> Iterator[list[str]]:
+        """The loops over a thread's columns, some at a time, and all rows of these; gives the indices. `sums`: where
+        those that add do so."""
+        *rows, columns = axes
+        begin, end = of_part("panels", self.size(columns.extent))
+        with body.braces(f"for (num first = {begin}; first < {end}; first += {LANES})"):
+            body.say(f"const num after = least({end}, first + {LANES});")
+            for name in sums.values():
+                body.say(f"double {name}[{LANES}] = {{0}};")
+            with body.loops([*(axis.bounds(self.size) for axis in rows), ("first", "after")], each=True) as indices:
+                yield indices
+            j = indices[-1]
+            with body.braces(f"for (num {j} = first; {j} < after; {j}++)"):
+                for i, name in sums.items():
+                    out = self.nest.steps[i].out
+                    at = index_text(self.size(out.geometry.offset), [j], [ONE], self.size)
+                    body.say(f"{out.pointer}[{at}] = R({name}[{j} - first]);")
 
     def loads(self, reads: list[list[Access]]) -> Counter[object]:
         """How often each number in memory is read, before it is written, and how often each result."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...graph import Dim
 from ...ops.elementwise import broadcast_dims
 from ..plan.sizes import ONE, ZERO, Size
 from .access import Access
@@ -14,7 +13,7 @@ from .nests import Axis, axes_of
 from .statement import Statement, size_of
 from .sums import RowSum
 from .team import ALONE, ANY, OWN
-from .text import address
+from .text import address, of_part
 
 if TYPE_CHECKING:
     from .emit import Writer
@@ -41,7 +40,7 @@ def matmul(s: Statement) -> None:
     first, last = rows.bounds(s.size)
     s.is_split |= rows.row is not None
     if not s.alone and s.split is None:
-        first, last = (f"share({last}, {part}, parts)" for part in ("part", "part + 1"))
+        first, last = of_part("share", last)
     with s.by_one(), s.over(around) as i:
         begin = [] if first == "0" else [first]
         a, c = (
@@ -97,7 +96,7 @@ def outer(s: Statement) -> None:
             f"{c}, {s.size(_row(s.out))}}}"
         )
         right = f"{b}, {s.size(rows.strides[1])}, {s.size(g.geometry.strides[-1])}, {s.size(rows.extent)}"
-        s.say(multiply([left], right, *_columns(m, s.size), more=bool(more)))
+        s.say(multiply([left], right, *of_part("panels", s.size(m)), more=bool(more)))
 
 
 def multiply(left: Sequence[str], right: str, first: str, last: str, more: bool = False, sums: str = "NULL") -> str:
@@ -123,13 +122,7 @@ def multiplied(writer: Writer, sums: Sequence[RowSum]) -> None:
     writer.places.body.say(writer.team.note(ANY, reads, [one.out for one in sums], weight))
     numbers = rows.strides[-1], right.geometry.strides[-1], rows.extent
     given = f"{address(right, size)}, {', '.join(map(size, numbers))}"
-    writer.places.body.say(multiply(left, given, *_columns(right.shape[-1], size), sums=total))
-
-
-def _columns(count: Dim, size: Callable[[Size | Dim], str]) -> tuple[str, str]:
-    """The columns of a thread, in whole panels."""
-    first, last = (f"panels({size(count)}, {part}, parts)" for part in ("part", "part + 1"))
-    return first, last
+    writer.places.body.say(multiply(left, given, *of_part("panels", size(right.shape[-1])), sums=total))
 
 
 def _row(x: Access) -> Size:

@@ -9,12 +9,10 @@ from ...graph import Node
 from ..plan.sizes import ONE, ZERO, Size
 from .access import Access
 from .expressions import number
-from .nests import Axis, axes_of
+from .nests import LANES, Axis, axes_of
 from .statement import Statement
 from .team import ALONE, ANY, OWN
-from .text import factor
-
-LANES = 64  # sums of so many columns at a time
+from .text import factor, of_part
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def _columns(s: Statement, x: Access, outside: list[Axis], reduced: list[Axis], 
     begin, end = last.bounds(s.size)
     s.is_split |= last.row is not None
     if s.split is None:
-        begin, end = (f"panels({end}, {part}, parts)" for part in ("part", "part + 1"))
+        begin, end = of_part("panels", end)
     with s.over(around) as i, s.body.braces(f"for (num first = {begin}; first < {end}; first += {LANES})"):
         s.say(f"const num lanes = least({end} - first, {LANES});")
         s.say(f"{how.kind} all[{LANES}];")

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from ...ops.elementwise import broadcast_dims
 from ..plan.places import Compute, Place
 from ..plan.sizes import ONE, ZERO
+from ..plan.stages import label_of_stage
 from .access import Access
-from .nests import Axis, axes_of
+from .nests import Assign, Axis, axes_of
 
 if TYPE_CHECKING:
     from .emit import Writer
@@ -45,6 +46,14 @@ class RowSum:
     def wrote(self, arrays: list[Place]) -> bool:
         """Whether the result stands in one of some arrays."""
         return any(array is self.out.array for array in arrays)
+
+    def added(self) -> Assign | None:
+        """As a part of a nest, where it is a sum of rows."""
+        if self.left is not None:
+            return None
+        return Assign(
+            self.step.node, self.out, [self.right], lambda texts: texts[0], label_of_stage(self.step), adds=True
+        )
 
     @property
     def same(self) -> object:

@@ -71,6 +71,11 @@ def index_text(offset: str, indices: Sequence[str], strides: Sequence[Size], wri
     return " + ".join(parts) or "0"
 
 
+def of_part(how: str, count: str) -> tuple[str, str]:
+    """Where the part of a thread begins and ends: of so many rows, "share", or of columns, "panels"."""
+    return f"{how}({count}, part, parts)", f"{how}({count}, part + 1, parts)"
+
+
 def address(x: Access, write: Callable[[Size], str]) -> str:
     """Where the first number stands."""
     return x.pointer if x.geometry.offset == ZERO else f"{x.pointer} + {write(x.geometry.offset)}"
