@@ -8,9 +8,12 @@ from itertools import pairwise
 import pytest
 
 import blocks as bk
+from blocks.draw.diagram.network import network_of
+from blocks.draw.layout.boxes import Ways, _drawn, drawn
 from blocks.draw.layout.channels import Piece, assign
 from blocks.draw.layout.columns import settle
-from blocks.draw.scene import Frame, Scene, Shape, Wire
+from blocks.draw.layout.lines import PARTS
+from blocks.draw.scene import PAGE, Frame, Scene, Shape, Wire
 
 from .test_draw_invariants import check
 from .wide import case
@@ -233,6 +236,16 @@ def test_a_decoder_stands_beside_its_encoder() -> None:
     between = [w for w in scene.wires if (by_key[w.source].kind, by_key[w.target].kind) == ("next", "state")]
     level = [w for w in between if by_key[w.source].name != by_key[w.target].name]
     assert len(level) == 2 and all(len(w.points) == 2 and w.points[0][1] == w.points[1][1] for w in level)
+
+
+def test_a_model_wider_than_a_page_has_small_gaps_in_its_cells() -> None:
+    """All letters of a decoder beside its encoder can be read."""
+    wide = network_of(encoder_and_decoder())
+    (whole, _), (small, _) = drawn(wide, Ways()), drawn(wide, Ways(gaps=PARTS[-1]))
+    assert whole.width == small.width <= PAGE < _drawn(wide, Ways(), "")[0].width
+    hs = bk.scan(bk.cells.gru(3, 5), bk.sequence("x", 3))
+    one = network_of(bk.Graph({"y": hs}))
+    assert drawn(one, Ways())[0].width == _drawn(one, Ways(), "")[0].width < PAGE
 
 
 def test_what_stands_beside_what() -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import blocks as bk
+from blocks.draw.drawing import Drawing
 from blocks.draw.layers.runs import computed, gradient_values, gradients_over_steps, over_steps
 from blocks.draw.layers.values import Scale, number, scale_of, size, summary
-from blocks.draw.scene import Shade
+from blocks.draw.scene import Scene, Shade
 from blocks.draw.themes import THEMES, shade
 
 from .test_draw_invariants import check
@@ -188,6 +189,45 @@ def test_values_over_steps(make: Any, units: int) -> None:
     assert total.label is not None and total.label.plain == number(size(every))
     tabs = [w for w in scene.wires if "weights-" in w.target and w.kind == "gradient"]
     assert len(tabs) == steps * len({n.split(".")[0] for n in weights}) and all(w.label for w in tabs)
+
+
+@pytest.mark.parametrize("gradient", [None, True])
+def test_values_of_closed_steps(gradient: Any) -> None:
+    """Between steps, and at their ends, there is as much room as their numbers need; and not much more."""
+    cell, rng = bk.cells.lstm(2, 2), np.random.default_rng(0)
+    given = {**cell.graph.init(0, "float64"), "x": rng.normal(size=(3, 1, 2)), "d/y": rng.normal(size=(3, 1, 2))}
+    feeds = given if gradient else {n: v for n, v in given.items() if n != "d/y"}
+    scene = cell.draw(values=feeds, gradient=gradient, unroll=3).scene
+    check(scene)
+    holding = {w.net for w in scene.wires if w.holds and w.kind != "kept"}
+    assert len(holding) > 12 and holding <= {w.net for w in scene.wires if w.label}
+    assert scene.width < 1400
+
+
+def test_what_never_has_a_place_makes_no_figure_wider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The narrowest figure is taken of those that show the most."""
+    cell, feeds = fed(2, 1)
+    found: list[float] = []
+
+    def crowded(drawing: Drawing) -> Scene:
+        scene = drawn_so(drawing)
+        drawing.missing = max(1, 3 - len(found))
+        found.append(scene.width)
+        return scene
+
+    drawn_so = Drawing.drawn_so
+    monkeypatch.setattr(Drawing, "drawn_so", crowded)
+    assert cell.draw(values=feeds).scene.width == found[2] < found[3] < found[-1]
+
+
+def test_what_the_colours_mean_is_not_wider_than_the_figure() -> None:
+    cell, feeds = fed(8, 1)
+    scene = cell.draw(values=feeds).scene
+    said, others = ([s for s in scene.shapes if (s.kind == "caption") == told] for told in (True, False))
+    assert {"values-from", "values-to", "strips", "not-computed"} == {s.key for s in said}
+    assert len({s.y for s in said}) > 1
+    assert max(s.right for s in said) <= max(s.right for s in others)
+    assert min(s.bottom for s in said) > max(s.top for s in others if s.kind != "scale")
 
 
 def test_what_is_not_known_of_a_step_is_not_known_of_the_next() -> None:

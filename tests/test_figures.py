@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import blocks as bk
 from blocks.cells.table import GALLERY as GALLERY_CELLS
+from blocks.draw.figure import Figure
 from blocks.draw.figures import EMPHASIS, figure_7_3, figure_7_4, figures, gallery_page, write_figures
 
 from .command import blocks
+from .viewers.pictures import translation
 
 GALLERY = Path(__file__).parent.parent / "examples" / "gallery"
 
@@ -105,10 +109,35 @@ def test_the_gallery_is_current() -> None:
 )
 def test_a_figure_is_legible_on_a_page(name: str) -> None:
     """No letter is under 9 pixels where a page is 830 wide, lowered ones neither."""
-    text = (GALLERY / f"{name}.svg").read_text(encoding="utf-8")
+    assert smallest((GALLERY / f"{name}.svg").read_text(encoding="utf-8")) >= 9
+
+
+def smallest(text: str) -> float:
+    """The pixels of the smallest letters of an SVG on a page that is 830 wide."""
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', text)[1])  # type: ignore[index]
     sizes = [float(size) for size in re.findall(r'font-size="([\d.]+)"', text)]
-    assert len(sizes) > 5 and min(sizes) * min(4 / 3, 830 / width) >= 9  # a point is 4/3 pixels
+    assert len(sizes) > 5
+    return min(sizes) * min(4 / 3, 830 / width)  # a point is 4/3 pixels
+
+
+OTHERS: dict[str, Callable[[bk.Cell], Figure]] = {  # as the pages, the notebooks and the command line have them
+    "gradient over steps": lambda cell: cell.draw(gradient=True, unroll=3),
+    "both ways over steps": lambda cell: cell.draw(gradient="beside", unroll=3),
+    "left out steps": lambda cell: cell.draw(unroll=9),
+    "two steps": lambda cell: cell.draw(unroll=2, zoom="all"),
+    "operations": lambda cell: cell.draw(bricks=False),
+    "equations": lambda cell: cell.draw(equations="numbered", legend=True),
+    "shapes": lambda cell: cell.draw(shapes=True),
+    "values": lambda cell: cell.draw(values={**cell.graph.init(0), **{n: np.ones((2, 16)) for n in ("h", "C")},
+                                             "x": np.ones((2, 8))}),
+    "panels": lambda cell: bk.panels([cell.draw(highlight=name) for name in ("forget", "input")], letters=True),
+    "encoder and decoder": lambda cell: translation().draw(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_figure_of_an_lstm_is_legible_on_a_page(name: str) -> None:
+    assert smallest(OTHERS[name](bk.cells.lstm(8, 16)).render("svg").decode()) >= 9
 
 
 def test_the_picture_of_the_readme_is_current() -> None:

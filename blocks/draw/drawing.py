@@ -25,7 +25,7 @@ from .layers.emphasis import emphasise
 from .layers.formulas import with_equations
 from .layers.gradients import reversed_scene, with_backwards
 from .layers.groups import framed
-from .layers.labels import Crowded, with_words
+from .layers.labels import with_words
 from .layers.legend import with_legend
 from .layers.opened import opened
 from .layers.panels import panels
@@ -35,11 +35,10 @@ from .layers.values import Scale, with_scales, with_values
 from .layers.weights import HANG, NUMBERED, Weights, room_for, room_of_both, weights_of, with_shared, with_weights
 from .layout.cell import Room, rooms_of
 from .layout.levels import columns, layout
-from .scene import Scene
+from .scene import PAGE, Scene
 from .typeset import Labels
 
 LARGEST = 120  # elements of a cell; what has more is drawn in ranks
-PAGE = 830.0  # what is wider is read with difficulty
 LABEL_ROOM, SUM_ROOM = 9.0, 9.0
 ROOMS = (16.0, 24.0, 48.0)  # more between the wires, until all places are found
 WIDER, WIDEST = 16.0, 160.0  # room between the wires, step by step, until all values have a place
@@ -60,6 +59,7 @@ class Drawing:
     folding: Folding | None = None  # what is folded
     named: bool = True  # whether values have their names on their wires
     wider: float = 0.0  # room between the wires from left to right, for values
+    missing: int = 0  # values that have no place on it
     scales: list[Scale] = field(default_factory=list)  # what the colours of its wires mean
 
     def __post_init__(self) -> None:
@@ -117,21 +117,18 @@ class Drawing:
         return with_pile(scene, diagram.elements, self.measure) if self.measure else scene
 
     def drawn(self) -> Scene:
-        """The scene, with as much room as the values on its wires need."""
-        try:
-            return self.drawn_so()
-        except Crowded:
-            self.wider += WIDER
-            return self.drawn()
-
-    @property
-    def roomy(self) -> bool:
-        """Whether there cannot be more room: then a value without a place is left to its tooltip."""
-        return self.wider >= WIDEST
+        """The scene, with as much room as the values on its wires need; where there is never enough, with as much as
+        brings the most. What has no place then is left to its tooltip."""
+        found: list[tuple[int, float, Scene]] = []
+        while not found or (found[-1][0] and self.wider < WIDEST):
+            self.wider = len(found) * WIDER
+            scene = self.drawn_so()
+            found.append((self.missing, self.wider, scene))
+        return min(found, key=lambda drawn: drawn[:2])[2]
 
     def drawn_so(self) -> Scene:
         """The scene, after all steps that are asked for."""
-        self.scales = []
+        self.scales, self.missing = [], 0
         scene = self.ways()
         for option, step in STEPS:
             if is_given(self.asked[option]):
@@ -159,6 +156,7 @@ class Way:
     drawing: Drawing
     diagram: Diagram
     back: bool = False
+    kept: Mapping[str, Room] = field(init=False)  # the room that its elements have
 
     def __post_init__(self) -> None:
         asked = self.drawing.asked
@@ -181,7 +179,8 @@ class Way:
 
     def drawn(self, rooms: Mapping[str, Room] | None = None) -> Scene:
         """Its scene, after all steps that are asked for."""
-        scene = self.drawing.laid_out(self.diagram, rooms or {})
+        self.kept = rooms or {}
+        scene = self.drawing.laid_out(self.diagram, self.kept)
         for option, step in WAY:
             if is_given(self.asked[option]):
                 scene = step(self, scene)
@@ -193,12 +192,12 @@ class Way:
 
 
 def _weights(way: Way, scene: Scene) -> Scene:
-    return with_weights(with_backwards(scene, way.through), way.weights, way.hang)
+    return with_weights(with_backwards(scene, way.through), way.weights, way.kept)
 
 
 def _unroll(way: Way, scene: Scene) -> Scene:
     steps, zoom, full = (way.asked[name] for name in ("unroll", "zoom", "full"))
-    joined = unrolled(way.diagram, scene, steps, zoom, full, way.drawing.title)
+    joined = unrolled(way.diagram, scene, steps, zoom, full, way.drawing.title, room=way.drawing.wider)
     return with_shared(joined, way.weights, way.back) if way.weights else joined
 
 
@@ -216,8 +215,9 @@ def _values(way: Way, scene: Scene) -> Scene:
     else:
         known = named(graph, over_steps(graph, feeds, steps) if steps else [computed(graph, feeds)])
     logarithmic = way.asked["scale"] == "log"
-    scene, scale = with_values(scene, known, way.back, logarithmic, all=not drawing.roomy)
+    scene, scale, missing = with_values(scene, known, way.back, logarithmic)
     drawing.scales.append(scale)
+    drawing.missing += missing
     return scene
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .text import Line, extent
 
 Point = tuple[float, float]
-MARGIN = 8.0  # around a figure
+MARGIN, PAGE = 8.0, 830.0  # around a figure; how wide it may be without getting smaller on most pages
 
 
 def corners(points: Iterable[Point]) -> tuple[Point, ...]:

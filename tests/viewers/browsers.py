@@ -1,6 +1,5 @@
 """Every figure in Chromium and in Firefox, in a page 830 pixels wide: each text in the middle of its shape and inside of
-it, none on another one or on an arrowhead, no wire close to a shape that it does not enter; in the gallery no letter is
-under 9 pixels.
+it, none on another one or on an arrowhead, no wire close to a shape that it does not enter, no letter under 9 pixels.
 
     python -m tests.viewers.browsers [BROWSER …]
 
@@ -27,7 +26,7 @@ from .pictures import pictures
 
 WIDTH = 830  # pixels: a README on GitHub
 MIDDLE, CLOSE = 0.5, 4.0  # points
-LEGIBLE, GALLERY = 9.0, ("fig-", "cell-")  # pixels
+LEGIBLE = 9.0  # pixels
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 WAIT = 180.0  # seconds for a browser
 BROWSERS = {  # what it may be called, and how it is told to show nothing
@@ -58,7 +57,7 @@ def main(wanted: list[str]) -> None:
         faults = [f"{browser}, {name}: {fault}" for name in drawn for fault in judged(drawn[name], shown[name])]
         texts = sum(len(figure["texts"]) for figure in shown.values())
         sizes = {name: min(min(t["sizes"]) * f["scale"] for t in f["texts"]) for name, f in shown.items()}
-        small = [name for name, size in sizes.items() if name.startswith(GALLERY) and size < LEGIBLE]
+        small = [name for name, size in sizes.items() if size < LEGIBLE]
         faults += [f"{browser}, {name}: a letter has {sizes[name]:.1f} pixels" for name in small]
         smallest = min(sizes.values())
         print(

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from ...graph import Graph, subgraphs
 from ...notation import root
 from ..diagram.elements import Element
-from ..layout.cell import Room
+from ..layout.lines import Hung, Room
 from ..scene import MARGIN, Scene, Shape, Wire, fit
 from ..text import extent, line
 from .labels import places
@@ -83,7 +83,8 @@ def rooms_with(elements: Mapping[str, Element], rooms: Mapping[str, Room], measu
         if own := weights_in(element):
             w, h = measure.pile(own.values())
             room = rooms[key]
-            found[key] = room._replace(right=max(room.right, ASIDE + w + CLEAR), below=room.below + HANG + h + CLEAR)
+            top = room.below + HANG
+            found[key] = room._replace(hung=Hung(ASIDE + w + CLEAR, top, top + h + CLEAR))
     return found
 
 

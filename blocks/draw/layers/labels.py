@@ -15,10 +15,6 @@ SIZE, OFF, GRID = 7.5, 1.75, 5
 HEAD = 3.5  # half an arrowhead
 
 
-class Crowded(Exception):
-    """A label has no place that is free."""
-
-
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..scene import MARGIN, Dot, Scene, Shape, Wire, fit
 from ..text import line
+from .flow import flow
 
 SIZE, ROW, SAMPLE, APART = 9.5, 20.0, 24.0, 20.0  # of the words; between rows; width of a sample; between two marks
 NARROWEST = 300.0  # of a row
@@ -48,12 +49,11 @@ class Mark(NamedTuple):
 def with_legend(scene: Scene) -> Scene:
     """The scene with its legend."""
     shapes, wires, dots = list(scene.shapes), list(scene.wires), list(scene.dots)
-    x, y, widest = MARGIN, -ROW / 2, max(scene.width - MARGIN, NARROWEST)
-    for number, mark in enumerate(marks_of(scene), 1):
-        words = line(mark.means, SIZE)
-        wide = SAMPLE + 6 + words.width
-        if x > MARGIN and x + wide > widest:
-            x, y = MARGIN, y - ROW
+    marks = [(mark, line(mark.means, SIZE)) for mark in marks_of(scene)]
+    widths = [SAMPLE + 6 + words.width for _, words in marks]
+    places = flow(widths, max(scene.width - MARGIN, NARROWEST) - MARGIN, APART)
+    for number, ((mark, words), (left, row)) in enumerate(zip(marks, places, strict=True), 1):
+        x, y = MARGIN + left, -ROW / 2 - ROW * row
         sample = Scene(0, 0, mark.shapes, mark.wires, (), mark.dots).moved(x + SAMPLE / 2, y, f"legend{number}-")
         at = x + SAMPLE + 6 + words.width / 2
         key = f"legend{number}"
@@ -61,7 +61,6 @@ def with_legend(scene: Scene) -> Scene:
         shapes += [*sample.shapes, said]
         wires += sample.wires
         dots += sample.dots
-        x += wide + APART
     return fit(replace(scene, shapes=tuple(shapes), wires=tuple(wires), dots=tuple(dots)))
 
 

@@ -8,7 +8,7 @@ from itertools import chain
 from ..scene import Scene, Shape, fit
 from ..text import extent, line
 
-APART, CAPTION = 26.0, 12.0
+BESIDE, BELOW, CAPTION = 12.0, 26.0, 12.0  # from one to the next; the size of the words over them
 
 
 def panels(scenes: Sequence[Scene], captions: Sequence[str] = (), title: str = "", below: bool = False) -> Scene:
@@ -30,7 +30,7 @@ def panels(scenes: Sequence[Scene], captions: Sequence[str] = (), title: str = "
             top = dy + scene.height if below else tallest
             captioned.append(_caption(f"caption{number}", captions[number - 1], dx + scene.width / 2, top))
         room = 2 * CAPTION if below and captions else 0
-        start += -(scene.height + APART + room) if below else column + APART
+        start += -(scene.height + BELOW + room) if below else column + BESIDE
     return fit(
         Scene(
             0,

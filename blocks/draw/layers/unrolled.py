@@ -21,7 +21,8 @@ from ..diagram.elements import Diagram
 from ..scene import Frame, Point, Scene, Shape, Wire, corners, fit
 from ..text import END_ROOM, Line, clip, extent, line, step_text
 
-CLOSED, GAP, BETWEEN, OUT = 52.0, 40.0, 22.0, 18.0  # widths of a closed step and of a gap; the ways between and out
+CLOSED, GAP, BETWEEN, OUT = 52.0, 40.0, 20.0, 18.0  # widths of a closed step and of a gap; the ways between and out
+CORNER = 12.0  # from a label to the corner of a closed step, at least
 MOST = 7  # steps that are drawn without being asked to draw all
 ENDS = ("state", "next", "input", "output")
 
@@ -46,6 +47,7 @@ def unrolled(
     full: bool = False,
     title: str = "cell",
     times: Callable[[int], tuple[str, str]] | None = None,
+    room: float = 0.0,
 ) -> Scene:
     """The scene of some steps of a cell.
 
@@ -54,6 +56,7 @@ def unrolled(
         zoom: the step to show open, from 1; "all"; or "none". By default the middle one.
         full: draw every step, however many; else the middle of more than seven is folded into a gap.
         times: number of a step → what stands below its values, and below those of the step before.
+        room: points more between two steps, for labels.
 
     Raises BlocksError for a number of steps or a step that does not make sense.
     """
@@ -73,7 +76,7 @@ def unrolled(
         opened = number in open_steps
         block = _open(step) if opened else _closed(step, diagram, title, now)
         blocks.append(replace(block, step=number))
-    return _join(blocks, f"{title}, {steps} steps", cell.height)
+    return _join(blocks, f"{title}, {steps} steps", cell.height, room)
 
 
 def _open_steps(zoom: int | str | None, steps: int, default: int) -> set[int]:
@@ -137,8 +140,8 @@ def _closed(cell: Scene, diagram: Diagram, title: str, now: str) -> _Block:
     """The step as one box with the same heights."""
     frame = cell.frames[0]
     lines = (line(clip(title, 10), 13), line("same", 9), line("weights", 9))
-    rows = [[s.w + 8 for s in cell.shapes if s.kind == kind] for kind in ("input", "output")]
-    width = max(CLOSED, extent(lines)[0] + 12, *(max(row) * (len(row) + 1) for row in rows if row))
+    rows = [[s.w for s in cell.shapes if s.kind == kind] for kind in ("input", "output")]
+    width = max([CLOSED, extent(lines)[0] + 12, *(_side_by_side(row) for row in rows if row)])
     box = Shape(
         "step", "step", "box", title, width / 2, frame.y + frame.h / 2, width, frame.h, lines,
         f"{title} at step {now}: the same weights as at every step", shared=True,
@@ -157,6 +160,12 @@ def _closed(cell: Scene, diagram: Diagram, title: str, now: str) -> _Block:
             wires.append(_like(wire, cell, s))
     block = _Block(Scene(width, cell.height, tuple(shapes), tuple(wires)), width)
     return _passing(block, cell, diagram, "step", width)
+
+
+def _side_by_side(widths: list[float]) -> float:
+    """How wide a box is at whose border so many labels have the same distance from each other and from its corners."""
+    apart = max(widths) + 8 if len(widths) > 1 else 0.0
+    return (len(widths) + 1) * max(apart, max(widths) / 2 + CORNER)
 
 
 def _gap(diagram: Diagram, cell: Scene, hidden: int) -> _Block:
@@ -200,7 +209,7 @@ def _shift(wire: Wire, dx: float, prefix: str = "") -> Wire:
     return Scene(0, 0, (), (wire,)).moved(dx, 0, prefix).wires[0]
 
 
-def _join(blocks: list[_Block], title: str, height: float) -> Scene:
+def _join(blocks: list[_Block], title: str, height: float, room: float) -> Scene:
     """The blocks side by side. What leaves one is carried on to where the next ones take it."""
     shapes: list[Shape] = []
     wires: list[Wire] = []
@@ -208,14 +217,14 @@ def _join(blocks: list[_Block], title: str, height: float) -> Scene:
     scenes: list[Scene] = []
     live: dict[str, Wire] = {}  # state → the wire on its way from the step before
     left = right = 0.0
-    apart = max([BETWEEN, *(OUT + s.w + OUT / 2 for b in blocks for s in _unread(b, blocks))])
+    apart = room + max([BETWEEN, *(OUT + s.w + OUT / 2 for b in blocks for s in _unread(b, blocks))])
     for number, block in enumerate(blocks, 1):
         prefix = f"step{number}-"
         scene = block.scene.moved(left, 0, prefix)
         scene = replace(scene, wires=tuple(replace(w, step=block.step) for w in scene.wires))
         right = left + block.width
         if number == 1:
-            live = _first(blocks[0], shapes)
+            live = _first(blocks[0], BETWEEN + room, shapes)
         else:  # what no step takes
             unread = [state for state in live if state not in block.incoming]
             ends = {s.name: s for s in blocks[number - 2].ends.values() if s.kind == "next"}
@@ -255,12 +264,12 @@ def _join(blocks: list[_Block], title: str, height: float) -> Scene:
     return fit(Scene(0, height, tuple(shapes), tuple(wires), tuple(frames), dots, title, title))
 
 
-def _first(block: _Block, shapes: list[Shape]) -> dict[str, Wire]:
+def _first(block: _Block, apart: float, shapes: list[Shape]) -> dict[str, Wire]:
     """The states before the first step, each at its label."""
     live: dict[str, Wire] = {}
     for name, wires in block.incoming.items():
         label = replace(block.ends[wires[0].source], key=f"before-{name}")
-        label = replace(label, x=-BETWEEN - label.w / 2)
+        label = replace(label, x=-apart - label.w / 2)
         shapes.append(label)
         start = (label.right, label.y)
         live[name] = replace(wires[0], source=label.key, net=label.key, points=(start, (0.0, label.y)), hops=())

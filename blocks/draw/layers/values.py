@@ -16,11 +16,13 @@ import numpy as np
 
 from ..scene import MARGIN, Scene, Shade, Shape, Wire, fit
 from ..text import extent, line
-from .labels import SIZE, Crowded, labelled, places
+from .flow import flow
+from .labels import SIZE, labelled, places
 from .runs import Known
 
 FEW, SOME = 4, 16  # numbers that are written out, or shown by a bar for each
 BAR, CELL = 9, 9.0  # cells of a bar of colours, and their size
+LINE, SPACE, NARROWEST = 18.0, 20.0, 260.0  # of what they mean: row to row, between two things, the narrowest row
 PITCH, HIGH, ROW, ROWS = 5.0, 5.0, 8, 2  # of a strip: from bar to bar, the longest bar, bars in a row, rows
 FAINTEST = 1e-6  # of the largest: the smallest that a logarithmic scale tells from zero
 
@@ -90,16 +92,13 @@ class Told(NamedTuple):
         return _strip_size(self.value) if self.how == "strip" else labelled(line(self.text, SIZE))
 
 
-def with_values(scene: Scene, known: Known, gradient: bool, logarithmic: bool, all: bool) -> tuple[Scene, Scale]:
-    """The scene with what is known of its wires, and the scale of their colours. Raises Crowded if a value finds no
-    place, with `all`."""
+def with_values(scene: Scene, known: Known, gradient: bool, logarithmic: bool) -> tuple[Scene, Scale, int]:
+    """The scene with what is known of its wires, the scale of their colours, and how many values find no place."""
     told = {w.key: _told(w, known) for w in scene.wires if w.lit and w.holds}
     sizes = [s for each in told.values() for s in each.sizes]
     scale = scale_of("gradients" if gradient else "values", sizes, logarithmic)
     wires = tuple(_painted(w, told[w.key], scale) if w.key in told else w for w in scene.wires)
     where, missing = places(scene, lambda wire: told[wire.key].room if wire.key in told else None)
-    if missing and all:
-        raise Crowded
     strips: list[Shape] = []
     labels: list[Wire] = []
     for w in wires:
@@ -108,7 +107,7 @@ def with_values(scene: Scene, known: Known, gradient: bool, logarithmic: bool, a
         elif w.key in where:
             w = replace(w, label=line(told[w.key].text, SIZE), label_at=where[w.key])
         labels.append(w)
-    return replace(scene, wires=tuple(labels), shapes=(*scene.shapes, *strips)), scale
+    return replace(scene, wires=tuple(labels), shapes=(*scene.shapes, *strips)), scale, len(missing)
 
 
 def _told(wire: Wire, known: Known) -> Told:
@@ -161,45 +160,41 @@ def _strip(wire: Wire, value: np.ndarray, at: tuple[float, float], scale: Scale)
 
 
 def with_scales(scene: Scene, scales: Sequence[Scale]) -> Scene:
-    """The scene with a line above it that says what its numbers and colours mean: a bar of colours for each scale."""
-    shapes: list[Shape] = []
-    x, y = MARGIN, scene.height + 10.0
-
-    def write(key: str, words: str) -> None:
-        nonlocal x
-        text = line(words, 10)
-        width, _ = extent((text,))
-        shapes.append(Shape(key, "caption", "text", words, x + width / 2, y, width, 14.0, (text,)))
-        x += width + 6
-
-    for scale in (s for s in scales if s.top is not None):
-        write(f"{scale.of}-from", f"{scale.of}, root mean square: {number(scale.low)}")
-        for i in range(BAR):
-            here = scale.size(i / (BAR - 1))
-            tip, key = f"{scale.of} of root mean square {number(here)}", f"{scale.of}-{i}"
-            shapes.append(
-                Shape(
-                    key,
-                    "scale",
-                    "cell",
-                    "",
-                    x + CELL / 2,
-                    y,
-                    CELL,
-                    CELL * 0.8,
-                    tooltip=tip,
-                    paint=scale.at(here),
-                    sample=True,
-                )
-            )
-            x += CELL
-        x += 6
-        write(f"{scale.of}-to", number(scale.size(1.0)))
-        x += 14
+    """The scene with what its numbers and colours mean above it: a bar of colours for each scale."""
+    told = [_bar_of(scale) for scale in scales if scale.top is not None]
     if any("strip-" in s.key for s in scene.shapes):
-        write("strips", "a bar is one unit, beside the largest of its strip, downwards if negative;")
-    write("not-computed", "a dashed wire was not computed")
-    return fit(replace(scene, shapes=(*scene.shapes, *shapes)))
+        told.append(_words("strips", "a bar is one unit, beside the largest of its strip, downwards if negative"))
+    told.append(_words("not-computed", "a dashed wire was not computed"))
+    widths = [max(s.right for s in each) for each in told]
+    places = flow(widths, max(scene.width - 2 * MARGIN, NARROWEST), SPACE)
+    top = scene.height + 10.0 + LINE * places[-1][1]
+    moved = [
+        replace(s, x=s.x + MARGIN + left, y=top - LINE * row)
+        for each, (left, row) in zip(told, places, strict=True)
+        for s in each
+    ]
+    return fit(replace(scene, shapes=(*scene.shapes, *moved)))
+
+
+def _words(key: str, words: str, left: float = 0.0) -> list[Shape]:
+    """Some words, from a place on."""
+    text = line(words, 10)
+    width, _ = extent((text,))
+    return [Shape(key, "caption", "text", words, left + width / 2, 0.0, width, 14.0, (text,))]
+
+
+def _bar_of(scale: Scale) -> list[Shape]:
+    """The colours of a scale, with its ends."""
+    shapes = _words(f"{scale.of}-from", f"{scale.of}, root mean square: {number(scale.low)}")
+    x = shapes[0].right + 6
+    for i in range(BAR):
+        here = scale.size(i / (BAR - 1))
+        key, tip = f"{scale.of}-{i}", f"{scale.of} of root mean square {number(here)}"
+        middle, paint = x + CELL * (i + 0.5), scale.at(here)
+        shapes.append(
+            Shape(key, "scale", "cell", "", middle, 0.0, CELL, CELL * 0.8, tooltip=tip, paint=paint, sample=True)
+        )
+    return shapes + _words(f"{scale.of}-to", number(scale.size(1.0)), x + CELL * BAR + 6)
 
 
 def size(value: np.ndarray) -> float:

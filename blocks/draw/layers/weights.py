@@ -14,21 +14,22 @@ where all steps take the same weights, their ∂W are added.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
 from ..diagram.elements import Diagram
-from ..layout.cell import Room
+from ..layout.lines import Hung, Room
 from ..scene import Frame, Point, Scene, Shape, Wire, fit
 from ..text import Line, Run, clip, extent, line
 from ..typeset import Label, name_line, symbol
+from .flow import flow
 
 SIZE, NAME = 12.0, 10.0  # of the font of symbols, and of names
 ASIDE, RAIL, CLEAR = 8.0, 8.0, 4.0  # from the brick's wire; lengths of wires
 HANG, NUMBERED = 9.0, 16.0  # from a brick to its weights, and where a number stands there
-OUT, BELOW, BAR, AWAY = 12.0, 16.0, 22.0, 34.0  # from the frame to the way down, on to the bar; its height; its label
+OUT, BELOW, BAR, AWAY = 12.0, 16.0, 22.0, 16.0  # from the frame to the way down, on to the bar; its height; its label
 LETTER, LONGEST = 2, 14  # letters of a symbol, and of a name
 
 
@@ -96,14 +97,14 @@ def room_for(weights: Mapping[str, Weights], rooms: Mapping[str, Room], hang: fl
     for key, (_, lines, _) in weights.items():
         w, h = _size(lines)
         room = rooms[key]
-        below = room.below + hang + h + RAIL + CLEAR
-        found[key] = room._replace(right=max(room.right, ASIDE + w + CLEAR), below=below)
+        top = room.below + hang
+        found[key] = room._replace(hung=Hung(ASIDE + w + CLEAR, top, top + h + RAIL + CLEAR))
     return found
 
 
 def room_of_both(one: Mapping[str, Room], other: Mapping[str, Room]) -> dict[str, Room]:
     """For each element the room that two figures of it need."""
-    return {key: Room(*map(max, room, other[key])) for key, room in one.items()}
+    return {key: room.or_more(other[key]) for key, room in one.items()}
 
 
 def _size(lines: tuple[Line, ...]) -> tuple[float, float]:
@@ -111,8 +112,9 @@ def _size(lines: tuple[Line, ...]) -> tuple[float, float]:
     return w + 8, h + 4
 
 
-def with_weights(scene: Scene, weights: Mapping[str, Weights], hang: float) -> Scene:
-    """The scene with the weights of each brick below it; what stands for its own weights says so."""
+def with_weights(scene: Scene, weights: Mapping[str, Weights], rooms: Mapping[str, Room]) -> Scene:
+    """The scene with the weights of each brick below it, where there is room for them; what stands for its own weights
+    says so."""
     shapes: list[Shape] = []
     wires: list[Wire] = []
     for owner in scene.shapes:
@@ -121,7 +123,9 @@ def with_weights(scene: Scene, weights: Mapping[str, Weights], hang: float) -> S
             shapes.append(replace(owner, lines=own.lines) if own else owner)
             continue
         w, h = _size(own.lines)
-        x, top = owner.x + ASIDE + w / 2, owner.bottom - hang
+        hung = rooms[owner.key].hung
+        assert hung
+        x, top = owner.x + ASIDE + w / 2, owner.y - hung.top
         down = min(x, owner.right - 2 * CLEAR)
         key, name = f"weights-{owner.key}", f"weights of {owner.name}"
         shapes += [
@@ -157,12 +161,13 @@ def with_shared(scene: Scene, weights: Mapping[str, Weights], gradient: bool) ->
         "shared", "parameter", "box", text, (left + right) / 2, top - BAR / 2, right - left, BAR, (line(text, 11),),
         text,
     )  # fmt: skip
-    lines = tuple(dict.fromkeys(w.shared for w in weights.values()))
+    lines = _in_rows(list(dict.fromkeys(w.shared for w in weights.values())), bar.w)
     w, h = extent(lines)
     names = tuple(dict.fromkeys(n for own in weights.values() for n in own.names))
     tip = "the weights of all steps"
-    end = Shape("all", "parameter", "text", "weights", left - AWAY - w / 2 - 3, bar.y, w + 6, h + 2, lines, tip, names)
-    wires = [replace(_wire(end, bar, ((end.right, bar.y), (bar.left, bar.y))), holds=names, step=0)]
+    y = bar.bottom - AWAY - h / 2 - 1
+    end = Shape("all", "parameter", "text", "weights", bar.x, y, w + 6, h + 2, lines, tip, names)
+    wires = [replace(_wire(end, bar, ((bar.x, end.top), (bar.x, bar.bottom))), holds=names, step=0)]
     for step in steps:
         x = step.right - 2 * CLEAR
         wires.append(_wire(bar, step, ((x, top), (x, step.bottom))))
@@ -173,6 +178,18 @@ def with_shared(scene: Scene, weights: Mapping[str, Weights], gradient: bool) ->
         for row in _rows(own):
             wires += _rail(scene, frame, row, bar)
     return fit(replace(scene, shapes=(*scene.shapes, bar, end), wires=(*scene.wires, *wires)))
+
+
+def _in_rows(lines: Sequence[Line], widest: float) -> tuple[Line, ...]:
+    """Lines of words, as many in one as there is room for."""
+    between = Line((Run("; "),), NAME)
+    rows: dict[int, list[Line]] = {}
+    for text, (_, row) in zip(lines, flow([text.width for text in lines], widest, between.width), strict=True):
+        rows.setdefault(row, []).append(text)
+    return tuple(
+        Line(tuple(run for i, text in enumerate(row) for run in (between.runs * bool(i) + text.runs)), NAME)
+        for row in rows.values()
+    )
 
 
 def _wire(source: Shape, target: Shape, points: tuple[Point, ...]) -> Wire:

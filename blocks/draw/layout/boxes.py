@@ -23,12 +23,13 @@ from ..diagram.network import network_of
 from ..layers.blocks import Measure, beside_with, rooms_with, with_weights
 from ..layers.groups import framed
 from ..layers.unrolled import at_time
-from ..scene import Scene, fit, mirrored
+from ..scene import PAGE, Scene, fit, mirrored
 from ..typeset import Labels
 from .cell import rooms_of
 from .chains import PIN, Sides, chains_of, side_by_side, sides_of, with_chains
 from .joints import spliced, with_joints
 from .levels import columns, layout
+from .lines import PARTS
 from .loops import captioned, is_own, looped, pinned
 from .network import Block, laid_out
 from .route import Unroutable
@@ -49,10 +50,19 @@ class Ways:
     room: float = 0.0
     measure: Measure | None = None
     steps: Steps | None = None
+    gaps: float = 1.0
 
 
 def drawn(network: Network, ways: Ways, title: str = "") -> tuple[Scene, dict[str, Element]]:
-    """The scene of a diagram and of all that is in its boxes; and its elements, by the keys of their shapes."""
+    """The scene of a diagram and of all that is in its boxes; and its elements, by the keys of their shapes. If it is
+    wider than a page, the gaps in its cells are small."""
+    scene, elements = _drawn(network, ways, title)
+    if network.boxes and scene.width > PAGE and ways.gaps > PARTS[-1]:
+        return _drawn(network, replace(ways, gaps=PARTS[-1]), title)
+    return scene, elements
+
+
+def _drawn(network: Network, ways: Ways, title: str) -> tuple[Scene, dict[str, Element]]:
     chains = chains_of(network)
     sides, home = sides_of(network, chains), {key: f"{c.key}-" for c in chains for key in c.boxes}
     scenes: dict[str, Scene] = {}
@@ -119,7 +129,7 @@ def _cell(box: Box, ways: Ways) -> tuple[Scene, Diagram] | None:
         return None
     rooms = rooms_with(diagram.elements, rooms_of(diagram), ways.measure) if ways.measure else None
     try:
-        scene = layout(diagram, ways.room, f"{box.name}, one step", columns(diagram, {}), rooms=rooms)
+        scene = layout(diagram, ways.room, f"{box.name}, one step", columns(diagram, {}), rooms=rooms, gaps=ways.gaps)
     except Unroutable:
         return None
     scene = with_weights(scene, diagram.elements, ways.measure) if ways.measure else scene

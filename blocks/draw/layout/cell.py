@@ -34,11 +34,13 @@ def layout(
     frame: str = "cell",
     wider: float = 0.0,
     rooms: Mapping[str, Room] | None = None,
+    gaps: float = 1.0,
 ) -> Scene:
     """The scene of a cell.
 
     room: points more between any two wires, for labels; wider: the same from left to right alone. pins, lanes: as
-    for `place.place`. frame: its kind. rooms: by element, where it needs more room than it fills.
+    for `place.place`. frame: its kind. rooms: by element, where it needs more room than it fills. gaps: what part
+    of the usual ones they are from left to right, at most; one of `lines.PARTS`.
     Raises `route.Unroutable` where a wire finds no way.
     """
     places = place(diagram, pins, lanes)
@@ -46,7 +48,7 @@ def layout(
     sizes = {key: _size(e) for key, e in diagram.elements.items()}
     kept = {**rooms_of(diagram), **(rooms or {})}
     y = lines.heights(routes, kept, room)
-    x = lines.places(routes, kept, y, room + wider)
+    x, part = lines.places(routes, kept, y, room + wider, gaps)
     drawn: dict[str, Shape] = {}
     for key, element in diagram.elements.items():
         i, j = routes.at[key]
@@ -81,7 +83,7 @@ def layout(
             )
             marks[wires[-1].key] = link.mark
     dots = [Dot(x[i], y[j], net.source) for net in routes.nets.values() for i, j in _forks(net, routes)]
-    ground = Frame("cell", frame, *_frame(x, y, routes, kept), tooltip=title)
+    ground = Frame("cell", frame, *_frame(x, y, routes, kept, OUTSIDE * part), tooltip=title)
     return fit(marked(Scene(0, 0, tuple(drawn.values()), tuple(wires), (ground,), tuple(dots), title), marks))
 
 
@@ -151,11 +153,11 @@ def _forks(net: Net, routes: Routes) -> list[Vertex]:
 
 
 def _frame(
-    x: list[float], y: list[float], routes: Routes, rooms: Mapping[str, Room]
+    x: list[float], y: list[float], routes: Routes, rooms: Mapping[str, Room], beside: float
 ) -> tuple[float, float, float, float]:
     def most(axis: int, line: int, side: str) -> float:
         return max((getattr(rooms[k], side) for k, v in routes.at.items() if v[axis] == line), default=0.0)
 
-    x0, x1 = x[0] + most(0, 0, "right") + OUTSIDE, x[-1] - most(0, len(x) - 1, "left") - OUTSIDE
+    x0, x1 = x[0] + most(0, 0, "right") + beside, x[-1] - most(0, len(x) - 1, "left") - beside
     y0, y1 = y[0] + most(1, 0, "above") + OUTSIDE, y[-1] - most(1, len(y) - 1, "below") - OUTSIDE
     return x0, y0, x1 - x0, y1 - y0

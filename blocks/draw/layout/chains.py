@@ -24,7 +24,7 @@ from ..scene import MARGIN, Point, Scene, Shape, Wire, corners, fit, mirrored
 
 PIN = "pin-"
 ASIDE = ">"  # behind the key of a pin: where its value leaves at the side
-APART, TRACK = 20.0, 10.0  # between two loops, between two ways there
+APART, TRACK = 8.0, 10.0  # between two loops, between two ways there
 TRIED, SHARED = 5, 100  # so many ways are put in the best order; what a shared piece costs, in crossings
 
 

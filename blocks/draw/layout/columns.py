@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from .ranks import SIDES, Place, Ranks
 
-GAP, WAY, ROOM = 18.0, 8.0, 34.0  # between two things, the width of a passing net, between two frames
+GAP, WAY, ROOM = 15.0, 8.0, 34.0  # between two things, the width of a passing net, between two frames
 SWEEPS, EXACT = 6, 16.0  # places are such parts of a point: sums of them are exact, and what is in line, in line
 ANCHORED, PASSING, MAIN, LEAF, CENTRE = 50.0, 6.0, 3.0, 1.0, 0.01  # weights of wishes
 

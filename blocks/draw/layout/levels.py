@@ -33,14 +33,18 @@ def layout(
     lanes: Mapping[str, float] | None = None,
     wider: float = 0.0,
     rooms: Mapping[str, Room] | None = None,
+    gaps: float = 1.0,
 ) -> Scene:
     """The scene of a cell, in levels if it is made of layers; what is given and what is raised as for `cell.layout`.
     With lanes that would have a state of a lower level above one of a higher it is laid out as one."""
     levels = _levels(diagram, lanes or {})
     if not levels:
-        return cell.layout(diagram, room, title, pins, lanes, wider=wider, rooms=rooms)
+        return cell.layout(diagram, room, title, pins, lanes, wider=wider, rooms=rooms, gaps=gaps)
     parts = [_part(diagram, level) for level in levels]
-    scenes = [cell.layout(part, room, title, pins, _own(lanes or {}, part), wider=wider, rooms=rooms) for part in parts]
+    scenes = [
+        cell.layout(part, room, title, pins, _own(lanes or {}, part), wider=wider, rooms=rooms, gaps=gaps)
+        for part in parts
+    ]
     return _stacked(diagram, levels, scenes, room, title)
 
 

@@ -22,26 +22,50 @@ from .route import Routes
 
 WIDE, BESIDE, TRACK = 22.0, 14.0, 10.0  # column to column, column to track, track to track
 OUTSIDE, INSIDE = 16.0, 12.0  # from the labels of the states to the frame, and from the frame on
-PAGE, TIGHTER = 780.0, (0.9, 0.8, 0.7, 0.6)  # a width in which all can be read; gaps, tried in turn
+PAGE, PARTS = 780.0, (1.0, 0.9, 0.8, 0.7, 0.6)  # a width in which all can be read; of the gaps, tried in turn
 NEAR = 8.0  # two things at heights that differ by less are at the same
 
 
+class Hung(NamedTuple):
+    """What hangs below an element, at its right: how far it reaches from the element's centre, to the right and
+    downwards, from `top` on."""
+
+    right: float
+    top: float
+    bottom: float
+
+
 class Room(NamedTuple):
-    """How far an element and what belongs to it reach from its centre."""
+    """How far an element reaches from its centre; and what belongs to it and hangs below it."""
 
     left: float
     right: float
     above: float
     below: float
+    hung: Hung | None = None
+
+    @property
+    def lowest(self) -> float:
+        """How far the element, or what hangs below it, reaches downwards."""
+        return self.hung.bottom if self.hung else self.below
+
+    def or_more(self, other: Room) -> Room:
+        """What has room for both."""
+        (*one, mine), (*two, theirs) = self, other
+        left, right, above, below = map(max, one, two)
+        hung = Hung(*map(max, mine, theirs)) if mine and theirs else mine or theirs
+        return Room(left, right, above, below, hung)
 
 
 class _Thing(NamedTuple):
-    """An element on a line that goes upwards, or a piece of a wire: from where to where, and how far to its sides."""
+    """An element on a line that goes upwards, or a piece of a wire: from where to where, how far to its sides, and
+    whether it stands in the frame."""
 
     low: float
     high: float
     left: float = 0.0
     right: float = 0.0
+    framed: bool = True
 
 
 def heights(routes: Routes, rooms: Mapping[str, Room], more: float) -> list[float]:
@@ -50,7 +74,7 @@ def heights(routes: Routes, rooms: Mapping[str, Room], more: float) -> list[floa
     lines = routes.ys
     below, above = [0.0] * len(lines), [0.0] * len(lines)
     for key, (_, j) in routes.at.items():
-        below[j], above[j] = max(below[j], rooms[key].below), max(above[j], rooms[key].above)
+        below[j], above[j] = max(below[j], rooms[key].lowest), max(above[j], rooms[key].above)
     used = [kind == "column" for kind, _, _ in lines]
     for way in routes.ways.values():
         for a, b in pairwise(way):
@@ -68,15 +92,17 @@ def heights(routes: Routes, rooms: Mapping[str, Room], more: float) -> list[floa
     return out
 
 
-def places(routes: Routes, rooms: Mapping[str, Room], y: list[float], more: float) -> list[float]:
+def places(
+    routes: Routes, rooms: Mapping[str, Room], y: list[float], more: float, most: float = 1.0
+) -> tuple[list[float], float]:
     """The place of each line that goes upwards, with so much `more` between two things at the same height: in the
-    middle between where it is if all stand as far to the left as they can, and to the right."""
-    found = _places(routes, rooms, y, 1.0, more)
-    for part in TIGHTER:
+    middle between where it is if all stand as far to the left as they can, and to the right. And what part of the usual
+    the gaps are, at most `most`, so that all fits on a page."""
+    for part in PARTS[PARTS.index(most) :]:
+        found = _places(routes, rooms, y, part, more)
         if found[-1] - found[0] <= PAGE:
             break
-        found = _places(routes, rooms, y, part, more)
-    return found
+    return found, part
 
 
 def _places(routes: Routes, rooms: Mapping[str, Room], y: list[float], part: float, more: float) -> list[float]:
@@ -105,12 +131,15 @@ def _things(routes: Routes, rooms: Mapping[str, Room], y: list[float]) -> dict[i
     """What stands on each line that goes upwards, if anything does; on the first and the last, something does."""
     things: dict[int, list[_Thing]] = {}
     for key, (i, j) in routes.at.items():
-        room = rooms[key]
-        things.setdefault(i, []).append(_Thing(y[j] - room.below, y[j] + room.above, room.left, room.right))
+        room, framed = rooms[key], routes.ys[j][1] not in (INPUTS, OUTPUTS)
+        things.setdefault(i, []).append(_Thing(y[j] - room.below, y[j] + room.above, room.left, room.right, framed))
+        if room.hung:
+            things[i].append(_Thing(y[j] - room.hung.bottom, y[j] - room.hung.top, 0.0, room.hung.right))
     for way in routes.ways.values():
         for a, b in pairwise(way):
             if a[0] == b[0]:
-                things.setdefault(a[0], []).append(_Thing(*sorted((y[a[1]], y[b[1]]))))
+                low, high = sorted((y[a[1]], y[b[1]]))
+                things.setdefault(a[0], []).append(_Thing(low, high))
     for end in (0, len(routes.xs) - 1):
         things.setdefault(end, [_Thing(0.0, 0.0)])  # no states, but a frame
     return {i: list(dict.fromkeys(own)) for i, own in things.items()}
@@ -124,7 +153,7 @@ def _apart(routes: Routes, things: Mapping[int, list[_Thing]], a: int, b: int, p
         for other in things[b]:
             reach = one.right + other.left
             if ends:
-                distances.append(reach + OUTSIDE + INSIDE + more)
+                distances.append(reach + part * (OUTSIDE + INSIDE * (one.framed and other.framed)) + more)
             elif one.low - NEAR < other.high and other.low - NEAR < one.high:
                 distances.append(reach + part * _gap(one.right > 0, other.left > 0) + more)
     return max(distances)

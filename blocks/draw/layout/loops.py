@@ -26,7 +26,7 @@ from .chains import ASIDE, PIN, Sides
 
 STRIP = 16.0  # above a body without room for its name
 ENDS = ("before-", "after-")  # before the keys of the first values of states, and the last, of steps written out
-TURN, FAR, UP = 10.0, 12.0, 12.0  # loop to loop; name to loop; frame to loop
+TURN, FAR, UP = 9.0, 10.0, 12.0  # loop to loop; name to loop; frame to loop
 OFF, OUT = 4.0, 6.0  # first value beside the loop; out of everything
 
 
