@@ -10,7 +10,8 @@ import blocks as bk
 from blocks.draw.diagram.cell import diagram_of
 from blocks.draw.layout import orders
 from blocks.draw.layout.orders import best_columns, score
-from blocks.draw.layout.place import place, rising, weighted
+from blocks.draw.layout.place import place, weighted
+from blocks.draw.layout.rising import rising
 from blocks.draw.layout.route import route
 
 from .test_draw_invariants import check

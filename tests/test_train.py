@@ -333,6 +333,15 @@ def test_early_stopping_goes_back_to_the_best_weights(tmp_path) -> None:
     assert history.plot(tmp_path / "loss.png") and (tmp_path / "loss.png").stat().st_size > 5000
 
 
+@pytest.mark.parametrize("updates", [1, 2, 3, 5, 9, 200, 12345])
+def test_the_ticks_of_a_plot_are_whole_updates(updates: int) -> None:
+    steps = [{"step": i + 1, "epoch": 1, "loss": 1.0 / (i + 1)} for i in range(updates)]
+    (axes,) = bk.History(steps=steps).plot().axes
+    low, high = axes.get_xlim()
+    ticks = [t for t in axes.get_xticks() if low <= t <= high]
+    assert ticks and all(t == int(t) for t in ticks) and len(ticks) < 12
+
+
 def test_weights_can_be_set_by_name() -> None:
     m, other = model(seed=1), model(seed=2)
     X = data()["x"]

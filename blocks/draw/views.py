@@ -42,6 +42,14 @@ CELL, LAYERS, LOOPS = "one step of a cell", "a graph of any kind", "a graph with
 NEEDED_FOR = {"unroll": "the steps of a cell side by side", "values": "the colours of numbers"}
 
 
+WORDS = {  # option → what it can be, besides None, and how that is said
+    "scale": (("linear", "log"), "'linear' or 'log'"),
+    "shapes": ((False, True, "blocks"), "True or 'blocks'"),
+    "gradient": ((False, True, "beside"), "True or 'beside'"),
+    "equations": ((False, True, "numbered"), "True or 'numbered'"),
+}
+
+
 class Option(NamedTuple):
     """What takes an option, the other option that it needs, and those that it does not go with, each with why."""
 
@@ -148,18 +156,7 @@ def draw(
     check_graph(graph, "draw")
     for name in unknown:
         raise BlocksError(f"there is no option {name!r}{nearest(name, OPTIONS)}; there are {', '.join(OPTIONS)}")
-    if isinstance(x, str) and x != "made":
-        raise BlocksError(f"x is 'made', or name → column, not {x!r}")
-    if scale not in (None, "linear", "log"):
-        raise BlocksError(f"scale is 'linear' or 'log', not {scale!r}")
-    if shapes not in (False, True, "blocks"):
-        raise BlocksError(f"shapes is True or 'blocks', not {shapes!r}")
-    if shapes == "blocks" and is_given(gradient):
-        raise BlocksError("shapes='blocks' hang where the gradient of weights would; leave out gradient, or shapes")
-    if gradient not in (None, False, True, "beside"):
-        raise BlocksError(f"gradient is True or 'beside', not {gradient!r}")
-    if equations not in (False, True, "numbered"):
-        raise BlocksError(f"equations is True or 'numbered', not {equations!r}")
+    _check_values(asked)
     if values is not None and not isinstance(values, Mapping):
         asked["values"] = _of_trace(values, graph, unroll, is_given(gradient))
     colours, called = theme_of(theme), Labels(labels)
@@ -170,23 +167,36 @@ def draw(
     if zoom == "none" and (hidden := [name for name in given if OPTIONS[name].inside]):
         raise BlocksError(f"{' and '.join(hidden)}: seen only in a step that is open, and with zoom='none' none is")
     if not obstacle:
-        drawing = Drawing(graph, asked, called)
-        try:
-            if len(drawing.diagram.elements) <= LARGEST:
-                return Figure(drawing.drawn(), colours)
-            obstacle = f"it is too large: it has {len(drawing.diagram.elements)} parts, of {LARGEST} at most"
-        except Unroutable:
-            obstacle = "it has so many wires that there is no way for all"
+        scene, obstacle = _as_a_cell(graph, asked, called)
+        if scene:
+            return Figure(scene, colours)
         _check(given, obstacle, LAYERS)
+    return Figure(_in_ranks(graph, asked, called), colours)
+
+
+def _as_a_cell(graph: Graph, asked: Mapping[str, Any], labels: Labels) -> tuple[Scene | None, str]:
+    """The scene of one step of a cell; or None, and why there is none."""
+    drawing = Drawing(graph, asked, labels)
+    if (parts := len(drawing.diagram.elements)) > LARGEST:
+        return None, f"it is too large: it has {parts} parts, of {LARGEST} at most"
+    try:
+        return drawing.drawn(), ""
+    except Unroutable:
+        return None, "it has so many wires that there is no way for all"
+
+
+def _in_ranks(graph: Graph, asked: Mapping[str, Any], labels: Labels) -> Scene:
+    """The scene of any graph, its loops in frames."""
+    shapes, unroll = asked["shapes"], asked["unroll"]
     measure = measure_of(graph) if shapes == "blocks" else None
-    steps = Steps(unroll, zoom, full) if unroll else None
-    ways = Ways(bricks, called, LABEL_ROOM * bool(shapes), measure, steps)
-    scene, elements = drawn(network_of(graph, bricks, called), ways, title or _named(graph))
-    called.check()
-    scene = emphasise_layers(scene, elements, highlight)
+    steps = Steps(unroll, asked["zoom"], asked["full"]) if unroll else None
+    ways = Ways(asked["bricks"], labels, LABEL_ROOM * bool(shapes), measure, steps)
+    scene, elements = drawn(network_of(graph, asked["bricks"], labels), ways, asked["title"] or _named(graph))
+    labels.check()
+    scene = emphasise_layers(scene, elements, asked["highlight"])
     scene = fit(with_words(scene.with_space(SPACE), True)) if shapes is True else with_words(scene, False)
     scene = with_sizes(with_bars(scene, measure), measure) if measure else scene
-    return Figure(with_legend(scene) if legend else scene, colours)
+    return with_legend(scene) if asked["legend"] else scene
 
 
 def with_places(
@@ -253,6 +263,17 @@ def _named(graph: Graph) -> str:
 
 
 # --- which options go together -------------------------------------------------------------------
+
+
+def _check_values(asked: Mapping[str, Any]) -> None:
+    """Raises BlocksError for an option that is none of its values, or not with another one's."""
+    if isinstance(asked["x"], str) and asked["x"] != "made":
+        raise BlocksError(f"x is 'made', or name → column, not {asked['x']!r}")
+    for name, (values, said) in WORDS.items():
+        if asked[name] not in (None, *values):
+            raise BlocksError(f"{name} is {said}, not {asked[name]!r}")
+    if asked["shapes"] == "blocks" and is_given(asked["gradient"]):
+        raise BlocksError("shapes='blocks' hang where the gradient of weights would; leave out gradient, or shapes")
 
 
 def _obstacle(graph: Graph, bricks: bool) -> str:

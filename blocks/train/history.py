@@ -56,7 +56,7 @@ class History:
 
         Returns the matplotlib figure, which a notebook shows. With `axes` the curves are added to an existing plot.
         """
-        from .plot import DPI, Plot
+        from .plot import DPI, Plot, whole_numbers
 
         figure = axes.figure if axes is not None else Plot(figsize=(6.4, 4.0), layout="constrained")
         ax = axes if axes is not None else figure.subplots()
@@ -76,6 +76,7 @@ class History:
                     name = "_" if r else f"{label}, validation"
                     ax.plot(*zip(*dots, strict=True), "o--", color=line.get_color(), label=name)
         ax.set_xlabel("update")
+        ax.xaxis.set_major_locator(whole_numbers())
         ax.set_ylabel("loss")
         ax.grid(alpha=0.3)
         if len(losses):

@@ -8,6 +8,7 @@ from ..optional import needed
 
 needed("matplotlib", "a plot")
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import MaxNLocator  # noqa: E402
 
 DPI = 150
 
@@ -19,3 +20,8 @@ class Plot(Figure):
         out = io.BytesIO()
         self.savefig(out, format="png", dpi=DPI)
         return out.getvalue()
+
+
+def whole_numbers() -> MaxNLocator:
+    """Ticks at whole numbers alone: there is no half an update."""
+    return MaxNLocator("auto", integer=True, min_n_ticks=1)

@@ -25,29 +25,34 @@ def members(elements: dict[str, Element]) -> dict[str, set[str]]:
     for e in elements.values():
         for link in e.entries:
             users[link.source].append(e.key)
-    named: dict[str, set[str]] = {}
+    sources = {key: [link.source for link in e.entries] for key, e in elements.items()}
+    inside = {e.key for e in elements.values() if e.kind in ("operation", "merge")}
+    found: dict[str, set[str]] = {}
+    for name, own in _named(elements).items():
+        ends = {key for key in own if elements[key].kind == "next"}
+        after, before = _reach(own, users, inside | own), _reach(ends, sources, inside | own)
+        found[name] = own | (after & before)
+        for e in elements.values():  # merges that only this group needs
+            if e.kind == "merge" and users[e.key] and found[name].issuperset(users[e.key]):
+                found[name].add(e.key)
+    return found
+
+
+def _named(elements: Mapping[str, Element]) -> dict[str, set[str]]:
+    """Name of a group → the keys of its elements that have a name, which begins with the group's."""
     owned = [e for e in elements.values() if e.folded or e.kind in ("state", "next", "draw")]
     scope = common_scope(e.name for e in owned)
     if all(e.name.rpartition("/")[0] == scope[:-1] for e in owned):  # all of it is one group
         scope = common_scope([scope[:-1]])
+    named: dict[str, set[str]] = {}
     for e in owned:
         first, slash, _ = e.name.removeprefix(scope).partition("/")
         if slash:
             named.setdefault(scope + first, set()).add(e.key)
-    found: dict[str, set[str]] = {}
     for e in owned:  # the box of a cell of operations alone, which has the name of the group
         if e.name in named:
             named[e.name].add(e.key)
-    for name, own in named.items():
-        ends = {key for key in own if elements[key].kind == "next"}
-        sources = {key: [link.source for link in e.entries] for key, e in elements.items()}
-        between = {e.key for e in elements.values() if e.kind in ("operation", "merge")} | own
-        after, before = _reach(own, users, between), _reach(ends, sources, between)
-        found[name] = own | (after & before)
-        for e in elements.values():  # merges that only this group needs
-            if e.kind == "merge" and users[e.key] and all(user in found[name] for user in users[e.key]):
-                found[name].add(e.key)
-    return found
+    return named
 
 
 def _reach(start: set[str], ways: dict[str, list[str]], between: set[str]) -> set[str]:
@@ -91,26 +96,12 @@ def fold(elements: dict[str, Element], how: Folding) -> dict[str, Element]:
 
 
 def _fold_one(elements: dict[str, Element], name: str, own: set[str], how: Folding) -> dict[str, Element]:
-    inside = [e for e in elements.values() if e.key in own]
     key = f"group-{sum(e.key.startswith('group-') for e in elements.values()) + 1}"
-    states = [e.name.removeprefix(f"{name}/") for e in inside if e.kind == "next"]
-    nodes = sorted({n for e in inside for n in e.nodes}, key=lambda n: n.serial)
-    kind = "brick" if takes_weights(nodes) else "operation"
-    bricks = sum(e.kind == "brick" for e in inside)
-    lines = [line(how.mark + clip(name.rpartition("/")[2]), 13)]
-    lines += [line(f"{bricks} brick{'s' * (bricks != 1)}", 9)] if kind == "brick" else []
-    if states:
-        lines.append(line(clip(f"state{'s' * (len(states) > 1)} {', '.join(states)}"), 9))
-    if how.counts:
-        number = sum(size(n) for n in {n for e in inside for n in e.nodes if n.op.name == "parameter"})
-        lines.append(line(f"{number:,} weights", 9))
-    tip = f"{name}: {', '.join(e.name.removeprefix(f'{name}/') for e in inside if e.kind == 'brick')}"
-    box = Element(key, kind, "box", name, tuple(lines), tip, nodes, {name} | {n for e in inside for n in e.names})
+    inside = [e for e in elements.values() if e.key in own]
+    box = _box(key, name, inside, how)
     sources: dict[str, Link] = {}
-    for e in inside:
-        for link in e.entries:
-            if link.source not in own:
-                sources.setdefault(link.source, Link(link.source, link.node))
+    for link in (link for e in inside for link in e.entries if link.source not in own):
+        sources.setdefault(link.source, Link(link.source, link.node))
     box.entries = list(sources.values())
     out = {e.key: e for e in elements.values() if e.key not in own} | {key: box}
     parts = _parts(box, out, elements, own, how)
@@ -119,6 +110,23 @@ def _fold_one(elements: dict[str, Element], name: str, own: set[str], how: Foldi
             Link(parts[root(link.node)].key, link.node, link.mark) if link.source in own else link for link in e.entries
         ]
     return out | {part.key: part for part in parts.values() if part is not box}
+
+
+def _box(key: str, name: str, inside: Sequence[Element], how: Folding) -> Element:
+    """The box of a group, with what it says of what is inside; nothing comes into it yet."""
+    nodes = sorted({n for e in inside for n in e.nodes}, key=lambda n: n.serial)
+    bricks = [e.name.removeprefix(f"{name}/") for e in inside if e.kind == "brick"]
+    states = [e.name.removeprefix(f"{name}/") for e in inside if e.kind == "next"]
+    kind = "brick" if takes_weights(nodes) else "operation"
+    lines = [line(how.mark + clip(name.rpartition("/")[2]), 13)]
+    if kind == "brick":
+        lines.append(line(f"{len(bricks)} brick{'s' * (len(bricks) != 1)}", 9))
+    if states:
+        lines.append(line(clip(f"state{'s' * (len(states) > 1)} {', '.join(states)}"), 9))
+    if how.counts:
+        lines.append(line(f"{sum(size(n) for n in nodes if n.op.name == 'parameter'):,} weights", 9))
+    names = {name, *(n for e in inside for n in e.names)}
+    return Element(key, kind, "box", name, tuple(lines), f"{name}: {', '.join(bricks)}", nodes, names)
 
 
 def _parts(

@@ -12,7 +12,7 @@ what it takes. What is fed comes in at the lowest level, what is given leaves at
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
@@ -35,28 +35,38 @@ class Level:
 def levels_of(elements: Mapping[str, Element]) -> list[Level]:
     """The levels of a cell, from below upwards; none, where it has no layers, or values go downwards, as a state does
     that one layer has and a higher one changes."""
+    at = _numbers(elements)
+    levels = [Level() for _ in range(max(at.values(), default=-1) + 1)]
+    for key in at:
+        levels[at[key]].elements[key] = elements[key]
+    for key in at:
+        for link in elements[key].entries:
+            _pass_on(link.source, levels, at[link.source], at[key])
+    return levels
+
+
+def _numbers(elements: Mapping[str, Element]) -> dict[str, int]:
+    """The level of each element, from 0; nothing, where all are on one, or values go downwards."""
     groups = members(dict(elements))
     home = {key: name for name, own in groups.items() for key in own}
     heights = _heights(elements, home) if len(groups) > 1 else {}
     top = max(heights.values(), default=0)
     if top == 0:
-        return []
-    at = {key: heights[home.get(key, key)] for key in elements}
-    at |= {key: 0 if e.kind == "input" else top for key, e in elements.items() if e.kind in ("input", "output")}
+        return {}
+    ends = {"input": 0, "output": top}
+    at = {key: ends.get(e.kind, heights[home.get(key, key)]) for key, e in elements.items()}
     states = {e.name: at[key] for key, e in elements.items() if e.kind == "state"}
     changed = any(e.kind == "next" and states.get(e.name, at[key]) != at[key] for key, e in elements.items())
-    if changed or any(at[link.source] > at[key] for key, e in elements.items() for link in e.entries):
-        return []
-    levels = [Level() for _ in range(top + 1)]
-    for key, element in elements.items():
-        levels[at[key]].elements[key] = element
-    ways = [(link.source, key) for key, e in elements.items() for link in e.entries]
-    for source, key in ways:
-        for below, above in zip(levels[at[source] : at[key]], levels[at[source] + 1 : at[key] + 1], strict=True):
+    downwards = any(at[link.source] > at[key] for key, e in elements.items() for link in e.entries)
+    return {} if changed or downwards else at
+
+
+def _pass_on(source: str, levels: Sequence[Level], start: int, end: int) -> None:
+    """A value leaves each level from one to another upwards, and comes into the next one."""
+    for below, above in zip(levels[start:end], levels[start + 1 : end + 1], strict=True):
+        if source not in below.outs:
             number = sum(len(level.outs) for level in levels) + 1
-            if source not in below.outs:
-                below.outs[source], above.ins[source] = f"{UP}{number}", f"{DOWN}{number}"
-    return levels
+            below.outs[source], above.ins[source] = f"{UP}{number}", f"{DOWN}{number}"
 
 
 def _heights(elements: Mapping[str, Element], home: Mapping[str, str]) -> dict[str, int]:

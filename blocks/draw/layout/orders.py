@@ -17,7 +17,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import combinations, pairwise, permutations
 
 from ..diagram.elements import Diagram
-from .place import by_age, estimate, place, rising, weighted
+from .place import by_age, estimate, place, weighted
+from .rising import rising
 from .route import Routes, Unroutable, route
 
 ALL, LAID_OUT = 5, 8  # bricks of which all orders are estimated; the most orders that are laid out

@@ -33,9 +33,9 @@ SWEEPS, FINALISTS = 3, 6
 def place(diagram: Diagram, pins: Pins | None = None, lanes: Mapping[str, float] | None = None) -> dict[str, Place]:
     """Element → (column, row).
 
-    pins: element → its column, where bricks without one stand in the columns 1, 2, …, and a brick with `None` rises
-    (see `rising`) to where it does best. lanes: state → the number of its lane, 1 at the top; by default in the order
-    in which the cell uses the states.
+    pins: element → its column, where bricks without one stand in the columns 1, 2, …, and a brick with `None`, one of
+    `rising.rising`, rises to where it does best. lanes: state → the number of its lane, 1 at the top; by default in the
+    order in which the cell uses the states.
     """
     return _Search(diagram, pins or {}, lanes or {}).run()
 
@@ -56,23 +56,6 @@ def weighted(diagram: Diagram) -> list[str]:
     inside of a brick weights stand where they meet."""
     kinds = ("brick", "parameter") if any(e.kind == "state" for e in diagram.elements.values()) else ("brick",)
     return [e.key for e in by_age(diagram) if e.kind in kinds]
-
-
-def rising(diagram: Diagram) -> set[str]:
-    """The bricks that may stand above others: all that they take is made of what comes out of bricks, and some of it is
-    on no lane, from which it would have to come down."""
-    on_lanes = {key for way in diagram.conveyors.values() for key in way}
-    made: set[str] = set()  # what comes out of bricks, or is computed of that
-    found: set[str] = set()
-    for key, element in diagram.elements.items():
-        sources = {link.source for link in element.entries}
-        if element.kind == "brick":
-            made.add(key)
-            if sources and sources <= made and not sources <= on_lanes:
-                found.add(key)
-        elif sources and (sources <= made if element.kind == "merge" else sources & made):
-            made.add(key)
-    return found
 
 
 class _Search:
