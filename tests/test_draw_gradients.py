@@ -421,3 +421,18 @@ def test_emphasis_goes_back() -> None:
         if s.key.startswith("weights-"):
             assert s.lit == (s.key.removeprefix("weights-") in lit)
     assert len([s for s in scene.shapes if s.form == "sum" and not s.lit]) > 0
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0.5, "0.5"), (8**-0.5, "0.354"), (-(8**-0.5), "−0.354"), (0.9995, "0.9995"), (0.99995, "0.99995"), (1e-6, "1e-06"),
+     (12345.678, "12345.7"), (-2.0, "−2")],
+)  # fmt: skip
+def test_numbers_are_short_but_no_other_ones(number: float, said: str) -> None:
+    """On the way forwards and back; what is nearly one, whose rounding would hide what it does, stays."""
+    h = bk.state("h", 3)
+    cell = bk.Cell({h: bk.sigm(h) * number}, h)
+    for options, written in (({}, f"×{said}"), ({"gradient": True}, f"⊙ {said}")):
+        scene = cell.draw(**options).scene
+        shown = {text.plain for s in scene.shapes for text in s.lines}
+        assert written.replace("−", "-") in {text.replace("−", "-") for text in shown} and "-" not in "".join(shown)

@@ -59,11 +59,17 @@ def takes_weights(nodes: Iterable[Node]) -> bool:
 
 def symbol_with(node: Node, number: float) -> str:
     """The same with a number that the operation takes, on its side: ``1−``, ``−1``, ``×0.5``."""
-    value, sign = f"{number:g}".replace("-", "−"), sign_of(node.op)
+    value, sign = short(number), sign_of(node.op)
     if sign != "^" and (sign not in BETWEEN or BETWEEN[sign][0] < SUM):
         return f"{symbol(node)} {value}"
     between, gap = sign if sign == "^" else symbol(node), " " if sign.isalpha() else ""
     return f"{value}{gap}{between}" if scalar(node.operands[0]) is not None else f"{between}{gap}{value}"
+
+
+def short(number: float) -> str:
+    """A number of more than five digits in three, unless these are another whole number, as 1 for 0.99995."""
+    full, rounded = f"{number:g}", f"{number:.3g}"
+    return (full if len(full) <= 6 or float(rounded).is_integer() else rounded).replace("-", "−")
 
 
 def entry_marks(node: Node) -> tuple[str, ...]:

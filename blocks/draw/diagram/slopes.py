@@ -16,7 +16,7 @@ from ...ops.elementwise import already_aligned
 from ...ops.leaves import make_input
 from ..text import Line, line
 from ..text import Run as Text
-from .signs import core_of_brick, label, one_number, symbol, symbol_with, weights_of
+from .signs import core_of_brick, label, one_number, scalar, short, symbol, symbol_with, weights_of
 
 LONGEST = 14  # of a factor that is written out
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -110,6 +110,8 @@ def _written(node: Node, y: Node) -> Formula:
             formulas[n] = name(str(n.name))
         elif n.op.name == "multiply" and n is not y:
             formulas[n] = Formula((Run(_product(list(n.operands), y)),), PRODUCT)
+        elif n is not y and (number := scalar(n)) is not None:
+            formulas[n] = Formula((Run(short(number)),))
         elif n is not y:
             formulas[n] = write(n, [formulas[o] for o in n.operands])
     said = formulas[node]
