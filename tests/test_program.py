@@ -296,7 +296,8 @@ def test_feeds_that_stay_are_read_at_each_call(target) -> None:
         for x in kinds:
             for ids in (id, id.astype("int32"), id.tolist()):
                 got = bound({"x": x, "id": ids}, draw=(1, number))
-                want = program({**{k: w.copy() for k, w in weights.items()}, "x": x, "id": ids}, draw=(1, number))
+                copies = {k: w.copy() for k, w in {**weights, "x": x}.items()}
+                want = program({**copies, "id": ids}, draw=(1, number))
                 assert list(got) == list(want) and all(np.array_equal(got[k], want[k]) for k in want), (steps, x.dtype)
                 for array in (*weights.values(), *([x] if x.flags.writeable else [])):
                     array += 0.01
