@@ -108,7 +108,7 @@ MUTANTS = (
     Mutant("trials draw the same", "blocks/ops/random.py", "numbers(seed + r, own, each)", "numbers(seed, own, each)", (DRAWS,)),
     Mutant("trials behind the batch", "blocks/ops/elementwise.py", "LAST = (TRIALS, BATCH)", "LAST = (BATCH, TRIALS)", (TRIALS,)),
     Mutant("a trial's rows for another", "blocks/train/trials.py", "return np.where(condition.reshape", "return np.where(~condition.reshape", (MODELS,)),
-    Mutant("trials stop together", "blocks/train/session.py", "running = {c.updates for c in self.at.courses if not c.ended}", "running = {self.at.step}", (MODELS,)),
+    Mutant("trials stop together", "blocks/train/moves.py", "running = {c.updates for c in self.at.courses if not c.ended}", "running = {self.at.step}", (MODELS,)),
     Mutant("stacks keep their rows apart", "blocks/compile/passes/stacks.py", "x = apply(\"moveaxis\", x, source=at, destination=0)", "pass", (PASSES,)),
     Mutant("zoneout the wrong way", "blocks/wrappers.py", "keep * old + (1.0 - keep) * new", "keep * new + (1.0 - keep) * old", (DRAWS,)),
     Mutant("a second dropout is the first", "blocks/compile/passes/simplify.py", "if node.op.name in FED:", 'if node.op.name in ("input", "parameter"):', (DRAWS, RANDOM)),

@@ -69,19 +69,19 @@ class Callbacks:
         none.waiting = self.waiting
         return none
 
-    def __call__(self, hook: str, model: Trainable, record: Any) -> tuple[bool, np.ndarray]:
-        """Call all, and say whether training stops, and which trials end, ``(trials,)``, where it goes on. Raises
-        BlocksError for an answer for another number of trials."""
-        stop, ended = False, np.zeros(model.trials or 0, bool)
+    def __call__(self, hook: str, model: Trainable, record: Any) -> tuple[bool, list[int]]:
+        """Call all, and say whether training stops, and which trials end, where it goes on. Raises BlocksError for an
+        answer for another number of trials."""
+        stop, ended = False, set[int]()
         for call in self.hooks[hook]:
             answer = call(model, record)
             if isinstance(answer, np.ndarray) and answer.dtype == bool and answer.ndim:
-                if answer.shape != ended.shape:
-                    raise BlocksError(f"a callback ends some of {len(answer)} trials; there are {len(ended)}")
-                ended = ended | answer
+                if answer.shape != (model.trials or 0,):
+                    raise BlocksError(f"a callback ends some of {len(answer)} trials; there are {model.trials or 0}")
+                ended.update(np.flatnonzero(answer).tolist())
             elif isinstance(answer, bool | np.bool_):
                 stop = stop or bool(answer)
-        return stop, ended
+        return stop, sorted(ended)
 
 
 def _hooks_of(callback: Any) -> dict[str, Callable[[Any, Any], Any]]:

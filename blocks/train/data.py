@@ -42,6 +42,7 @@ class Data:
         self._digest = ""
         self.lengths: dict[str, np.ndarray] = {}  # of the sequences in each time dimension
         self.values: dict[str, Any] = {}
+        self.kinds: dict[str, np.dtype] = {}  # the types of the numbers of lists
         self.mended: set[str] = set()  # the mapped arrays with numbers that are none, at masked steps
         given = [name for name in data if inputs.known(name)]
         for name in sorted(given, key=list(self.nodes).index):
@@ -197,16 +198,11 @@ class Data:
         each trial samples of its own; such feeds lead with trials."""
         feeds: Arrays = {}
         for name, value in self.values.items():
-            node = self.nodes[name]
-            shape = node.shape
+            shape = self.nodes[name].shape
             if "batch" not in shape:
                 feeds[name] = self._read(name, value)
             elif isinstance(value, list):
-                steps, row = max(len(value[i]) for i in index.flat), value[0].shape[1:]
-                out = np.zeros((steps, *index.shape, *row), self.inputs.typed(node, value[0][:0]).dtype)
-                for place, i in np.ndenumerate(index):
-                    out[(slice(len(value[i])), *place)] = self._read(name, value[i])
-                feeds[name] = np.moveaxis(out, 1, 0) if index.ndim > 1 else out
+                feeds[name] = self._padded(name, value, index)
             elif value.ndim > len(shape):  # a state of each trial
                 trial = np.arange(value.shape[1])[:, None]
                 feeds[name] = np.moveaxis(self._read(name, value, (index, trial)), 1, 1 + shape.index("batch"))
@@ -218,11 +214,25 @@ class Data:
                     feeds[name] = feeds[name][(slice(None),) * (index.ndim - 1) + (slice(steps),)]
         return feeds
 
+    def _padded(self, name: str, sequences: list[np.ndarray], index: np.ndarray) -> np.ndarray:
+        """Sequences of a list as a batch, time first, or behind trials, padded to the longest of them."""
+        parts = [self._read(name, sequences[i]) for i in index.ravel().tolist()]
+        if name not in self.kinds:
+            self.kinds[name] = np.result_type(
+                *{self.inputs.typed(self.nodes[name], one[:0]).dtype for one in sequences}
+            )
+        out = np.zeros((max(map(len, parts)), len(parts), *parts[0].shape[1:]), self.kinds[name])
+        for place, part in enumerate(parts):
+            out[: len(part), place] = part
+        if index.ndim == 1:
+            return out
+        return np.moveaxis(out.reshape(len(out), *index.shape, *out.shape[2:]), 1, 0)
+
     def _read(self, name: str, whole: np.ndarray, part: Any = ...) -> np.ndarray:
         """A part of an input's data as it is fed; read from its file, if it is mapped."""
-        here = np.asarray(whole[part])
         if not isinstance(whole, np.memmap):
-            return here
+            return whole if part is ... else whole.take(part, axis=0) if isinstance(part, np.ndarray) else whole[part]
+        here = np.asarray(whole[part])
         if name in self.mended:
             bad = _not_numbers(here, self.inputs.classes.get(name))
             here = here if bad is None else _mended(here, bad)
@@ -262,8 +272,8 @@ def _time_first(samples: np.ndarray, leading: int, shape: Shape) -> np.ndarray:
     memory as a graph takes them."""
     if leading == 1:
         at = shape.index("batch")
-        axes = (*range(1, at + 1), 0, *range(at + 1, samples.ndim))
-        return np.ascontiguousarray(samples.transpose(axes))
+        moved = samples.swapaxes(0, 1) if at == 1 else np.moveaxis(samples, 0, at)
+        return moved if moved.flags.c_contiguous else moved.copy()
     at = place_of_trials(shape)
     inner = np.moveaxis(samples, 1, 1 + shape.index("batch"))
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(inner, 0, at)), at, 0)

@@ -43,7 +43,7 @@ def _add(a: Joint, b: Joint) -> Joint:
 
 def _average(a: Joint, b: Joint) -> Joint:
     count = a[1] + b[1]
-    if np.ndim(a[0]) == np.ndim(count) == 0:
+    if (isinstance(a[0], float) and isinstance(count, float)) or np.ndim(a[0]) == np.ndim(count) == 0:
         return b[0] if a[1] == 0 else a[0] if b[1] == 0 else (a[0] * a[1] + b[0] * b[1]) / count, count
     behind = (1,) * (np.ndim(a[0]) - np.ndim(count))
     of_a, of_b, of_both = (np.reshape(c, np.shape(c) + behind) for c in (a[1], b[1], count))
@@ -249,7 +249,7 @@ class Totals:
             if (name := f"{self.prefix}value/{i}") not in results:
                 continue
             value = np.asarray(results[name])
-            if value.ndim == np.ndim(counts) == 0 and counts:  # one number: as below, in a tenth of the time
+            if counts is True and not value.ndim:  # one number: as below, in a tenth of the time
                 one = np.float64(value), np.float64(results[f"{self.prefix}count/{i}"])
                 self.known[i] = JOIN[join or "last"](self.known[i], one) if self.begun.get(i) else one
                 self.begun[i] = True

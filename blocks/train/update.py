@@ -128,15 +128,16 @@ class Update:
         }
         self.call = self.program.bound({n: array for n, array in feeds.items() if n in self.program.graph.inputs})
         self.written = [(weights.all, "weights"), *((v.all, SLOT + slot) for slot, v in self.slots.items())]
+        self.read = [(GRAD + name, view) for name, view in self.gradient.views.items()]
         self.lr, self.step = feeds["lr"], feeds["step"]
         self.new: Arrays = {}
 
     def propose(self, gradients: Mapping[str, np.ndarray], step: Any, lr: Any) -> np.ndarray:
         """The norm of the gradients, ``grad/weight`` → array, under which the weights would move in update number
         `step`, counted from 0, at a learning rate. Those that are not given are as they were, 0 at first."""
-        for name, view in self.gradient.views.items():
-            if (gradient := gradients.get(GRAD + name)) is not None:
-                view[...] = gradient
+        for name, view in self.read:
+            if name in gradients:
+                view[...] = gradients[name]
         self.lr[...], self.step[...] = lr, step
         self.new = self.call() if self.weights else {"norm": np.zeros(self.lr.shape)}
         return self.new["norm"]
