@@ -135,6 +135,30 @@ def test_sums_of_what_a_nest_makes_are_made_in_it() -> None:
 
 
 @needs_compiler
+def test_a_nest_goes_on_past_sums_that_it_has_nothing_to_do_with() -> None:
+    """They wait for it; not where it needs what they make, or writes what they read."""
+    a, b, x = bk.parameter("a", 5, 70), bk.parameter("b", 5, 70), bk.parameter("x", 5, 3)
+    d = a * b
+    outer = bk.outer(x, d)
+    graphs = {
+        "past": ({"outer": outer, "sum": bk.sum(d * b, axis=0), "d": d}, ["EACH", "multiply"]),
+        "needing": ({"outer": outer, "y": bk.tanh(d) * bk.sum(outer, axis=0)}, ["EACH", "multiply", *3 * ["EACH"]]),
+    }
+    for name, (outputs, order) in graphs.items():
+        graph = bk.Graph(outputs)
+        f = function(graph, name)
+        written = [
+            word
+            for line in f.source.splitlines()
+            for word in ("EACH", "multiply")
+            if f"{word} (" in line or f"{word}(" in line
+        ]
+        assert written == order, f.source
+        for dtype in TYPES:
+            judged(f, graph, feeds_of(graph), dtype, count=3)
+
+
+@needs_compiler
 def test_threads_meet_before_they_sum_columns_of_rows_that_others_made() -> None:
     hs = bk.scan(bk.cells.srn(3, 70), bk.sequence("x", 3))
     graph = bk.Graph({"sum": bk.sum(hs * bk.sequence("z", 70), axis=(0, 1))})

@@ -26,13 +26,14 @@ from ..plan.sizes import ONE, Size
 from ..plan.stages import label_of_stage
 from .access import Access
 from .expressions import Unsupported, expression
+from .groups import Group
 from .nests import Assign, Nest, NestWriter
 from .pointers import Pointers, Scratch, most_of
 from .products import multiplied
 from .run import Function
 from .statement import Statement, size_of
 from .statements import STATEMENTS
-from .sums import RowSum, RowSums, row_sum
+from .sums import RowSum, row_sum
 from .team import ALONE, ANY, MARK, OWN, Team
 from .text import Body, address, of_part
 
@@ -89,30 +90,26 @@ class Writer:
     # -- instructions
 
     def instructions(self, todo: Iterable[Instruction]) -> None:
-        """Write a list of instructions: nests of what goes number by number, loops, and all else by itself."""
-        group: Nest | RowSums | None = None
+        """Write a list of instructions: what goes together, loops, and all else by itself."""
+        group = Group()
         for step in todo:
             for part in self.parts(step):
-                more = part.added() if isinstance(group, Nest) and isinstance(part, RowSum) else part
-                if group is not None and group.take(more):
+                if group.take(part):
                     continue
                 self.close(group)
-                group = None
-                if isinstance(part, Assign):
-                    group = Nest(part.out.shape, [part])
-                elif isinstance(part, RowSum):
-                    group = RowSums([part])
-                elif isinstance(part, ForEach):
+                group = Group()
+                if isinstance(part, ForEach):
                     self.for_each(part)
-                else:
+                elif not group.take(part):
+                    assert isinstance(part, Compute)
                     self.statement(part)
         self.close(group)
 
-    def close(self, group: Nest | RowSums | None) -> None:
+    def close(self, group: Group) -> None:
         """Write what was found to go together."""
-        if isinstance(group, Nest):
-            self.nest(group)
-        for sums in group.passes() if isinstance(group, RowSums) else ():
+        if group.nest is not None:
+            self.nest(group.nest)
+        for sums in group.sums.passes() if group.sums is not None else ():
             if len(sums) > 1 and any(s.left for s in sums):
                 self.sums(sums)
             else:

@@ -80,6 +80,15 @@ class RowSums:
         self.steps.append(step)
         return True
 
+    def has_rows_of(self, step: RowSum) -> bool:
+        """Whether one of them is made of the same rows."""
+        return any(step.same == before.same for before in self.steps)
+
+    def stand_against(self, step: Assign) -> bool:
+        """Whether an operation that comes after them may not be done before them."""
+        reads, out = [x.array for x in step.operands], step.out.array
+        return any(one.wrote([*reads, out]) or any(array is out for array in one.reads) for one in self.steps)
+
     def passes(self) -> list[list[RowSum]]:
         """Those of the same rows together, in their order."""
         found: dict[object, list[RowSum]] = {}
