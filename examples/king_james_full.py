@@ -1,6 +1,7 @@
 """A character model on the King James Bible with all that fit has: dropout, a moving average of the weights, a rate
 that falls at a plateau, a log for TensorBoard; interrupted, and resumed to the same bits, from the folder given."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -22,18 +23,17 @@ def read(bible, folder=None, units=96, epochs=6, stop=None, threshold=0.02):
     train, valid = (text.streams(letters.encode(part), 32) for part in text.split(rest, 0.05))
     model = model_of(letters, units, 0.1 if folder else 0.0)
     options = {"epochs": epochs, "batch_size": 32, "tbptt": 50, "clip": 1.0}
-    if not folder:
-        model.fit(train, optimizer=bk.Adam(5e-3), **options)
-        return model, text.bits_per_character(model, letters.encode(held))
-    folder.mkdir(parents=True, exist_ok=True)
-    rate = bk.schedules.plateau(5e-3, factor=0.5, patience=0, threshold=threshold)  # a share
-    calls = [bk.TensorBoard(folder / "log", every=20), lambda model, record: record["step"] == stop and sys.exit()]
-    options |= {"validation": valid, "average": 0.995, "autosave": folder / "run.safetensors", "callbacks": calls}
-    model.fit(train, optimizer=bk.Adam(rate), resume=True, **options)
-    return model, text.bits_per_character(model.averaged(), letters.encode(held))
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        rate = bk.schedules.plateau(5e-3, factor=0.5, patience=0, threshold=threshold)  # a share
+        calls = [bk.TensorBoard(folder / "log", every=20), lambda model, record: record["step"] == stop and sys.exit()]
+        options |= {"validation": valid, "average": 0.995, "autosave": folder / "run.safetensors", "callbacks": calls}
+    model.fit(train, optimizer=bk.Adam(rate if folder else 5e-3), resume=bool(folder), **options)
+    return model, text.bits_per_character(model.averaged() if folder else model, letters.encode(held))
 
 
 if __name__ == "__main__":
-    for name, folder in (("plain", None), ("full", Path((sys.argv[1:] or ["king-james"])[0]))):
-        model, bits = read(king_james.king_james()[:1_000_000], folder)
-        print(f"{name}: {bits:.3f} bits per character; the rate fell to", min(r["lr"] for r in model.history.steps))
+    bible, folder = king_james.king_james()[:1_000_000], Path((sys.argv[1:] or ["king-james"])[0])
+    found = {name: read(bible, where) for name, where in (("plain", None), ("full", folder))}
+    rows = {name: {"bits": bits, "rate": model.history.steps[-1]["lr"]} for name, (model, bits) in found.items()}
+    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
