@@ -329,3 +329,13 @@ def test_equations_of_what_is_asked_for() -> None:
         lstm().draw(equations=True, gradient=True)
     with pytest.raises(bk.BlocksError, match="equations is True or 'numbered', not 'all'"):
         lstm().draw(equations="all")
+
+
+def test_the_ground_is_as_faded_as_what_stands_on_it() -> None:
+    """Beside what is emphasised nothing is loud; a frame in which nothing is faded keeps its colour."""
+    cell = bk.cells.lstm(3, 4)
+    for wanted, lit in (("forget", False), (lambda node: True, True), (None, True)):
+        figure = cell.draw(highlight=wanted)
+        assert [frame.lit for frame in figure.scene.frames] == [lit]
+        assert (figure.theme.frames["cell"][0] in figure.render("svg").decode()) == lit
+        assert ("blocks/faded cell" in figure.render("tex").decode()) != lit

@@ -134,6 +134,11 @@ class Frame:
     lines: tuple[Line, ...] = ()
     tooltip: str = ""
     at: Point | None = None
+    lit: bool = True
+
+    def holds(self, x: float, y: float) -> bool:
+        """Whether a point is inside."""
+        return self.x < x < self.x + self.w and self.y < y < self.y + self.h
 
     @property
     def label_at(self) -> Point:

@@ -61,7 +61,7 @@ def _framed(
 
 def _around(x: float, y: float, frames: Iterable[Frame]) -> str:
     """The key of the smallest frame around a point."""
-    found = [f for f in frames if f.x < x < f.x + f.w and f.y < y < f.y + f.h]
+    found = [f for f in frames if f.holds(x, y)]
     return min(found, key=lambda f: f.w * f.h).key if found else ""
 
 

@@ -158,9 +158,9 @@ def _note(note: Note, theme: Theme) -> Words:
 
 
 def _frame(frame: Frame, theme: Theme) -> tuple[Area, Words | None]:
-    fill, edge = theme.frames[frame.kind]
+    fill, edge = theme.frames[frame.kind] if frame.lit else theme.faded[:2]
     x, y = frame.x + frame.w / 2, frame.y + frame.h / 2
-    classes = f"frame {frame.kind}"
+    classes = f"frame {frame.kind}" + " faded" * (not frame.lit)
     area = Area(frame.key, "frame", x, y, frame.w, frame.h, fill, edge, classes, frame.tooltip, name=frame.key)
     if not frame.lines:
         return area, None

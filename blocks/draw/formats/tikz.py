@@ -109,7 +109,8 @@ class _Writer:
         corners = f", rounded corners={_p(ROUND[area.form])}bp" if area.form in ROUND else ""
         styles.append(self.style(area.form, f"{FORMS[area.form]}, line width={EDGE}bp{corners}"))
         paint = f"fill={self.colour(area.fill)}, draw={self.colour(area.edge)}{ink}"
-        styles.append(self.style("faded" if "faded" in more else more[0] if kind == "frame" else kind, paint))
+        ground = " ".join(reversed(more))  # faded cell
+        styles.append(self.style(ground if kind == "frame" else "faded" if "faded" in more else kind, paint))
         styles += [self.style("shared", f"line width={BOLD}bp")] if area.bold else []
         size = f"minimum size={_p(area.w)}bp"
         if FORMS[area.form] == "rectangle":

@@ -46,12 +46,14 @@ def emphasise_layers(scene: Scene, elements: Mapping[str, Element], wanted: Want
 
 
 def _with_wires(scene: Scene, shapes: Sequence[Shape], wires: Sequence[Wire]) -> Scene:
-    """The scene with shapes and wires lit or faded, and its forks with them."""
+    """The scene with shapes and wires lit or faded, its forks with them, and the ground of all that has something faded
+    on it."""
     shining = [w for w in wires if w.lit]
     dots = tuple(
         replace(d, lit=len(ways_from((d.x, d.y), [w for w in shining if w.net == d.net])) > 1) for d in scene.dots
     )
-    return replace(scene, shapes=tuple(shapes), wires=tuple(wires), dots=dots)
+    frames = tuple(replace(f, lit=all(s.lit for s in shapes if f.holds(s.x, s.y))) for f in scene.frames)
+    return replace(scene, shapes=tuple(shapes), wires=tuple(wires), frames=frames, dots=dots)
 
 
 def chosen(by_key: Mapping[str, Element], conveyors: Mapping[str, list[str]], wanted: Wanted) -> set[str]:
