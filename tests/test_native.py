@@ -18,6 +18,7 @@ import blocks as bk
 from blocks.compile.native import build, run
 from blocks.compile.native.access import Access, never_negative
 from blocks.compile.native.run import FLAGS, evaluate
+from blocks.compile.native.text import folded
 from blocks.compile.plan.geometry import Geometry, whole
 from blocks.compile.plan.places import Buffer
 from blocks.compile.plan.sizes import Size
@@ -595,3 +596,13 @@ def test_sizes_that_are_never_negative() -> None:
     batch = Size.of("batch")
     assert never_negative(batch + -1) and never_negative(batch * "batch" + batch * -1)
     assert not never_negative(batch + -2) and not never_negative(batch + Size.of("time") * -1)
+
+
+def test_a_long_call_stands_in_several_lines() -> None:
+    call = f"f({', '.join(f'argument_{i}' for i in range(20))});"
+    assert folded(call, len(call)) == [call]
+    for width in (40, 41, 47, 60):
+        lines = folded(call, width)
+        assert max(map(len, lines)) <= width < len(lines[1]) + len("argument_10, ")
+        assert " ".join(line.strip() for line in lines) == call
+    assert folded(f"/* {call} */", 40) == [f"/* {call} */"]

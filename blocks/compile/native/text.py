@@ -11,6 +11,8 @@ from ..plan.sizes import ONE, ZERO, Size
 from .access import Access
 
 INDICES = "ijklmnopqr"  # of nested loops over the axes of a value
+WIDTH = 120  # letters of a line
+FURTHER = " " * 8  # before what does not fit in it
 TYPES = {"float": "real", "int": "int64_t", "bool": "flag"}
 
 
@@ -28,8 +30,8 @@ class Body:
     known: dict[object, str] = field(default_factory=dict)  # pointers that are declared on top
 
     def say(self, line: str) -> None:
-        """Write a line."""
-        self.lines.append("    " * self.depth + line if line else "")
+        """Write a line; a long call in several."""
+        self.lines += ["    " * self.depth + part if part else "" for part in folded(line, WIDTH - 4 * self.depth)]
 
     @contextmanager
     def braces(self, head: str) -> Iterator[None]:
@@ -53,6 +55,18 @@ class Body:
         for _ in names:
             self.depth -= 1
             self.say("}")
+
+
+def folded(line: str, width: int) -> list[str]:
+    """A line of so many letters at most, or several, broken behind commas."""
+    if len(line) <= width or line.startswith("/*"):
+        return [line]
+    lines = [""]
+    for part in line.split(", "):
+        if lines[-1].strip() and len(lines[-1]) + len(part) > width - 2:
+            lines.append(FURTHER)
+        lines[-1] += f"{part}, "
+    return [text.removesuffix(" ") for text in [*lines[:-1], lines[-1].removesuffix(", ")]]
 
 
 def factor(text: str) -> str:
