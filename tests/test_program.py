@@ -310,6 +310,35 @@ def test_feeds_that_stay_are_read_at_each_call(target) -> None:
         bound({"x": kinds[0][..., :1], "id": id})
 
 
+@pytest.mark.parametrize("target", ["numpy", "native"])
+@pytest.mark.parametrize("units", [3, 150])
+def test_outputs_are_written_into_arrays(target, units) -> None:
+    """Gradients into views of one vector, whatever else shares memory with them; all else is the caller's to keep."""
+    hs = bk.scan(bk.cells.lstm(2, units), bk.sequence("x", 2))
+    graph = bk.grad(bk.Graph({"loss": bk.mean(hs * hs), "h": hs, "last": hs[-1]}))
+    program, weights = bk.compile(graph, target=target), graph.init(0, "float32")
+    for left_out in ("", "grad/forget.b", "grad/input.W_h"):  # it shares its array with others
+        names = [n for n in graph.outputs if n.startswith("grad/") and n != left_out]
+        ends = np.cumsum([1, *(np.prod(graph.outputs[n].shape) for n in names)])
+        vector = np.full(ends[-1], 7.0, "float32")
+        out = {n: vector[a:b].reshape(graph.outputs[n].shape) for n, a, b in zip(names, ends, ends[1:], strict=False)}
+        bound, kept = program.bound(weights, out), []
+        for seed, steps in enumerate([4, 9, 4, 4]):
+            x = np.random.default_rng(seed).standard_normal((steps, 3, 2)).astype("float32")
+            want, got = bk.compile(graph, target=target)({**weights, "x": x}), bound({"x": x})
+            assert set(got) == set(want) and all(np.array_equal(got[k], want[k]) for k in want)
+            assert all(got[k] is out[k] for k in out) and vector[0] == 7.0
+            kept.append(({k: v for k, v in got.items() if k not in out}, want))
+        assert all(np.array_equal(v, want[k]) for got, want in kept for k, v in got.items())
+    with pytest.raises(bk.BlocksError, match="no output 'grad/forget.W_'.*did you mean"):
+        program.bound(weights, {"grad/forget.W_": vector})
+    with pytest.raises(bk.BlocksError, match="written into an array"):
+        program.bound(weights, {"loss": 1.0})
+    for wrong in (vector[:2], np.zeros((), "float64")):
+        with pytest.raises(bk.FeedError, match=r"out: 'loss' is float32 \(\), not"):
+            program.bound(weights, {"loss": wrong})({"x": x})
+
+
 def test_many_lengths_are_allocated_once_and_large_ones_let_go(monkeypatch) -> None:
     """Buffers of small sizes are kept by their memory; of large ones a few are, in any case."""
     xs = bk.sequence("x", 2)

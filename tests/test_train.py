@@ -97,7 +97,8 @@ def clip(gradients, limit):
     """The clipped gradients and their norm: what one step of gradient descent at rate 1 takes from zeros."""
     zeros = {k: np.zeros_like(v) for k, v in gradients.items()}
     update = Update(bk.SGD(1.0), Vector.of(zeros), limit)
-    norm = update.propose({f"grad/{k}": g for k, g in gradients.items()}, 0, 1.0)
+    update.take({f"grad/{k}": g for k, g in gradients.items()})
+    norm = update.propose(0, 1.0)
     assert not update.weights.all.any()
     update.accept()
     return {k: 0.0 - v for k, v in update.weights.items()}, norm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import FunctionType
 from typing import Any
@@ -19,7 +19,7 @@ from ..interpret import Feeds, Run
 from ..interpret import run as interpret
 from ..ops.loop import Every
 from ..ops.random import Draw
-from .bound import Binding, Bound
+from .bound import Binding, Bound, check_out
 from .choice import AUTO, choose
 from .native.build import Unavailable
 from .native.expressions import Unsupported
@@ -123,10 +123,12 @@ class Program:
                 warn(f"NumPy runs in place of C: {error}")
         return self.target
 
-    def _allocate(self, context: Run) -> Callable[[Arrays], Arrays]:
-        """What computes with the sizes of a run."""
+    def _allocate(self, context: Run, out: Arrays) -> Callable[[Arrays], Arrays]:
+        """What computes with the sizes of a run, and writes some outputs into arrays."""
+        check_out(self.graph, out, context)
         self.prepare(context.dtype)
-        return self._emitted.allocate(context.dims, context.dtype)
+        more = (out,) if out else ()
+        return self._emitted.allocate(context.dims, context.dtype, *more)
 
     @checked
     def __call__(self, feeds: Feeds, draw: Draw = None) -> Arrays:
@@ -135,18 +137,24 @@ class Program:
         Raises FeedError naming a feed that does not fit, or the operation that refuses a value (an id out of range, a
         mask that masks everything) and where it was made, as `run` does.
         """
-        return self._run(*self._free.bind(feeds, draw))
+        return self._run(*self._free.bind(feeds, draw), {})
 
     @checked
-    def bound(self, feeds: Feeds) -> Bound:
+    def bound(self, feeds: Feeds, out: Mapping[str, np.ndarray] | None = None) -> Bound:
         """The program with some feeds that stay, weights say: called with the others, ``bound({"x": x})``, it returns
         what the program does with all. Their numbers are read at each call, so what is written into these arrays
-        counts; arrays of another type or shape are bound anew. They are looked at once, which makes small calls
-        quicker. Raises at a call what a call of the program does."""
-        return Bound(self, feeds)
+        counts. They are looked at once, which makes small calls quicker.
 
-    def _run(self, key: Any, arrays: Arrays, context: Run) -> Arrays:
-        """The outputs for feeds that fit, of some sizes."""
+        out: output → the array that it is written into at each call, as those of NumPy: gradients, for an optimizer
+        that has them in one vector. Such a function is for one thread at a time.
+
+        Raises BlocksError for an output that there is not, FeedError at a call for one whose shape or type is another,
+        and what a call of the program does.
+        """
+        return Bound(self, feeds, out or {})
+
+    def _run(self, key: Any, arrays: Arrays, context: Run, out: Arrays) -> Arrays:
+        """The outputs for feeds that fit, of some sizes; those that `out` has are written there."""
         with self._lock:
             idle = self._runs.get(key)
             run = idle.pop() if idle else None
@@ -154,7 +162,7 @@ class Program:
             for dim, least in self._least.items():
                 if context.dims.get(dim, least) < least:
                     raise self._named(arrays, misfit(f"a part of {dim} reaches beyond its end"))
-            run = self._allocate(context)
+            run = self._allocate(context, out)
         try:
             return run(arrays)
         except BlocksError as error:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph
+from .bound import into
 from .native.emit import emit_native
 from .numpy import runtime
 from .numpy.source import write
@@ -38,11 +39,11 @@ MODULE = "blocks.compiled"  # the name under which programs run
 @dataclass(frozen=True)
 class Emitted:
     """What a target makes of a graph: its source, and ``allocate(dims, dtype)``, which makes the buffers for some
-    sizes and returns ``run(feeds)``, the computation with them. ``prepare(dtype)`` does what is done once for a type of
-    numbers."""
+    sizes and returns ``run(feeds)``, the computation with them; ``allocate(dims, dtype, out)``, one that writes the
+    outputs of those names into the arrays of `out`. ``prepare(dtype)`` does what is done once for a type of numbers."""
 
     source: str
-    allocate: Callable[[dict[str, int], np.dtype], Callable[[Arrays], Arrays]]
+    allocate: Callable[..., Callable[[Arrays], Arrays]]
     prepare: Callable[[np.dtype], Any] = lambda dtype: None
 
 
@@ -77,7 +78,12 @@ def emit_numpy(graph: Graph) -> Emitted:
     linecache.cache[name] = (len(written.source), None, written.source.splitlines(True), name)
     space: dict[str, Any] = {"np": np, "rt": runtime, "__name__": MODULE}
     exec(compile(written.source, name, "exec"), space)
-    return Emitted(written.source, lambda dims, dtype: space["allocate"](dims, dtype, written.constants))
+
+    def allocate(dims: dict[str, int], dtype: np.dtype, out: Arrays | None = None) -> Callable[[Arrays], Arrays]:
+        run: Callable[[Arrays], Arrays] = space["allocate"](dims, dtype, written.constants)
+        return into(run, out or {})
+
+    return Emitted(written.source, allocate)
 
 
 NUMPY = Target("numpy", (*FIRST, ("logistic", logistic), *_passes(fuse, hoist), ("block", block)), emit_numpy)

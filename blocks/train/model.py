@@ -211,10 +211,18 @@ class Model:
 
     def results(self, purpose: Purpose | str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
         """As `execute`, but whatever comes out."""
+        return self._runs(purpose)(self, feeds, step)
+
+    def gradient_for(self, purpose: Purpose | str) -> Vector:
+        """A vector that the gradients of a purpose are written into from here on, by `results` too: zeros, where there
+        is none."""
+        return self._runs(purpose).into(self._weights.like())
+
+    def _runs(self, purpose: Purpose | str) -> Running:
         purpose = _as_purpose(purpose)
         if purpose not in self._running:
             self._running[purpose] = Running(self, purpose)
-        return self._running[purpose](self, feeds, step)
+        return self._running[purpose]
 
     def not_finite(self, results: Mapping[str, np.ndarray]) -> np.ndarray:
         """Whether NaN or infinity is in a loss or a gradient that says something, ``()``; or in which trials."""

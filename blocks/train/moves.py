@@ -53,11 +53,11 @@ class Moves:
         self.rescale()
 
     def move(self, results: Arrays, numbers: Number, seen: Any) -> Any:
-        """Move the weights by what a graph has given, and note it; the loss, or None where the mask leaves nothing to
-        learn from. With trials an array, with NaN for those that are not updated. `seen`: whether the mask leaves
-        something of the steps that count."""
+        """Move the weights by the gradient that `rule` has, of what a graph has given, and note it; the loss, or None
+        where the mask leaves nothing to learn from. With trials an array, with NaN for those that are not updated.
+        `seen`: whether the mask leaves something of the steps that count."""
         lr = self.rates(numbers)
-        norm = self.rule.propose(results, self.ages(), lr)
+        norm = self.rule.propose(self.ages(), lr)
         moving = self.moving(results, norm, numbers, seen)
         if moving is None:
             return None
@@ -113,7 +113,7 @@ class Moves:
         finite. A gradient is so where its norm is. Raises NonFiniteError where the only one is not."""
         if not seen or (self.counts and not any(results[name] for name in self.counts)):
             return None
-        if not all(_finite(value) for value in (norm, *(results[name] for name in self.watched))):
+        if not all(map(_finite, (norm, *[results[name] for name in self.watched]))):
             raise NonFiniteError(self.ranks.why_not_finite(self.model, self.purpose, numbers))
         return True
 

@@ -109,7 +109,8 @@ class Optimizer:
         update = Update(self, Vector.of(weights))
         for slot, vector in update.slots.items():
             vector.take(slots, f"{slot}/")
-        update.propose({f"grad/{name}": g for name, g in gradients.items()}, step, self.rate(step))
+        update.take({f"grad/{name}": g for name, g in gradients.items()})
+        update.propose(step, self.rate(step))
         update.accept()
         new = {f"{slot}/{name}": view for slot, vector in update.slots.items() for name, view in vector.items()}
         return dict(update.weights), new
@@ -129,7 +130,7 @@ class Optimizer:
         rate = self.lr(step) if callable(self.lr) else self.lr
         if isinstance(self.lr, plateau):
             rate = max(rate * scale, self.lr.least)
-        if not isinstance(rate, int | float | np.number) or not np.isfinite(rate) or rate < 0:
+        if not isinstance(rate, int | float | np.number) or not math.isfinite(rate) or rate < 0:
             raise BlocksError(f"{type(self).__name__}: the schedule of lr gives {rate!r} at update {step}")
         return float(rate)
 

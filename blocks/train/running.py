@@ -9,11 +9,15 @@ import numpy as np
 
 from ..compile import INTERPRETER, Program
 from ..compile import trials as side_by_side
+from ..compile.bound import into
 from ..graph import Graph
 from ..interpret import run
+from ..ops.elementwise import TRIALS
 from .inputs import Arrays
 from .purposes import Purpose
 from .trials import Number, differing, inside, leading
+from .update import GRAD
+from .vector import Vector
 
 Call = Callable[..., Arrays]
 
@@ -26,7 +30,7 @@ class Runnable(Protocol):
     trials: int | None
 
     @property
-    def weights(self) -> Mapping[str, np.ndarray]:
+    def weights(self) -> Vector:
         """Name → array."""
 
     def graph_for(self, purpose: Purpose | str) -> Graph:
@@ -43,7 +47,14 @@ class Running:
         self.purpose, self.graph = purpose, model.graph_for(purpose)
         self.known, self.draws = frozenset(self.graph.fed("input", "draw")), bool(self.graph.fed("draw"))
         self.weights = {name: model.weights[name] for name in self.graph.fed("parameter")}
+        self.gradient: Vector | None = None  # where gradients are written
         self.calls: dict[tuple[str, ...], tuple[Graph, Call]] = {}  # the inputs that differ among trials → what runs
+
+    def into(self, gradient: Vector) -> Vector:
+        """Have the gradients of all calls written into a vector from here on, the first that is asked for."""
+        if self.gradient is None:
+            self.gradient, self.calls = gradient, {}
+        return self.gradient
 
     def __call__(self, model: Runnable, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
         """The outputs, those of several trials with these in front. Random numbers are those of an update of that
@@ -66,6 +77,12 @@ class Running:
         weights = self.weights
         if model.target != INTERPRETER:
             program = model.program_for(self.purpose, vary)
-            return program.graph, program.bound(weights)
+            return program.graph, program.bound(weights, self._out(program.graph))
         graph = self.graph if model.trials is None else side_by_side(self.graph, vary)
-        return graph, lambda feeds, draw: run(graph, {**weights, **feeds}, draw=draw)
+        return graph, into(lambda feeds, draw: run(graph, {**weights, **feeds}, draw=draw), self._out(graph))
+
+    def _out(self, graph: Graph) -> Arrays:
+        """Where the outputs of a graph are written that are gradients; with trials where that has them."""
+        named = {} if self.gradient is None else {GRAD + name: view for name, view in self.gradient.items()}
+        shapes = {name: node.shape for name, node in graph.outputs.items() if name in named}
+        return {k: np.moveaxis(named[k], 0, s.index(TRIALS)) if TRIALS in s else named[k] for k, s in shapes.items()}

@@ -151,7 +151,9 @@ class Session:
         self.at, self.carry.training = self.training.at, self.training
         self._ready_totals()
         model, settings, purpose = self.model, self.settings, self.purpose
-        rule = Update(self.optimizer, model.weights, settings.clip, self.training.slots, purpose.frozen)
+        gradient = None if self.shares else model.gradient_for(purpose)
+        slots, frozen = self.training.slots, purpose.frozen
+        rule = Update(self.optimizer, model.weights, settings.clip, slots, frozen, gradient)
         kind = Moves if model.trials is None else TrialMoves
         self.moves = kind(model, purpose, self.training, rule, settings.average, self.tallies, self.ranks)
 
@@ -219,8 +221,11 @@ class Session:
         return self.move(self.results(fed), numbers, True)
 
     def results(self, batches: Sequence[Fed]) -> Arrays:
-        """What the graph of an update gives over all rows of some batches."""
-        return self.ranks.results(self.model, self.shares, self.purpose, batches)
+        """What the graph of an update gives over all rows of some batches; its gradients stand in `moves.rule`."""
+        results = self.ranks.results(self.model, self.shares, self.purpose, batches)
+        if self.shares:
+            self.moves.rule.take(results)
+        return results
 
     def move(self, results: Arrays, numbers: Number, seen: Any) -> Any:
         """Move the weights by what the graph has given; see `Moves.move`."""

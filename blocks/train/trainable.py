@@ -46,6 +46,9 @@ class Trainable(Protocol):
     def results(self, purpose: Purpose | str, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
         """Run it."""
 
+    def gradient_for(self, purpose: Purpose | str) -> Vector:
+        """What its gradients are written into."""
+
     def why_not_finite(
         self,
         purpose: Purpose | str,

@@ -96,7 +96,8 @@ class Update:
     Attributes: weights; gradient, of the last update; slots, slot → as the weights; program, the `Program`, whose
     `source` is what runs. Of several trials each has a norm, and may have a rate and a number of the update of its own.
 
-    `slots` that are given are gone on with; weights that are `frozen` stay as they are. Raises BlocksError for an
+    `slots` that are given are gone on with; weights that are `frozen` stay as they are; what is in `gradient`, if it is
+    given, is that of the next update. Raises BlocksError for an
     optimizer that has a wire for a setting, which a learner takes.
     """
 
@@ -107,9 +108,10 @@ class Update:
         clip: float | None = None,
         slots: Mapping[str, Vector] | None = None,
         frozen: Collection[str] = (),
+        gradient: Vector | None = None,
     ):
         check_plain(optimizer)
-        self.weights, self.gradient = weights, weights.like()
+        self.weights, self.gradient = weights, weights.like() if gradient is None else gradient
         self.slots = {slot: weights.like() for slot in optimizer.slot_names} if slots is None else slots
         decaying, move = weights.like(), weights.like()
         for name, view in decaying.items():
@@ -128,23 +130,30 @@ class Update:
         }
         self.call = self.program.bound({n: array for n, array in feeds.items() if n in self.program.graph.inputs})
         self.written = [(weights.all, "weights"), *((v.all, SLOT + slot) for slot, v in self.slots.items())]
-        self.read = [(GRAD + name, view) for name, view in self.gradient.views.items()]
         self.lr, self.step = feeds["lr"], feeds["step"]
         self.new: Arrays = {}
 
-    def propose(self, gradients: Mapping[str, np.ndarray], step: Any, lr: Any) -> np.ndarray:
-        """The norm of the gradients, ``grad/weight`` → array, under which the weights would move in update number
-        `step`, counted from 0, at a learning rate. Those that are not given are as they were, 0 at first."""
-        for name, view in self.read:
-            if name in gradients:
-                view[...] = gradients[name]
+    def take(self, gradients: Mapping[str, np.ndarray]) -> None:
+        """Take gradients, ``grad/weight`` → array; those that are not given are as they were, 0 at first."""
+        for name, view in self.gradient.views.items():
+            if GRAD + name in gradients:
+                view[...] = gradients[GRAD + name]
+
+    def propose(self, step: Any, lr: Any) -> np.ndarray:
+        """The norm of the gradient under which the weights would move in update number `step`, counted from 0, at a
+        learning rate."""
         self.lr[...], self.step[...] = lr, step
         self.new = self.call() if self.weights else {"norm": np.zeros(self.lr.shape)}
         return self.new["norm"]
 
     def accept(self, moving: np.ndarray | bool = True) -> None:
         """Write the new weights and slots over the old ones; of those trials that are `moving`."""
-        where: Any = np.asarray(moving)[..., None] if self.weights.trials is not None else True
+        if not self.weights:
+            return
+        where: Any = True if self.weights.trials is None else np.asarray(moving)[..., None]
         where = where if self.move is None else self.move & where
-        for old, name in self.written if self.weights else ():
-            np.copyto(old, self.new[name], where=where)
+        for old, name in self.written:
+            if where is True:
+                old[...] = self.new[name]
+            else:
+                np.copyto(old, self.new[name], where=where)

@@ -10,7 +10,7 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -87,9 +87,9 @@ class Function:
 
         return build.load(self.unit, flags=(f"-DREAL={dtype.itemsize * 8}", *self.flags), check=check)
 
-    def allocate(self, dims: dict[str, int], dtype: np.dtype) -> Callable[[Arrays], Arrays]:
-        """Memory for some sizes; what computes with it."""
-        return Call(self, sizes(dims, self.every), dtype, self.loaded(dtype))
+    def allocate(self, dims: dict[str, int], dtype: np.dtype, out: Arrays | None = None) -> Callable[[Arrays], Arrays]:
+        """Memory for some sizes; what computes with it, and writes some outputs into arrays."""
+        return Call(self, sizes(dims, self.every), dtype, self.loaded(dtype), out)
 
 
 def sizes(dims: dict[str, int], every: dict[str, Every]) -> dict[str, int]:
@@ -102,15 +102,27 @@ def sizes(dims: dict[str, int], every: dict[str, Every]) -> dict[str, int]:
     return known
 
 
-# the name of an output, the array that it is in by itself, its shape, type, first byte, and strides in bytes
-Result = tuple[str, Buffer | None, tuple[int, ...], np.dtype, int, tuple[int, ...] | None]
+class Result(NamedTuple):
+    """Where an output is: the array, its own shape and type, and its first byte and its strides in bytes there."""
+
+    array: Buffer
+    shape: tuple[int, ...]
+    kind: np.dtype
+    begin: int
+    strides: tuple[int, ...] | None
+
+    def of(self, memory: np.ndarray, first: int) -> np.ndarray:
+        """The output, where its array begins at a byte of some memory."""
+        return np.ndarray(self.shape, self.kind, memory, first + self.begin, self.strides)
 
 
 class Call:
     """A function with its memory, for one set of sizes."""
 
-    def __init__(self, function: Function, dims: dict[str, int], dtype: np.dtype, library: ctypes.CDLL):
-        self.function, self.dims, self.dtype = function, dims, dtype
+    def __init__(
+        self, function: Function, dims: dict[str, int], dtype: np.dtype, library: ctypes.CDLL, out: Arrays | None = None
+    ):
+        self.function, self.dims, self.dtype, self.out = function, dims, dtype, out or {}
         task: Any = getattr(library, function.name)
         self.task, self.work = ctypes.cast(task, ctypes.c_void_p), crew().work
         self.parts = function.parts(dims)
@@ -118,21 +130,34 @@ class Call:
         self.n = (ctypes.c_int64 * max(1, len(function.dims)))(*[dims[d] for d in function.dims])
         self.fed: list[Fed] = []
         self.held: list[np.ndarray] = []  # memory that lasts
-        self.small: dict[
-            Buffer, tuple[int, int]
-        ] = {}  # what is made anew at each call: which array, and where in one block
-        self.large: dict[Buffer, tuple[int, int]] = {}  # which array, and how many bytes by itself
+        # what is made anew at each call: which array, and where in one block, or how many bytes by itself
+        self.small: dict[Buffer, tuple[int, int]] = {}
+        self.large: dict[Buffer, tuple[int, int]] = {}
         self.block = 0
-        self.place()
-        self.results = [self.result(name, place) for name, place in function.plan.outputs.items()]
+        found = {name: self.result(place) for name, place in function.plan.outputs.items()}
+        fresh = {found[name].array for name in found if name not in self.out}
+        again = {found[name].array for name in self.out} - fresh  # what nobody has behind a call is not made anew
+        memory, places = self.place(again)
+        self.copies = [
+            (array, found[name].of(memory, places[found[name].array]))
+            for name, array in self.out.items()
+            if found[name].array in again
+        ]
+        self.results = [
+            (name, r.array if r.array in self.large else None, r.begin + self.small.get(r.array, (0, 0))[1], r)
+            for name, r in found.items()
+            if r.array not in again
+        ]
+        self.shared = [name for name in self.out if found[name].array in fresh]
 
     def size(self, size: Size | Dim) -> int:
         """A size as a number."""
         return evaluate(Size.of(size), self.dims)
 
-    def place(self) -> None:
-        """Give each array its memory."""
-        lasting: list[tuple[int, int]] = []
+    def place(self, again: set[Buffer]) -> tuple[np.ndarray, dict[Place, int]]:
+        """Give each array its memory: that which lasts, and where in it arrays begin; so do those outputs that are
+        written into `again`."""
+        lasting: dict[Place, tuple[int, int]] = {}
         total = 0
         for i, root in enumerate(self.function.roots):
             if isinstance(root, Feed):
@@ -148,8 +173,8 @@ class Call:
             assert isinstance(root, Buffer | Scratch)
             count = self.size(root.size) if isinstance(root, Scratch) else self.numbers(root)
             size = -(-count * kind_of(root.dtype, self.dtype).itemsize // ALIGNED) * ALIGNED
-            if not (isinstance(root, Buffer) and root.fresh):
-                lasting.append((i, total))
+            if not (isinstance(root, Buffer) and root.fresh and root not in again):
+                lasting[root] = i, total
                 total += size
             elif size > LARGE:  # smaller ones share one block of memory, which lasts as long as any of them
                 self.large[root] = i, size
@@ -158,9 +183,10 @@ class Call:
                 self.block += size
         memory = np.empty(total + ALIGNED, np.uint8)
         self.held.append(memory)
-        start = address(memory) + -address(memory) % ALIGNED
-        for i, offset in lasting:
-            self.at[i] = start + offset
+        first = -address(memory) % ALIGNED
+        for i, offset in lasting.values():
+            self.at[i] = address(memory) + first + offset
+        return memory, {root: first + offset for root, (_, offset) in lasting.items()}
 
     def numbers(self, buffer: Buffer) -> int:
         """How many numbers an array has."""
@@ -169,7 +195,7 @@ class Call:
             count *= self.size(d) + (buffer.extra if k == 0 else 0)
         return count
 
-    def result(self, name: str, place: Place) -> Result:
+    def result(self, place: Place) -> Result:
         """Where an output is."""
         array, geometry = array_of(place), place.geometry
         offset = geometry.offset
@@ -187,10 +213,7 @@ class Call:
         kind = kind_of(array.dtype, self.dtype)
         shape = tuple(self.size(d) for d in geometry.shape)
         strides = None if geometry.contiguous else tuple(self.size(s) * kind.itemsize for s in geometry.strides)
-        begin = self.size(offset) * kind.itemsize
-        if array in self.small:
-            return name, None, shape, kind, begin + self.small[array][1], strides
-        return name, array, shape, kind, begin, strides
+        return Result(array, shape, kind, self.size(offset) * kind.itemsize, strides)
 
     def __call__(self, feeds: Arrays) -> Arrays:
         """The outputs for some feeds."""
@@ -207,10 +230,12 @@ class Call:
             at[i] = address(array)
         if self.work(self.task, at, self.n, self.parts):
             raise FeedError(REFUSED)
-        return {
-            name: np.ndarray(shape, kind, made[array], offset, strides)
-            for name, array, shape, kind, offset, strides in self.results
-        }
+        results = {name: np.ndarray(r.shape, r.kind, made[a], begin, r.strides) for name, a, begin, r in self.results}
+        for array, source in self.copies:
+            array[...] = source
+        for name in self.shared:
+            self.out[name][...] = results[name]
+        return {**results, **self.out}
 
 
 def evaluate(size: Size, dims: dict[str, int]) -> int:
