@@ -62,6 +62,15 @@ def test_emphasis_by_group_and_predicate() -> None:
     shapes = two.draw(highlight="lower").scene.shapes
     bricks = {s.name: s.lit for s in shapes if s.kind == "brick"}
     assert bricks == {"lower/reset": True, "lower/update": True, "lower/candidate": True, "upper/hidden": False}
+    stacked = bk.layers(bk.cells.gru(4, 4), lstm(4))
+    for name, other in (("layer1", "layer2"), ("layer2", "layer1")):
+        scene = stacked.draw(highlight=(n for n in [name])).scene
+        grounds = {f.key: f for f in scene.frames}
+        assert [grounds[f"group-{n}"].lit for n in (name, other)] == [True, False]
+        own = {s.key for s in scene.shapes if grounds[f"group-{name}"].holds(s.x, s.y) or s.name.startswith(f"{name}/")}
+        assert len(own) > 9 and all(s.lit for s in scene.shapes if s.key in own)
+        assert all(w.lit for w in scene.wires if {w.source, w.target} <= own)
+        assert not any(s.lit for s in scene.shapes if s.name.startswith(f"{other}/"))
     tanhs = lstm().draw(highlight=lambda node: node.op.name == "tanh").scene
     assert {s.name for s in tanhs.shapes if s.lit and s.kind == "brick"} == {"candidate"}
     loop = bk.Graph({"hs": bk.scan(lstm(), bk.sequence("x", 5))}).draw(highlight=lambda node: node.brick == "forget")

@@ -111,8 +111,8 @@ def draw(
     round to the old ones.
 
     Args:
-        highlight: what to emphasise, the rest is faded: names of bricks, inputs, states, outputs or groups of
-            bricks, or a predicate on nodes.
+        highlight: what to emphasise, the rest is faded: names of bricks, inputs, states, outputs, groups of
+            bricks or cells inside the cell, or a predicate on nodes.
         bricks: fold the operations of each brick into one box; else draw every operation by itself.
         shapes: write the shape on each wire; "blocks" for bars and rectangles whose sides are as long as the sizes, of
             each value and of the weights of each brick.
@@ -147,6 +147,8 @@ def draw(
     Raises BlocksError for a name that the graph does not have, for an option that there is not, and, before
     anything is drawn, for one that what is drawn does not take.
     """
+    if not (highlight is None or isinstance(highlight, str) or callable(highlight)):
+        highlight = [*highlight]  # it is asked for more than once
     asked: dict[str, Any] = {
         "highlight": highlight, "bricks": bricks, "shapes": shapes, "counts": counts, "open": open, "unroll": unroll,
         "zoom": zoom, "full": full, "gradient": gradient, "theme": theme, "values": values, "scale": scale,

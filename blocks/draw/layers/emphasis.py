@@ -17,6 +17,7 @@ import numpy as np
 from ...errors import BlocksError, nearest
 from ...graph import Node
 from ..diagram.elements import Diagram, Element
+from ..diagram.groups import members
 from ..scene import Scene, Shape, Wire, ways_from
 
 Wanted = str | Iterable[str] | Callable[[Node], bool] | None
@@ -26,7 +27,11 @@ def emphasise(scene: Scene, diagram: Diagram, wanted: Wanted) -> Scene:
     """The scene with all that is not wanted faded. Raises BlocksError for a name that nothing has."""
     if wanted is None:
         return scene
-    lit, wires = _Choice(diagram, chosen(diagram.elements, diagram.conveyors, wanted)).spread()
+    groups = members(diagram.elements)
+    lit, wires = _Choice(diagram, chosen(diagram.elements, {**diagram.conveyors, **groups}, wanted)).spread()
+    for name in {wanted} if isinstance(wanted, str) else () if callable(wanted) else {*wanted}:  # all that is in a cell
+        own = groups.get(name, set())
+        wires |= {(link.source, key) for key in own for link in diagram.elements[key].entries if link.source in own}
     shapes = tuple(replace(s, lit=s.key in lit) for s in scene.shapes)
     drawn = tuple(
         replace(w, lit=(w.source, w.target) in wires or (w.source in lit and w.target in lit and w.kind == "conveyor"))
@@ -56,8 +61,9 @@ def _with_wires(scene: Scene, shapes: Sequence[Shape], wires: Sequence[Wire]) ->
     return replace(scene, shapes=tuple(shapes), wires=tuple(wires), frames=frames, dots=dots)
 
 
-def chosen(by_key: Mapping[str, Element], conveyors: Mapping[str, list[str]], wanted: Wanted) -> set[str]:
-    """The keys of the elements that were asked for."""
+def chosen(by_key: Mapping[str, Element], several: Mapping[str, Iterable[str]], wanted: Wanted) -> set[str]:
+    """The keys of the elements that were asked for. several: those that go by one name, the way of a state or a cell
+    inside the cell."""
     elements = by_key.values()
     if callable(wanted):
         return {key for key, e in by_key.items() if e.kind != "merge" and any(_says(wanted, n) for n in e.nodes)}
@@ -68,7 +74,7 @@ def chosen(by_key: Mapping[str, Element], conveyors: Mapping[str, list[str]], wa
             known = sorted({n for e in elements for n in (e.name, *e.names) if e.kind != "merge"})
             hint = nearest(str(name), known)
             raise BlocksError(f"there is nothing called {name!r} to highlight{hint}; there are {', '.join(known)}")
-        found |= keys | set(conveyors.get(name, []))
+        found |= keys | set(several.get(name, ()))
     return found
 
 
