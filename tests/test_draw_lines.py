@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 import blocks as bk
-from blocks.draw.layout.lines import PAGE, PARTS, WIDE, Hung, Room, heights, places
+from blocks.draw.layout.lines import EXACT, PAGE, PARTS, WIDE, Hung, Room, heights, places
 from blocks.draw.layout.place import LEFT, RIGHT
 from blocks.draw.layout.route import Routes
 from blocks.draw.scene import Scene
@@ -54,7 +54,10 @@ def test_smaller_gaps_can_be_asked_for() -> None:
     routes = grid(("a", 1.0), ("b", 1.0))
     for most in PARTS:
         x, part = places(routes, {"a": SMALL, "b": SMALL}, [0.0], 0.0, most)
-        assert part == most and x[2] - x[1] == pytest.approx(10 + most * WIDE + 10)
+        assert part == most and x[2] - x[1] == pytest.approx(10 + most * WIDE + 10, abs=1 / EXACT)
+        assert all(
+            EXACT * place == round(EXACT * place) for place in x
+        )  # what is in line stays so, wherever it is moved
 
 
 def test_what_is_wide_has_smaller_gaps() -> None:
@@ -63,7 +66,7 @@ def test_what_is_wide_has_smaller_gaps() -> None:
         routes = grid(*((f"e{i}", 1.0) for i in range(count)))
         x, _ = places(routes, {f"e{i}": SMALL for i in range(count)}, [0.0], 0.0)
         gaps.append(x[2] - x[1] - 20)
-        assert x[-1] - x[0] <= PAGE or gaps[-1] == pytest.approx(WIDE * PARTS[-1])
+        assert x[-1] - x[0] <= PAGE or gaps[-1] == pytest.approx(WIDE * PARTS[-1], abs=1 / EXACT)
     assert gaps[0] == WIDE > gaps[1] > gaps[2]
 
 

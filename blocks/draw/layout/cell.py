@@ -83,7 +83,7 @@ def layout(
             )
             marks[wires[-1].key] = link.mark
     dots = [Dot(x[i], y[j], net.source) for net in routes.nets.values() for i, j in _forks(net, routes)]
-    ground = Frame("cell", frame, *_frame(x, y, routes, kept, OUTSIDE * part), tooltip=title)
+    ground = Frame("cell", frame, *_frame(x, y, routes, kept, lines.smaller(OUTSIDE, part)), tooltip=title)
     return fit(marked(Scene(0, 0, tuple(drawn.values()), tuple(wires), (ground,), tuple(dots), title), marks))
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from .lines import EXACT
 from .ranks import SIDES, Place, Ranks
 
 GAP, WAY, ROOM = 15.0, 8.0, 34.0  # between two things, the width of a passing net, between two frames
-SWEEPS, EXACT = 6, 16.0  # places are such parts of a point: sums of them are exact, and what is in line, in line
+SWEEPS = 6
 ANCHORED, PASSING, MAIN, LEAF, CENTRE = 50.0, 6.0, 3.0, 1.0, 0.01  # weights of wishes
 
 Wish = tuple[float, float]  # where to stand, and how much that counts

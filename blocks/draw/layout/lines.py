@@ -23,6 +23,7 @@ from .route import Routes
 WIDE, BESIDE, TRACK = 22.0, 14.0, 10.0  # column to column, column to track, track to track
 OUTSIDE, INSIDE = 16.0, 12.0  # from the labels of the states to the frame, and from the frame on
 PAGE, PARTS = 780.0, (1.0, 0.9, 0.8, 0.7, 0.6)  # a width in which all can be read; of the gaps, tried in turn
+EXACT = 16.0  # lengths are such parts of a point: sums of them are exact, and what is in line, in line
 NEAR = 8.0  # two things at heights that differ by less are at the same
 
 
@@ -153,10 +154,15 @@ def _apart(routes: Routes, things: Mapping[int, list[_Thing]], a: int, b: int, p
         for other in things[b]:
             reach = one.right + other.left
             if ends:
-                distances.append(reach + part * (OUTSIDE + INSIDE * (one.framed and other.framed)) + more)
+                distances.append(reach + smaller(OUTSIDE + INSIDE * (one.framed and other.framed), part) + more)
             elif one.low - NEAR < other.high and other.low - NEAR < one.high:
-                distances.append(reach + part * _gap(one.right > 0, other.left > 0) + more)
+                distances.append(reach + smaller(_gap(one.right > 0, other.left > 0), part) + more)
     return max(distances)
+
+
+def smaller(gap: float, part: float) -> float:
+    """A part of a gap."""
+    return round(EXACT * part * gap) / EXACT
 
 
 def _gap(one: bool, other: bool) -> float:
