@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blocks as bk
-from blocks.compile.native import build, run
+from blocks.compile.native import build, copies, run
 from blocks.compile.native.access import Access, never_negative
 from blocks.compile.native.run import FLAGS, evaluate
 from blocks.compile.native.text import folded
@@ -44,6 +44,26 @@ def feeds_of(graph, seed=0, **sizes):
     rng = np.random.default_rng(seed)
     leaves = {**graph.inputs, **graph.params}
     return {n: rng.standard_normal([sizes.get(d, d) for d in shape]) * 0.8 for n, shape in leaves.items()}
+
+
+def test_copies_at_equal_distances_are_one() -> None:
+    """Gates of a packed gradient, in any order of equal steps; not those at other steps, nor into separate arrays."""
+    packed, rng = np.zeros((3, 4 * 5), "float32"), np.random.default_rng(0)
+    packed[...] = rng.standard_normal(packed.shape)
+    gates = [packed[:, 5 * k : 5 * k + 5] for k in range(4)]
+    vector = np.zeros(100, "float32")
+    places = lambda starts: [vector[k : k + 15].reshape(3, 5) for k in starts]
+    apart = [np.zeros((3, 5), "float32") for _ in gates]
+    cases = [(gates, places([0, 20, 40, 60]), 1), (gates[::-1], places([80, 60, 40, 20]), 1), (gates, apart, 4)]
+    cases += [(gates, places([0, 20, 40, 80]), 4), ([gates[k] for k in (0, 2, 1, 3)], places([0, 20, 40, 60]), 4)]
+    for sources, targets, calls in cases:
+        vector[...] = 0
+        found = copies.together((0, (to, of)) for to, of in zip(targets, sources, strict=True))
+        assert len(found) == calls
+        for to, of in found:
+            to[...] = of
+        assert all(np.array_equal(to, of) for to, of in zip(targets, sources, strict=True))
+        assert np.count_nonzero(vector) in (0, 60)
 
 
 # --- programs ------------------------------------------------------------------------------------
@@ -288,7 +308,7 @@ def test_after_a_fork() -> None:
 # each thread computes for 4 ms, and says of how many threads it is one, and where it is
 CROWD = """
 import ctypes, os, threading, time
-from blocks.compile.native import build, run
+from blocks.compile.native import build, copies, run
 task = build.load('''
 #define _GNU_SOURCE
 #include <time.h>

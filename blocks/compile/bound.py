@@ -37,7 +37,7 @@ class Binding:
             known = self._known.get(kinds)
         if known is not None:
             key, staying, context = known
-            arrays = {**staying, **feeds}
+            arrays = {**staying, **feeds} if feeds else staying
             return key, arrays if draw is None else arrays | drawn(self.draws, arrays, draw, context), context
         whole = {**self.feeds, **feeds}
         arrays, context = bind(self.graph, whole, draw)

@@ -216,7 +216,8 @@ class Data:
 
     def _padded(self, name: str, sequences: list[np.ndarray], index: np.ndarray) -> np.ndarray:
         """Sequences of a list as a batch, time first, or behind trials, padded to the longest of them."""
-        parts = [self._read(name, sequences[i]) for i in index.ravel().tolist()]
+        chosen = [sequences[i] for i in index.ravel().tolist()]
+        parts = [self._read(name, one) if isinstance(one, np.memmap) else one for one in chosen]
         if name not in self.kinds:
             self.kinds[name] = np.result_type(
                 *{self.inputs.typed(self.nodes[name], one[:0]).dtype for one in sequences}
@@ -231,7 +232,7 @@ class Data:
     def _read(self, name: str, whole: np.ndarray, part: Any = ...) -> np.ndarray:
         """A part of an input's data as it is fed; read from its file, if it is mapped."""
         if not isinstance(whole, np.memmap):
-            return whole if part is ... else whole.take(part, axis=0) if isinstance(part, np.ndarray) else whole[part]
+            return whole.take(part, axis=0) if isinstance(part, np.ndarray) else whole[part]
         here = np.asarray(whole[part])
         if name in self.mended:
             bad = _not_numbers(here, self.inputs.classes.get(name))

@@ -111,7 +111,7 @@ class Moves:
         """Whether an update moves the weights, or which trials it moves, ``(trials,)``; None, where it moves none:
         those that have not ended, that the mask leaves something (of what is `seen`), and whose loss and gradient are
         finite. A gradient is so where its norm is. Raises NonFiniteError where the only one is not."""
-        if not seen or (self.counts and not any(results[name] for name in self.counts)):
+        if not seen or (self.counts and not any([results[name] for name in self.counts])):  # noqa: C419 (faster)
             return None
         if not all(map(_finite, (norm, *[results[name] for name in self.watched]))):
             raise NonFiniteError(self.ranks.why_not_finite(self.model, self.purpose, numbers))

@@ -59,7 +59,7 @@ class Running:
     def __call__(self, model: Runnable, feeds: Mapping[str, Any], step: Number | None = None) -> Arrays:
         """The outputs, those of several trials with these in front. Random numbers are those of an update of that
         number; without one, their expectation. What is fed besides is passed over."""
-        fed = {k: v for k, v in feeds.items() if k in self.known}
+        fed = feeds if feeds.keys() <= self.known else {k: v for k, v in feeds.items() if k in self.known}
         draw = (model.seed, step) if self.draws and step is not None else None
         if model.trials is None:
             return self.call(model)[1](fed, draw=draw)

@@ -44,7 +44,9 @@ def _add(a: Joint, b: Joint) -> Joint:
 def _average(a: Joint, b: Joint) -> Joint:
     count = a[1] + b[1]
     if (isinstance(a[0], float) and isinstance(count, float)) or np.ndim(a[0]) == np.ndim(count) == 0:
-        return b[0] if a[1] == 0 else a[0] if b[1] == 0 else (a[0] * a[1] + b[0] * b[1]) / count, count
+        if a[1] == 0 or b[1] == 0:
+            return b[0] if a[1] == 0 else a[0], count
+        return (a[0] * a[1] + b[0] * b[1]) / (count or np.float64(0)), count  # NumPy divides by 0
     behind = (1,) * (np.ndim(a[0]) - np.ndim(count))
     of_a, of_b, of_both = (np.reshape(c, np.shape(c) + behind) for c in (a[1], b[1], count))
     with np.errstate(invalid="ignore"):
@@ -250,12 +252,12 @@ class Totals:
                 continue
             value = np.asarray(results[name])
             if counts is True and not value.ndim:  # one number: as below, in a tenth of the time
-                one = np.float64(value), np.float64(results[f"{self.prefix}count/{i}"])
+                one = float(value), float(results[f"{self.prefix}count/{i}"])
                 self.known[i] = JOIN[join or "last"](self.known[i], one) if self.begun.get(i) else one
                 self.begun[i] = True
                 continue
             value = value.astype(np.float64) if value.dtype.kind == "f" else value.copy()
-            if i in self.known and self.known[i][0].shape != value.shape:
+            if i in self.known and np.shape(self.known[i][0]) != value.shape:
                 raise BlocksError("this loss takes means at each step; evaluate sequences of one length, or one batch")
             piece = (value, np.asarray(results[f"{self.prefix}count/{i}"], np.float64))
             before = self.known.get(i, piece)

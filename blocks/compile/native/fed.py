@@ -45,4 +45,9 @@ def address(array: Any) -> int:
     try:
         return ctypes.addressof(ctypes.c_char.from_buffer(array))
     except (TypeError, ValueError):  # nothing may be written there, or nothing is there
-        return int(array.__array_interface__["data"][0])
+        return place_of(array)
+
+
+def place_of(array: Any) -> int:
+    """Where any array begins; it takes longer."""
+    return int(array.__array_interface__["data"][0])

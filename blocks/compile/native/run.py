@@ -21,6 +21,7 @@ from ..plan.places import Buffer, Constant, Feed, Last, Part, Place, Plan, Row, 
 from ..plan.sizes import Size
 from . import build
 from .agreement import disagreement
+from .copies import together
 from .expressions import Unsupported
 from .fed import LARGE, Fed, address
 from .pointers import Pointers, Scratch, most_of
@@ -138,11 +139,8 @@ class Call:
         fresh = {found[name].array for name in found if name not in self.out}
         again = {found[name].array for name in self.out} - fresh  # what nobody has behind a call is not made anew
         memory, places = self.place(again)
-        self.copies = [
-            (array, found[name].of(memory, places[found[name].array]))
-            for name, array in self.out.items()
-            if found[name].array in again
-        ]
+        written = {name: found[name] for name in self.out if found[name].array in again}
+        self.copies = together((r.array, (self.out[n], r.of(memory, places[r.array]))) for n, r in written.items())
         self.results = [
             (name, r.array if r.array in self.large else None, r.begin + self.small.get(r.array, (0, 0))[1], r)
             for name, r in found.items()
