@@ -222,6 +222,8 @@ class Data:
             self.kinds[name] = np.result_type(
                 *{self.inputs.typed(self.nodes[name], one[:0]).dtype for one in sequences}
             )
+        if index.shape == (1,):  # nothing to pad
+            return parts[0][:, None].astype(self.kinds[name])
         out = np.zeros((max(map(len, parts)), len(parts), *parts[0].shape[1:]), self.kinds[name])
         for place, part in enumerate(parts):
             out[: len(part), place] = part
