@@ -501,6 +501,34 @@ def test_functions_where_the_powers_of_e_end(dtype) -> None:
 
 
 @needs_compiler
+def test_what_goes_along_a_row_for_rows_of_all_lengths() -> None:
+    """Some numbers at a time, in whole vectors and what is over; numbers that are far apart, -inf, NaN."""
+    made = []
+    for length in (1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 63, 64, 65, 73, 128, 130):
+        x, shares, ids = bk.input("x", length), bk.input("shares", length), bk.input("ids", dtype="int")
+        outputs = {
+            "softmax": bk.softmax(x),
+            "log_softmax": bk.log_softmax(x),
+            "largest": bk.max(x, axis=-1),
+            "of_class": bk.losses.cross_entropy(x, ids),
+            "of_shares": bk.losses.cross_entropy(x, shares),
+        }
+        made.append((length, graph := bk.Graph(outputs), function(graph, f"rows_of_{length}")))
+    together([f for _, _, f in made])
+    rng = np.random.default_rng(0)
+    for length, graph, f in made:
+        x = rng.standard_normal((9, length)) * np.array([1, 1, 1, 1, 1, 1, 30, 80, 1])[:, None]
+        x[3] -= 900.0 * (np.arange(length) % 3 > 0)
+        feeds = {"x": x, "shares": rng.dirichlet(np.ones(length), 9), "ids": rng.integers(0, length, 9)}
+        for dtype in TYPES:
+            judged(f, graph, feeds, dtype, count=3)
+        x = np.clip(x, -1, 1)
+        x[1, 0], x[2], x[3, -1], x[4, 0] = -np.inf, -np.inf, np.nan, np.inf
+        with np.errstate(invalid="ignore"):
+            judged(f, graph, {**feeds, "x": x})
+
+
+@needs_compiler
 @pytest.mark.parametrize("dtype", [*TYPES, "int64"])
 def test_rounding_and_division_of_all_signs(dtype) -> None:
     """To the last bit, the sign of a zero too, as NumPy does; integers divided by 0 are 0."""

@@ -249,25 +249,52 @@ INLINE double sum_of(const real *x, num step, num n) {
 }
 
 INLINE real max_of(const real *x, num step, num n) {
-    real top = x[0];
-    for (num i = 1; i < n; i++) top = max_(top, x[i * step]);
-    return top;
+    real part[16];
+    num i = 1;
+    part[0] = x[0];
+    if (n >= 32) {
+        for (int k = 1; k < 16; k++) part[k] = x[0];
+        for (i = 0; i + 16 <= n; i += 16)
+            for (int k = 0; k < 16; k++) part[k] = max_(part[k], x[(i + k) * step]);
+        for (int half = 8; half; half /= 2)
+            for (int k = 0; k < half; k++) part[k] = max_(part[k], part[k + half]);
+    }
+    for (; i < n; i++) part[0] = max_(part[0], x[i * step]);
+    return part[0];
+}
+
+#define SOME 64 /* numbers of a row at a time */
+
+/* e^(x - top) of at most SOME numbers, and their sum; where little is over, one by one, else with e^-inf for the rest */
+INLINE double exps(const real *x, num step, num n, real top, real *e) {
+    const num whole = n % 16 < 8 ? n : (n + 15) / 16 * 16;
+    EACH (num k = 0; k < n; k++) e[k] = x[k * step] - top;
+    for (num k = n; k < whole; k++) e[k] = -R(INFINITY);
+    EACH (num k = 0; k < whole; k++) e[k] = exp_(e[k]);
+    return sum_of(e, 1, whole);
 }
 
 /* --- along one axis --------------------------------------------------------------------------------------------- */
 
 MAYBE static void softmax(const real *x, num xs, real *y, num ys, num n) {
     const real top = max_of(x, xs, n);
-    EACH (num i = 0; i < n; i++) y[i * ys] = exp_(x[i * xs] - top);
-    const real all = R(sum_of(y, ys, n));
+    double total = 0;
+    real e[SOME];
+    for (num i = 0; i < n; i += SOME) {
+        const num count = n - i < SOME ? n - i : SOME;
+        total += exps(x + i * xs, xs, count, top, e);
+        EACH (num k = 0; k < count; k++) y[(i + k) * ys] = e[k];
+    }
+    const real all = R(total);
     EACH (num i = 0; i < n; i++) y[i * ys] /= all;
 }
 
 /* ln of the sum of e^x, less the largest x, which goes to *top */
 INLINE real log_sum(const real *x, num xs, num n, real *top) {
     double all = 0;
+    real e[SOME];
     *top = max_of(x, xs, n);
-    for (num i = 0; i < n; i++) all += (double)exp_(x[i * xs] - *top);
+    for (num i = 0; i < n; i += SOME) all += exps(x + i * xs, xs, n - i < SOME ? n - i : SOME, *top, e);
     return log_(R(all));
 }
 
@@ -287,7 +314,12 @@ MAYBE static real cross_entropy_of_shares(const real *x, num xs, num n, const re
     real top;
     const real all = log_sum(x, xs, n, &top) + top;
     double total = 0;
-    for (num i = 0; i < n; i++) total += (double)(share[i * ss] * (all - x[i * xs]));
+    real some[SOME];
+    for (num i = 0; i < n; i += SOME) {
+        const num count = n - i < SOME ? n - i : SOME;
+        EACH (num k = 0; k < count; k++) some[k] = share[(i + k) * ss] * (all - x[(i + k) * xs]);
+        total += sum_of(some, 1, count);
+    }
     return R(total);
 }
 
