@@ -18,7 +18,11 @@ from blocks.graph import OPS
 from blocks.ops.elementwise import elementwise
 
 from .moving import judge
+from .native import HERE
 from .test_compile import same, training_step
+
+IN_C = pytest.param("native", marks=pytest.mark.skipif(not HERE, reason="no C compiler on the PATH"))
+TARGETS = ["numpy", IN_C]
 
 sinh = elementwise("sinh", "sinh x", np.sinh, lambda g, y, x: (g * cosh(x),))
 cosh = elementwise("cosh", "cosh x", np.cosh, lambda g, y, x: (g * sinh(x),))
@@ -272,7 +276,7 @@ def test_many_threads_with_other_sizes_are_right_and_give_the_threads_back(pools
     assert pools() == [6, 3]
 
 
-@pytest.mark.parametrize("target", ["numpy", "native"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_feeds_that_stay_are_read_at_each_call(target) -> None:
     """What is written into bound weights counts; inputs may be of any size and kind, new or the same, and draws are
     made anew: to the bits of a call with all of them. Names and values that do not fit are refused as there."""
@@ -310,7 +314,7 @@ def test_feeds_that_stay_are_read_at_each_call(target) -> None:
         bound({"x": kinds[0][..., :1], "id": id})
 
 
-@pytest.mark.parametrize("target", ["numpy", "native"])
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("units", [3, 150])
 def test_outputs_are_written_into_arrays(target, units) -> None:
     """Gradients into views of one vector, whatever else shares memory with them; all else is the caller's to keep."""
