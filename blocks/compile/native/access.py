@@ -6,6 +6,7 @@ body. Two accesses are compared by their geometry: they are the same numbers, sh
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal as Word
@@ -69,6 +70,12 @@ class Access:
 def _parts(a: Geometry, b: Geometry) -> bool:
     """Whether two geometries share no number, for every size: beside each other as parts of one matrix, or of each of
     its rows. What is asked of sizes is asked of polynomials, see `never_negative`."""
+    return _beside(replace(a, offset=ZERO), replace(b, offset=b.offset + a.offset * -1))
+
+
+@functools.lru_cache(4096)  # of many gates few differ in more than how far they are apart
+def _beside(a: Geometry, b: Geometry) -> bool:
+    """See `_parts`."""
     common = [axis for axis in _axes(a) if axis in _axes(b)]
     for count in range(len(common) + 1):
         for rows in combinations(common, count):  # axes along which both repeat the same pattern

@@ -76,11 +76,12 @@ class Nest:
             return False
         if step.adds and not (isinstance(self.shape[-1], int) and self.shape[-1] >= BROAD):
             return False
-        reads = [o.repeated(self.shape) for o in step.operands]
+        accesses = [*(o.repeated(self.shape) for o in step.operands), step.out]
         for before in self.steps:
-            if any(before.out.meets(o) == "unknown" for o in [*reads, step.out]):
+            if any(before.out.meets(o) == "unknown" for o in accesses if o.array is before.out.array):
                 return False
-            if any(step.out.meets(o.repeated(self.shape)) == "unknown" for o in before.operands):
+            others = (o.repeated(self.shape) for o in before.operands if o.array is step.out.array)
+            if any(step.out.meets(o) == "unknown" for o in others):
                 return False
         self.steps.append(step)
         return True
