@@ -105,6 +105,16 @@ def test_random_networks() -> None:
 
 
 @needs_compiler
+def test_a_pointer_is_known_in_the_loop_whose_rows_it_is_of() -> None:
+    """Also to the last state of an earlier loop, where a loop inside of it asks first: so it is in this network."""
+    network = case(481)
+    graph = network.gradient()
+    f = function(graph, "network_481")
+    together([f], "-O0")
+    judged(f, graph, network.feeds, count=3)
+
+
+@needs_compiler
 def test_sums_over_the_same_rows_are_made_in_one_pass() -> None:
     """Each of several outer products and the sum of the rows; not one that needs what another of them makes."""
     shapes = {"a": (5, 3), "b": (6, 5), "c": (6, 7), "g": (5, 4)}

@@ -110,25 +110,27 @@ class Pointers:
         pointer, row, level = self.pointer(_base(place))
         return Access(pointer, place.geometry, dtype, array, row, level)
 
-    def pointer(self, base: Place) -> tuple[str, object, int]:
-        """The pointer behind which a place is, which of the rows of an array that is, and how many loops are around."""
+    def pointer(self, base: Place, inside: int | None = None) -> tuple[str, object, int]:
+        """The pointer behind which a place is, known `inside` of so many loops, or else at hand; which of the rows of an
+        array that is, and how many loops are around."""
+        inside = len(self.bodies) - 1 if inside is None else inside
         if isinstance(base, Row):
-            for level, body in reversed(list(enumerate(self.bodies))):
+            for level, body in reversed(list(enumerate(self.bodies[: inside + 1]))):
                 if body.loop is not None and any(base.rows is rows for rows in body.loop.rows):
-                    return self.row(base.rows, body), (level, base.rows.offset), level
+                    return self.row(base.rows, level), (level, base.rows.offset), level
             raise AssertionError("a row outside of its loop")
         if isinstance(base, Last):
-            pointer, level = self.last(base)
+            pointer, level = self.last(base, inside)
             return pointer, None, level
         return self.root(base), None, 0
 
-    def start(self, rows: Rows, step: str) -> str:
+    def start(self, rows: Rows, step: str, inside: int) -> str:
         """The address of the row of a step, which is counted from 0 for the first row of the source."""
         if not isinstance(rows.source, Place):
             even, odd = (self.root(b) for b in rows.source)
             return f"{factor(step)} % 2 ? {odd} : {even}"
         g = rows.source.geometry
-        pointer, _, _ = self.pointer(_base(rows.source))
+        pointer, _, _ = self.pointer(_base(rows.source), inside)
         stride = g.strides[0]
         if rows.block is not None:
             stride = stride * most_of(rows.block)
@@ -136,23 +138,24 @@ class Pointers:
         rows_down = [f"{factor(step)} * {factor(self.write(stride))}"] if step != "0" else []
         return " + ".join([pointer, *offset, *rows_down])
 
-    def row(self, rows: Rows, body: Body) -> str:
-        """The pointer to the row at hand."""
+    def row(self, rows: Rows, inside: int) -> str:
+        """The pointer to the row at hand, of a loop whose body is `inside` of so many."""
+        body = self.bodies[inside]
         if rows not in body.known:
             step = body.step if not rows.offset else f"{body.step} + {rows.offset}"
-            body.known[rows] = self.declare(body, rows, rows.label, self.start(rows, step))
+            body.known[rows] = self.declare(body, rows, rows.label, self.start(rows, step, inside))
         return body.known[rows]
 
-    def last(self, place: Last) -> tuple[str, int]:
+    def last(self, place: Last, inside: int) -> tuple[str, int]:
         """The pointer to the row of a state after a loop, or before it, and how many loops are around."""
         key = (place.rows.source, place.reverse)
-        for level, body in reversed(list(enumerate(self.bodies))):
+        for level, body in reversed(list(enumerate(self.bodies[: inside + 1]))):
             if key in body.known:
                 return body.known[key], level
         steps = "0" if place.reverse else self.dim(place.rows.time)
-        label = f"{place.rows.label}_{'first' if place.reverse else 'last'}"
-        name = self.body.known[key] = self.declare(self.body, place.rows, label, self.start(place.rows, steps))
-        return name, len(self.bodies) - 1
+        label, body = f"{place.rows.label}_{'first' if place.reverse else 'last'}", self.bodies[inside]
+        name = body.known[key] = self.declare(body, place.rows, label, self.start(place.rows, steps, inside))
+        return name, inside
 
     def declare(self, body: Body, rows: Rows, label: str, value: str) -> str:
         """A new pointer on top of a body."""
