@@ -111,8 +111,8 @@ class Pointers:
         return Access(pointer, place.geometry, dtype, array, row, level)
 
     def pointer(self, base: Place, inside: int | None = None) -> tuple[str, object, int]:
-        """The pointer behind which a place is, known `inside` of so many loops, or else at hand; which of the rows of an
-        array that is, and how many loops are around."""
+        """The pointer behind which a place is, known `inside` of so many loops, or else at hand; which of the rows of
+        an array that is, and how many loops are around."""
         inside = len(self.bodies) - 1 if inside is None else inside
         if isinstance(base, Row):
             for level, body in reversed(list(enumerate(self.bodies[: inside + 1]))):
