@@ -97,8 +97,8 @@ class Update:
     `source` is what runs. Of several trials each has a norm, and may have a rate and a number of the update of its own.
 
     `slots` that are given are gone on with; weights that are `frozen` stay as they are; what is in `gradient`, if it is
-    given, is that of the next update. Raises BlocksError for an
-    optimizer that has a wire for a setting, which a learner takes.
+    given, is that of the next update. Raises BlocksError for an optimizer that has a wire for a setting, which a
+    learner takes.
     """
 
     def __init__(
