@@ -6,12 +6,13 @@ the name of a function does: ``σ(x W_x + b)``. An operation whose sign is empty
 Along which axes an operation goes is lowered behind its sign, ``Σ_batch(x)``; a part of a value is ``x[0:3]``.
 
 What is written are *runs*: pieces of text, each plain, lowered, raised, or an accent. Text is one way to set
-them (`plain`); a figure or TeX sets them in others.
+them (`plain`); a figure or TeX sets them in others. A number is set as a journal sets it (`numeral`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .graph import Graph, Node, Op, Shape
@@ -31,7 +32,8 @@ BETWEEN = {
 OVER = {"Σ⊙": ("Σ", "⊙")}  # the sign before what stands between two operands
 AROUND = {"|": ("|", "|"), "⌊": ("⌊", "⌋")}
 BEFORE = {"−": (SUM, UNARY), "√": (UNARY, ATOM), "¬": (UNARY, ATOM)}  # the same for a sign before its only operand
-_RAISED = {"T": "ᵀ"}  # what has a raised character of its own
+RAISED = dict(zip("0123456789−T", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀ", strict=True))  # what has a raised character of its own
+_EXPONENT = re.compile(r"\w+|[-−]?[\d.]+")  # what is read as one behind a ^
 _WRITTEN = {"axis", "keepdims", "start", "stop", "shape", "dims", "dtype"}  # attributes that have a form of their own
 
 
@@ -59,12 +61,15 @@ class Formula(NamedTuple):
 
 
 def plain(runs: Sequence[Run]) -> str:
-    """Runs as text: ``W_x``, ``Σ_(time, batch)``, ``x^2``, ``Wᵀ``."""
-    marks = {
-        "sub": lambda text: f"_{text}" if _is_word(text) else f"_({text})",
-        "super": lambda text: _RAISED.get(text, f"^{text}"),
-    }
+    """Runs as text: ``W_x``, ``Σ_(time, batch)``, ``x²``, ``x^0.5``, ``x^(b + 1)``, ``Wᵀ``."""
+    marks = {"sub": lambda text: f"_{text}" if _is_word(text) else f"_({text})", "super": _raised}
     return "".join(marks[run.mark](run.text) if run.mark in marks else run.text for run in runs)
+
+
+def _raised(text: str) -> str:
+    if all(c in RAISED for c in text):
+        return "".join(RAISED[c] for c in text)
+    return f"^{text}" if _EXPONENT.fullmatch(text) else f"^({text})"
 
 
 def _is_word(text: str) -> bool:
@@ -78,6 +83,16 @@ def name(text: str, before: bool = False) -> Formula:
     lowered = len(letter) == 1 and bool(underscore) and _is_word(below)
     runs = (Run(letter), Run(below, "sub")) if lowered else (Run(text),)
     return Formula((*runs, Run("'", "accent")) if before else runs)
+
+
+def numeral(printed: str) -> Formula:
+    """A number that Python has printed: ``1e-06`` as ``10⁻⁶``, ``-2.5e-05`` as ``−2.5·10⁻⁵``, ``-inf`` as ``−∞``."""
+    text, _, exponent = printed.replace("-", "−").replace("inf", "∞").partition("e")
+    if exponent:
+        text = {"1": "10", "−1": "−10"}.get(text, f"{text}·10")
+    strength = SUM if text[0] == "−" else PRODUCT if "·" in text else UNARY if exponent else ATOM
+    power = [Run(exponent[0].strip("+") + exponent[1:].lstrip("0"), "super")] if exponent else []
+    return Formula((Run(text), *power), strength)
 
 
 def sign_of(op: Op) -> str:
@@ -99,7 +114,7 @@ def root(node: Node) -> Node:
 
 def is_mark(op: Op) -> bool:
     """Whether an operation is a mark on its operand, as the T of a transposed matrix is."""
-    return op.sign in _RAISED.values()
+    return op.sign == RAISED["T"]
 
 
 def write(node: Node, operands: Sequence[Formula], dots: bool = False) -> Formula:
@@ -110,11 +125,9 @@ def write(node: Node, operands: Sequence[Formula], dots: bool = False) -> Formul
         return operands[0] if _in_place(node) else _call(node, node.op.name, operands)
     if "value" in node.attrs and not operands:
         value = node.attrs["value"]
-        return Formula((Run(f"{float(value):g}" if value.ndim == 0 else f"constant{list(value.shape)}"),))
+        return numeral(f"{float(value):g}") if value.ndim == 0 else Formula((Run(f"constant{list(value.shape)}"),))
     if "law" in node.attrs:
-        return Formula(
-            (Run(f"{node.attrs['law']}({', '.join(f'{v:g}' for v in node.attrs['of'])})".replace("-", "−")),)
-        )
+        return Formula((Run(node.attrs["law"]), *_listed(numeral(f"{v:g}").runs for v in node.attrs["of"])))
     if node.op.kind == "product" and len(operands) == 2:
         return _product(node, operands[0], operands[1], dots)
     if sign in BETWEEN and len(operands) == 2:
@@ -126,7 +139,7 @@ def write(node: Node, operands: Sequence[Formula], dots: bool = False) -> Formul
         inner = (*operands[0].held(left), Run(f" {between} "), *operands[1].held(right))
         return Formula((Run(f"{before}("), *inner, Run(")")))
     if sign == "^":
-        return Formula((*operands[0].held(ATOM), Run(plain(operands[1].held(ATOM)), "super")), UNARY)
+        return Formula((*operands[0].held(ATOM), Run(operands[1].plain, "super")), UNARY)
     return _of_one(node, sign, operands[0]) if len(operands) == 1 else _call(node, sign, operands)
 
 
@@ -184,12 +197,16 @@ def _call(node: Node, sign: str, operands: Sequence[Formula]) -> Formula:
     """A sign before its operands and other attributes, the axes that it goes along lowered behind it."""
     axes = _along(node)
     sign = "stack" if _is_stack(node) else sign
-    listed: list[tuple[Run, ...]] = [operand.runs for operand in operands]
-    listed += [(Run(text),) for text in _others(node)]
+    listed = _listed([operand.runs for operand in operands] + _others(node))
+    return Formula((Run(sign), *([Run(axes, "sub")] if axes else []), *listed))
+
+
+def _listed(parts: Iterable[tuple[Run, ...]]) -> tuple[Run, ...]:
+    """Runs behind each other in parentheses, with commas."""
     inner: list[Run] = []
-    for runs in listed:
+    for runs in parts:
         inner += [Run(", "), *runs] if inner else runs
-    return Formula((Run(sign), *([Run(axes, "sub")] if axes else []), Run("("), *inner, Run(")")))
+    return (Run("("), *inner, Run(")"))
 
 
 def _along(node: Node) -> str:
@@ -217,16 +234,26 @@ def _part(node: Node) -> str:
     return f"{along}{start}:{'' if stop is None else stop}".replace("-", "−")
 
 
-def _others(node: Node) -> list[str]:
+def _others(node: Node) -> list[tuple[Run, ...]]:
     """The attributes that are written among the operands."""
     attrs: dict[str, Any] = dict(node.attrs)
     if any(isinstance(value, Graph) for value in attrs.values()):  # a loop: what it runs is drawn, not written
-        return ["backwards"] if attrs.get("reverse") else []
+        return [(Run("backwards"),)] if attrs.get("reverse") else []
     said = [_part(node)] if "start" in attrs else []
     said += [str(d) for d in attrs.get("dims", ())]
     if is_silent(node.op) and "shape" in attrs:
         said += [" × ".join(str(d) for d in node.shape if not isinstance(d, str)) or "one number"]
-    return said + [f"{key}={value}" for key, value in attrs.items() if key not in _WRITTEN and value is not False]
+    settings = [_setting(key, value) for key, value in attrs.items() if key not in _WRITTEN]
+    return [(Run(text),) for text in said] + [runs for runs in settings if runs]
+
+
+def _setting(key: str, value: Any) -> tuple[Run, ...]:
+    """An attribute: ``classes=7``, ``epsilon=10⁻⁵``, ``reverse`` where it is on; none where it is off."""
+    if value is None or isinstance(value, bool):
+        return (Run(key),) if value else ()
+    if isinstance(value, int | float):
+        return (Run(f"{key}="), *numeral(f"{value:g}" if isinstance(value, float) else str(value)).runs)
+    return (Run(f"{key}={value}"),)
 
 
 def write_text(node: Node, operands: Sequence[tuple[str, int]], dots: bool = True) -> tuple[str, int]:

@@ -17,6 +17,7 @@ from blocks.interpret import bind
 from .test_compile import peephole, training_step
 
 FUNCTIONS = {n: getattr(np, n) for n in ("tanh", "exp", "log", "sqrt", "abs", "sign", "maximum", "minimum", "negative")}
+FROM_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 FUNCTIONS |= {"max": np.maximum, "min": np.minimum, "ln": np.log}
 FUNCTIONS |= {"relu": lambda v: np.maximum(v, 0), "square": np.square}
 
@@ -29,6 +30,7 @@ def as_python(formula):
     formula = re.sub(r"(\w+)ᵀ · (\w+)", r"outer(\1, \2)", formula)
     formula = re.sub(r"√(\w+|\([^()]*\))", r"sqrt(\1)", formula)
     formula = re.sub(r"\|([^|]*)\|", r"abs(\1)", formula)
+    formula = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: "**" + m[0].translate(FROM_RAISED), formula)
     return formula.replace("⊙", "*").replace("^", "**").replace("−", "-").replace("·", "@")
 
 

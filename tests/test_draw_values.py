@@ -33,7 +33,7 @@ def test_few_numbers_are_written() -> None:
     labels = {w.source: w.label.plain for w in scene.wires if w.label}
     forget = next(s for s in scene.shapes if s.name == "forget")
     node = next(n for n in cell.graph.order() if n.brick == "forget" and n.op.name == "sigm")
-    assert labels[forget.key] == ", ".join(number(v) for v in values[node].ravel())
+    assert labels[forget.key] == ", ".join(number(v).plain for v in values[node].ravel())
     assert not any(w.dashed for w in scene.wires)
 
 
@@ -51,7 +51,7 @@ def test_many_numbers_are_colours() -> None:
         source = next(s for s in scene.shapes if s.key == w.source)
         if w.label and source.kind == "brick":
             node = max((n for n in values if n.brick == source.name), key=lambda n: n.serial)
-            assert w.label.plain == number(float(np.sqrt(np.mean(np.square(values[node])))))
+            assert w.label.plain == number(float(np.sqrt(np.mean(np.square(values[node]))))).plain
     theme = THEMES["dark"]
     scale = Scale("values", 4.0)
     assert [shade(scale.at(s), theme) for s in (0.0, 4.0, np.inf)] == [theme.values[1], theme.values[2], theme.wrong]
@@ -136,7 +136,7 @@ def test_some_numbers_are_a_strip() -> None:
         for (row, unit), bar in found.items():
             value = want[row, unit]
             assert bar.h == pytest.approx(max(0.6, 5 * abs(value) / np.abs(want).max()))
-            assert f"unit {unit + 1}: {number(float(value))}" in bar.tooltip
+            assert f"unit {unit + 1}: {number(float(value)).plain}" in bar.tooltip
             if any(v > 0 for v in want[row]):
                 assert (bar.bottom == pytest.approx(middle[row])) == (value >= 0)
     assert len({s.key.rsplit("-", 2)[0] for s in scene.shapes if s.key.startswith("strip-")}) >= 12
@@ -186,7 +186,7 @@ def test_values_over_steps(make: Any, units: int) -> None:
     (total,) = [w for w in scene.wires if w.target == "panel2-all"]
     every = np.concatenate([want[f"grad/{name}"].ravel() for name in weights])
     assert size(every) == pytest.approx(size(np.concatenate([want[f"grad/{n}"].ravel() for n in weights])))
-    assert total.label is not None and total.label.plain == number(size(every))
+    assert total.label is not None and total.label.plain == number(size(every)).plain
     tabs = [w for w in scene.wires if "weights-" in w.target and w.kind == "gradient"]
     assert len(tabs) == steps * len({n.split(".")[0] for n in weights}) and all(w.label for w in tabs)
 
@@ -271,7 +271,7 @@ def test_gradients_are_those_of_the_run() -> None:
     scene = cell.draw(gradient=True, values={**feeds, "d/y": np.ones((1, 2))}).scene
     arriving = next(w for w in scene.wires if w.target == next(s.key for s in scene.shapes if s.name == "x"))
     assert arriving.label is not None
-    assert arriving.label.plain == ", ".join(number(v) for v in slopes[cell.graph.nodes["x"]].ravel())
+    assert arriving.label.plain == ", ".join(number(v).plain for v in slopes[cell.graph.nodes["x"]].ravel())
 
 
 def test_values_that_do_not_fit() -> None:

@@ -78,8 +78,8 @@ def test_a_call_is_one_box_and_one_line() -> None:
     (weights,) = (s.key for s in scene.shapes if s.name == "s")  # without a brick: they stand inside of the loop
     assert len([w for w in scene.wires if w.source == weights]) == 1
     lines = equations(bk.cells.lstm_layernorm(3, 4).graph)
-    assert "norm_h = LN(recurrent, epsilon=1e-05) ⊙ gain" in lines
-    assert "norm_C = LN(C, epsilon=1e-05) ⊙ gain + b" in lines
+    assert "norm_h = LN(recurrent, epsilon=10⁻⁵) ⊙ gain" in lines
+    assert "norm_C = LN(C, epsilon=10⁻⁵) ⊙ gain + b" in lines
     assert len(lines) == 9
 
 

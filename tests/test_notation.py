@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import blocks as bk
 from blocks.equations import equation_lines, equations
 from blocks.graph import OPS, apply
-from blocks.notation import ATOM, BETWEEN, DOT, SUM, Run, is_silent, name, plain, sign_of, write, write_text
+from blocks.notation import (
+    ATOM,
+    BETWEEN,
+    DOT,
+    SUM,
+    Formula,
+    Run,
+    is_silent,
+    name,
+    numeral,
+    plain,
+    sign_of,
+    write,
+    write_text,
+)  # fmt: skip
 from blocks.ops.elementwise import elementwise
 
 
@@ -38,7 +53,22 @@ M = bk.input("m", shape=("batch", 4, 5))
         (A - -B, "a − (−b)"),
         (-(A + B), "−(a + b)"),
         (A ** (B + 1), "a^(b + 1)"),
-        ((A + B) ** 2, "(a + b)^2"),
+        ((A + B) ** 2, "(a + b)²"),
+        (A**-1 + A**0.5, "a⁻¹ + a^0.5"),
+        (A**-1.5, "a^−1.5"),
+        (A ** bk.sigm(B), "a^(σ(b))"),
+        ((A**2) ** 3, "(a²)³"),
+        # numbers
+        (A + 1e-6, "a + 10⁻⁶"),
+        (A * -0.5, "a ⊙ (−0.5)"),
+        (A / 2.5e-5, "a / (2.5·10⁻⁵)"),
+        (A - -3e8, "a − (−3·10⁸)"),
+        (bk.maximum(A, -1e-9), "max(a, −10⁻⁹)"),
+        (A**1e-6, "a^(10⁻⁶)"),
+        (bk.maximum(A, -np.inf), "max(a, −∞)"),
+        (A * (0.1 + 0.2), "a ⊙ 0.3"),
+        (bk.layernorm(A, epsilon=1e-5), "LN(a, epsilon=10⁻⁵)"),
+        (bk.cumsum(T, axis="time", reverse=True), "cumsum_time(t, reverse)"),
         (bk.sqrt(A), "√a"),
         (bk.sqrt(A * B), "√(a ⊙ b)"),
         (bk.abs(A - B), "|a − b|"),
@@ -130,6 +160,32 @@ def test_runs() -> None:
     for text in ("my_wire", "W_", "_x", "W_one/h", "W_</svg>"):
         assert name(text).runs == (Run(text),) and name(text).plain == text
     assert name("h", before=True).plain == "h'"
+
+
+@pytest.mark.parametrize(
+    ("printed", "runs"),
+    {
+        "1e-06": (Run("10"), Run("−6", "super")),
+        "2.5e-05": (Run("2.5·10"), Run("−5", "super")),
+        "-3e+08": (Run("−3·10"), Run("8", "super")),
+        "-1e+100": (Run("−10"), Run("100", "super")),
+        "-0.5": (Run("−0.5"),),
+        "-inf": (Run("−∞"),),
+        "nan": (Run("nan"),),
+        "12": (Run("12"),),
+    }.items(),
+)
+def test_numbers(printed: str, runs: tuple[Run, ...]) -> None:
+    """A power of ten is raised, and a minus is one."""
+    assert numeral(printed).runs == runs
+
+
+def test_exponents() -> None:
+    """What is raised has no parentheses, and as text those that it needs."""
+    assert write(A ** (B + 1), [name("a"), Formula((Run("b + 1"),), SUM)]).runs == (Run("a"), Run("b + 1", "super"))
+    assert [plain((Run("a"), Run(text, "super"))) for text in ("−12", "b", "0.5", "b + 1", "10⁻⁶")] == [
+        "a⁻¹²", "a^b", "a^0.5", "a^(b + 1)", "a^(10⁻⁶)"
+    ]  # fmt: skip
 
 
 def test_text_for_programs() -> None:

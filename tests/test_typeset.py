@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blocks as bk
+from blocks.draw.formats.mermaid import _entity
 from blocks.draw.formats.svg import svg_line
 from blocks.draw.formats.tex import math, tex, tex_line
 from blocks.draw.text import Line, Run, missing
@@ -22,6 +24,10 @@ TABLE = [
     ("h_{t-1}", "h_t−1", "$h_{t-1}$", "hₜ₋₁"),
     ("W_hh", "W_hh", "$W_{hh}$", "Wₕₕ"),
     ("x^2", "x^2", "$x^{2}$", "x²"),
+    ("10^{-6}", "10^−6", "$10^{-6}$", "10⁻⁶"),
+    ("2.5·10^{-5}", "2.5·10^−5", r"$2.5\cdot10^{-5}$", "2.5·10⁻⁵"),
+    ("x^{-1}", "x^−1", "$x^{-1}$", "x⁻¹"),
+    ("x^{0.5}", "x^0.5", "$x^{0.5}$", "x^0.5"),
     ("x_1^2", "x_1^2", "$x_{1}^{2}$", "x₁²"),
     ("f_{max}", "f_max", r"$f_{\mathrm{max}}$", "fₘₐₓ"),
     ("q_{query}", "q_query", r"$q_{\mathrm{query}}$", "q_query"),
@@ -134,9 +140,43 @@ def test_names_are_set_in_every_format() -> None:
     assert figure.render("png") and figure.render("pdf")
 
 
+def test_numbers_and_powers_are_set_in_every_format() -> None:
+    """As a journal sets them: a power raised, ten to a power for Python's e, and a minus for its hyphen."""
+    x, h = bk.input("x", 3), bk.state("h", 3)
+    u = bk.TANH(3, name="u")(x, h)
+    cell = bk.Cell({h: ((u + 1e-6) * -2.5e-5 - 3e8) ** -1 + u**0.5 + u**2 + 2.0**u + bk.maximum(u, 1e-9)}, h)
+    figure = cell.draw(equations=True)
+    shapes = {s.lines[0].plain: s for s in figure.scene.shapes if s.kind == "operation"}
+    labels = {"+10^−6", "×−2.5·10^−5", "−3·10^8", "x^−1", "x^0.5", "x^2", "2^x", "max 10^−9"}
+    assert set(shapes) == {"+", *labels}
+    assert all(s.lines[0].width + 4 < s.w and s.lines[0].size < s.h for s in shapes.values())
+    assert shapes["+10^−6"].tooltip.endswith("of u, 10⁻⁶; (batch, 3)")
+    drawn, latex, chart, dot = (figure.render(format).decode() for format in ("svg", "tikz", "mmd", "dot"))
+    for said in ("+10", "×−2.5·10", "−3·10", "x", "2", "max 10"):
+        assert f'>{said}<tspan dy="-3.96" font-size="9">' in drawn
+    for said in ("+$10^{-6}$", r"$\times$$-2.5\cdot10^{-5}$", r"$-3\cdot10^{8}$", "x$^{-1}$", "x$^{0.5}$", "x$^{2}$"):
+        assert said in latex, said
+    for said in ("+10⁻⁶", "×−2.5·10⁻⁵", "−3·10⁸", "x⁻¹", "x^0.5", "x²", "2ˣ", "max 10⁻⁹"):
+        assert f'"{_entity(said)}"' in chart, said
+    assert '>+10</font><sup><font point-size="9"' in dot
+    assert not any(re.search(r"\de[-−+]\d", text) for text in (drawn, latex, chart, dot))
+    assert figure.render("png") and figure.render("pdf")
+
+
+def test_a_user_of_ten_is_no_power_of_it() -> None:
+    """The digits of a name stay text, where its time is lowered."""
+    assert tex_line(value_at("layer2", "t")) == "layer2$_{t}$"
+    assert tex_line(Line(typeset("max 10^{-9}"), 10)) == "max $10^{-9}$"
+
+
+def test_a_power_of_a_power() -> None:
+    """Scripts side by side are one to TeX, which takes no two in a row."""
+    assert math("x⁻¹²") == "x^{-12}" and tex_line(Line((Run("x"), Run("10⁻⁶", sup=True)), 10)) == "x$^{10^{-6}}$"
+
+
 def test_every_sign_can_be_written() -> None:
     """In TeX and in the fonts of the package: the signs of all operations, and all letters that have a name."""
-    signs = [op.sign or op.name for op in OPS.values()] + ["xʸ", "ᵀ", "…", "⋯", "∼", "1−", "∂h", "Σ"]
+    signs = [op.sign or op.name for op in OPS.values()] + ["x", "y", "ᵀ", "…", "⋯", "∼", "1−", "∂h", "Σ"]
     for sign in signs:
         assert tex(sign) and not missing([Line((Run(sign),), 10)]), sign
     for name, letter in (GREEK | SIGNS).items():

@@ -19,6 +19,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from ..errors import BlocksError, nearest
+from ..notation import RAISED, Formula
 from . import fonts
 from .text import Line, Run, clip, line
 
@@ -95,6 +96,12 @@ def symbol(name: str) -> tuple[Run, ...] | None:
         return typeset(name)
     except BlocksError:
         return None
+
+
+def formula_line(formula: Formula, size: float, longest: int = 0) -> Line:
+    """A formula as a line, upright; longest: of a text that a user may have given, if it is not to be whole."""
+    runs = _joined([Run(run.text, sub=run.mark == "sub", sup=run.mark == "super") for run in formula.runs])
+    return Line(tuple(run._replace(text=clip(run.text, longest)) if longest else run for run in runs), size)
 
 
 def name_line(name: str, size: float, mark: str = "") -> Line:
@@ -218,10 +225,10 @@ def _joined(runs: list[Run]) -> tuple[Run, ...]:
 
 
 _LOWERED = dict(zip("0123456789+−=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ", strict=True))
-_RAISED = dict(
+_RAISED = RAISED | dict(
     zip(
-        "0123456789+−=()abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRTUVWβγδφχ",
-        "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼᴾᴿᵀᵁⱽᵂᵝᵞᵟᵠᵡ",
+        "+=()abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRUVWβγδφχ",
+        "⁺⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼᴾᴿᵁⱽᵂᵝᵞᵟᵠᵡ",
         strict=True,
     )
 )

@@ -16,10 +16,10 @@ from collections.abc import Callable, Hashable, Sequence
 
 from ...equations import equations
 from ...graph import Graph, Node, show_shape
-from ...notation import is_silent
+from ...notation import is_silent, numeral
 from ...ops.loop import NEXT
 from ..text import Run, clip, line
-from ..typeset import Labels, beside, name_line, name_lines, value_at
+from ..typeset import Labels, beside, formula_line, name_line, name_lines, value_at
 from .backwards import flows
 from .build import Builder, Scope
 from .elements import Diagram, Element, Link, calls, common_scope, conveyors, owners, size, values_named
@@ -33,7 +33,6 @@ from .signs import (
     scalar,
     symbol,
     symbol_of_brick,
-    symbol_with,
     takes_weights,
 )
 from .slopes import brick_lines, gradient_label
@@ -129,7 +128,7 @@ class _CellBuilder(Builder):
         if is_cell_of_operations(parts):
             lines, names = [], [name_lines(text, 13, self.mark) for text in (self.short(name), self.inner(name))]
         else:
-            lines = brick_lines(brick, parts) if self.gradient else [line(symbol_of_brick(brick), 13)]
+            lines = brick_lines(brick, parts) if self.gradient else [formula_line(symbol_of_brick(brick), 13)]
             names = [name_lines(text, 9) for text in (self.short(name), self.inner(name))]
         below = [line(f"{number:,} weights", 9)] * self.counts
         tooltip = f"{self.formulas.get(name, name)}; {show_shape(brick.shape)}; {number:,} weights"
@@ -157,22 +156,21 @@ class _CellBuilder(Builder):
         if node.op.name == "constant":
             text = line(f"constant {show_shape(node.shape)}", 9)
             return self.add(scope, "constant", "text", name, (text,), node), ()
-        wires = [o for o in node.operands if o in scope.home]
-        number = one_number(node)
-        same = (node.op.name, number, tuple(scope.home[o] for o in wires))
-        plain = not node.attrs and len(wires) + (number is not None) == len(node.operands)
+        taken = [scope.home[o] if o in scope.home else scalar(o) for o in node.operands]
+        same = (node.op.name, *taken)
+        plain = not node.attrs and None not in taken
         if plain and same in self.operations:
             return self.elements[self.operations[same]], ()
-        element = self.operation(scope, node, name, number)
+        element = self.operation(scope, node, name)
         self.operations[same] = element.key
         return element, node.operands
 
-    def operation(self, scope: Scope, node: Node, name: str, number: float | None) -> Element:
-        form, text = label(symbol(node) if number is None else symbol_with(node, number))
+    def operation(self, scope: Scope, node: Node, name: str) -> Element:
+        form, text = label(symbol(node, one_number(node)))
         if node in self.reached:
             form, text = gradient_label(node)
         values = [self.elements[scope.home[o]].name if o in scope.home else scalar(o) for o in node.operands]
-        wires = [v if isinstance(v, str) else f"{v:g}" for v in values if v is not None]
+        wires = [v if isinstance(v, str) else numeral(f"{v:g}").plain for v in values if v is not None]
         tip = f"{name}: {node.op.formula} of {', '.join(wires)}; {show_shape(node.shape)}"
         return self.add(scope, "operation", form, name, (text,), node, tip)
 
@@ -184,8 +182,8 @@ class _CellBuilder(Builder):
             source = scope.home.get(node)
             if source is None:  # the output is a number of its own
                 value = scalar(node)
-                said = node.op.name if value is None else f"{value:g}"
-                source = self.add(scope, "constant", "text", name, (line(said, 9),), node).key
+                said = line(node.op.name, 9) if value is None else formula_line(numeral(f"{value:g}"), 9)
+                source = self.add(scope, "constant", "text", name, (said,), node).key
                 scope.home[node] = source
             state = name.removeprefix(NEXT) if name.startswith(NEXT) else None
             shown = state or (name if self.gradient else after.get(node, name))

@@ -12,10 +12,10 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from ...errors import WiringError
 from ...graph import Graph, Node, show_shape
-from ...notation import is_mark, is_silent, root
+from ...notation import is_mark, is_silent, numeral, root
 from ...ops.loop import FINAL, NEXT
 from ..text import Line, clip, line
-from ..typeset import Labels, beside, name_line, value_at
+from ..typeset import Labels, beside, formula_line, name_line, value_at
 from .build import Builder, Scope
 from .elements import Box, Element, Link, Network, calls, common_scope, grouped, owners, values_named
 from .signs import (
@@ -26,7 +26,6 @@ from .signs import (
     scalar,
     symbol,
     symbol_of_brick,
-    symbol_with,
     takes_weights,
 )
 
@@ -124,7 +123,10 @@ class _NetworkBuilder(Builder):
         gradient, name = node.role == "gradient", str(node.brick)
         said = name + ("" if node.step is None else f"({node.step})")
         nodes = [n for n, group in self.groups.items() if group == brick]
-        text: tuple[Line, ...] = (line("∂" if gradient else symbol_of_brick(node), 13), name_line(self.called(said), 9))
+        text: tuple[Line, ...] = (
+            line("∂", 13) if gradient else formula_line(symbol_of_brick(node), 13),
+            name_line(self.called(said), 9),
+        )
         if not gradient and is_cell_of_operations(nodes):
             text = (name_line(self.called(said), 13),)
         kind, shown = ("gradient", f"∂ {said}") if gradient else ("brick", said)
@@ -139,7 +141,7 @@ class _NetworkBuilder(Builder):
     def single(self, scope: Scope, node: Node, name: str) -> tuple[Element, Sequence[Node]]:
         gradient = node.role == "gradient"
         if node.op.name == "constant" and node.shape == ():
-            text = line(f"{float(node.attrs['value']):g}".replace("-", "−"), 10)
+            text = formula_line(numeral(f"{float(node.attrs['value']):g}"), 10)
             return self.add(scope, "constant", "text", name, (text,), node), ()
         if node.op.name == "input":
             return self.input(scope, node, name), ()
@@ -147,8 +149,7 @@ class _NetworkBuilder(Builder):
             return self.add(scope, "parameter", "box", name, (name_line(self.called(name), 10),), node), ()
         if node.op.name == "draw":
             return self.add(scope, "draw", "box", name, draw_lines(self.called(name), node), node), ()
-        number = one_number(node) if self.bricks else None
-        form, text = label(clip(symbol(node) if number is None else symbol_with(node, number), 16))
+        form, text = label(symbol(node, one_number(node) if self.bricks else None))
         return self.add(scope, "gradient" if gradient else "operation", form, name, (text,), node), node.operands
 
     def input(self, scope: Scope, node: Node, name: str) -> Element:

@@ -5,25 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...graph import Node
-from ...notation import BETWEEN, SUM, Formula, is_silent, root, sign_of, write
-from ..text import Line, Run, clip, line
+from ...notation import AROUND, BETWEEN, SUM, Formula, Run, is_silent, name, numeral, root, sign_of, write
+from ..text import Line, clip, line
+from ..typeset import formula_line
 
 PRODUCT = "•"  # which lies at one height in all fonts, as · does not
-_DRAWN = {"·": PRODUCT, "⊙": "×", "/": "÷", "^": "xʸ", "ᵀ": "T", "|": "|x|", "⌊": "⌊x⌋"}
+_DRAWN = {"·": PRODUCT, "⊙": "×", "/": "÷", "ᵀ": "T"}
+_AROUND_X = {"^", *AROUND}  # what is said with an x: x², 2ˣ, |x|
 _ENTRIES = {"−": ("+", "−"), "/": ("×", "÷")}
 
 
-def symbol(node: Node) -> str:
-    """The sign of a node's operation, as it stands in a circle or a box."""
-    if node.op.kind == "view" and "start" in node.attrs:
-        return write(node, [Formula(())]).plain  # which part
+def symbol(node: Node, value: float | None = None) -> Formula:
+    """The sign of a node's operation, as it stands in a circle or a box: ``×``, ``|x|``. value: a number that the
+    operation takes, which stands on its side: ``1−``, ``−1``, ``×0.5``, ``x²``."""
     sign = sign_of(node.op)
-    return _DRAWN.get(sign, sign)
+    if node.op.kind == "view" and "start" in node.attrs:
+        return write(node, [Formula(())])  # which part
+    if sign in _AROUND_X:
+        letters = iter("xy")
+        fixed = [value is not None and scalar(o) is not None for o in node.operands]
+        return write(node, [short(value) if value is not None and f else name(next(letters)) for f in fixed])
+    drawn = _DRAWN.get(sign, sign)
+    return Formula((Run(drawn),)) if value is None else _beside(sign, drawn, node, short(value))
 
 
-def symbol_of_brick(last: Node) -> str:
+def _beside(sign: str, drawn: str, node: Node, value: Formula) -> Formula:
+    """A sign with a number on the side on which the operation takes it."""
+    if sign not in BETWEEN or BETWEEN[sign][0] < SUM:
+        return Formula((Run(f"{drawn} "), *value.runs))
+    gap = " " if sign.isalpha() else ""
+    if scalar(node.operands[0]) is not None:
+        return Formula((*value.runs, Run(gap + drawn)))
+    return Formula((Run(drawn + gap), *value.runs))
+
+
+def symbol_of_brick(last: Node) -> Formula:
     """The sign of what a brick does."""
-    return symbol(core_of_brick(last))
+    core = core_of_brick(last)
+    return symbol(core, one_number(core))
 
 
 def core_of_brick(last: Node) -> Node:
@@ -57,19 +76,10 @@ def takes_weights(nodes: Iterable[Node]) -> bool:
     return any(root(n).role == "parameter" for node in nodes for n in (node, *node.operands))
 
 
-def symbol_with(node: Node, number: float) -> str:
-    """The same with a number that the operation takes, on its side: ``1−``, ``−1``, ``×0.5``."""
-    value, sign = short(number), sign_of(node.op)
-    if sign != "^" and (sign not in BETWEEN or BETWEEN[sign][0] < SUM):
-        return f"{symbol(node)} {value}"
-    between, gap = sign if sign == "^" else symbol(node), " " if sign.isalpha() else ""
-    return f"{value}{gap}{between}" if scalar(node.operands[0]) is not None else f"{between}{gap}{value}"
-
-
-def short(number: float) -> str:
+def short(value: float) -> Formula:
     """A number of more than five digits in three, unless these are another whole number, as 1 for 0.99995."""
-    full, rounded = f"{number:g}", f"{number:.3g}"
-    return (full if len(full) <= 6 or float(rounded).is_integer() else rounded).replace("-", "−")
+    full, rounded = f"{value:g}", f"{value:.3g}"
+    return numeral(full if len(full) <= 6 or float(rounded).is_integer() else rounded)
 
 
 def entry_marks(node: Node) -> tuple[str, ...]:
@@ -82,15 +92,16 @@ def entry_marks(node: Node) -> tuple[str, ...]:
     return _ENTRIES.get(sign_of(node.op)) or tuple(str(i) for i, _ in enumerate(node.operands, 1))
 
 
-def label(text: str) -> tuple[str, Line]:
+def label(said: Formula) -> tuple[str, Line]:
     """The form and the label of an operation: a circle for a sign, a pill for a word."""
+    text = "".join(run.text for run in said.runs)
     small = len(text) > 1 or text == PRODUCT
-    return "circle" if len(text) <= 2 else "pill", Line((Run(clip(text, 16)),), 11 if small else 16)
+    return "circle" if len(text) <= 2 else "pill", formula_line(said, 11 if small else 16, longest=16)
 
 
-def draw_lines(name: str, node: Node) -> tuple[Line, Line]:
+def draw_lines(called: str, node: Node) -> tuple[Line, Line]:
     """The label of a draw: its name, and how it is distributed."""
-    return line(clip(name), 10), line(f"∼ {write(node, ()).plain}", 9)
+    return line(clip(called), 10), formula_line(Formula((Run("∼ "), *write(node, ()).runs)), 9)
 
 
 def scalar(node: Node) -> float | None:

@@ -8,58 +8,60 @@ softmax     softmax′            a rule that is no product
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 
 from ...graph import Node, rebuild, topological
-from ...notation import PRODUCT, Formula, Run, is_silent, name, plain, write
+from ...notation import ATOM, PRODUCT, SUM, Formula, Run, is_silent, name, write
 from ...ops.elementwise import already_aligned
-from ...ops.leaves import make_input
+from ...ops.leaves import constant, make_input
 from ..text import Line, line
-from ..text import Run as Text
-from .signs import core_of_brick, label, one_number, scalar, short, symbol, symbol_with, weights_of
+from ..typeset import formula_line
+from .signs import core_of_brick, label, one_number, scalar, short, symbol, weights_of
 
 LONGEST = 14  # of a factor that is written out
-_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+COPY = Formula((Run("copy"),))
 
 
 def gradient_label(node: Node) -> tuple[str, Line]:
     """The form and the label of the gradient of an operation."""
-    text = slope(node)
-    return label(text) if text != "copy" else ("pill", Line((Text("copy", italic=True),), 10))
+    said = slope(node)
+    return label(said) if said != COPY else ("pill", line("copy", 10, italic=True))
 
 
-def slope(node: Node) -> str:
+def slope(node: Node) -> Formula:
     """What is done to the gradient of a node on its way to the operands: ``⊙ (1 − y²)``, ``copy``, ``×``."""
-    number = one_number(node)
-    sign = symbol(node) if number is None else symbol_with(node, number)
     rules = _rules(node)
-    if None not in rules and set(rules) <= {"", "−"}:
-        return "copy" if "−" not in rules else "−" if len(rules) == 1 else "±"
-    if len(rules) == 1 and rules[0] is not None and len(rules[0]) <= LONGEST:
+    signs = {None if rule is None else rule.plain for rule in rules}
+    if signs <= {"", "−"}:
+        return COPY if "−" not in signs else Formula((Run("−" if len(rules) == 1 else "±"),))
+    if len(rules) == 1 and rules[0] is not None and len(rules[0].plain) <= LONGEST:
         return rules[0]
+    sign = symbol(node, one_number(node))
     products = node.op.kind == "product" or node.op.name == "multiply"
-    return sign if products else f"{sign}′"
+    return sign if products else Formula((*sign.held(ATOM), Run("′")))
 
 
-def _rules(node: Node) -> list[str | None]:
+def _rules(node: Node) -> list[Formula | None]:
     """For each operand that a gradient goes to what it is multiplied with; None where the rule is no product."""
     if node.op.vjp is None or node.dtype != "float":
         return [None]
     varying = [o for o in dict.fromkeys(node.operands) if not _constant(o)]
     names = ["z"] if len(varying) == 1 else [f"z{i}" for i, _ in enumerate(varying, 1)]
     stand = {o: make_input(text, o.shape, o.dtype, role="input") for text, o in zip(names, varying, strict=True)}
+    numbers = {o: scalar(o) for o in node.operands if o.dtype == "float"}
+    stand |= {o: constant(value=value) for o, value in numbers.items() if value is not None}
     g = make_input("g", node.shape, "float", role="gradient")
     y = rebuild(node, operands=tuple(stand.get(o, o) for o in node.operands))
     with already_aligned():
         back = node.op.vjp(g, y, *y.operands)
-    return [_factors(b, g, y) for o, b in zip(node.operands, back, strict=True) if b is not None and o in stand]
+    return [_factors(b, g, y) for o, b in zip(node.operands, back, strict=True) if b is not None and o in varying]
 
 
 def _constant(node: Node) -> bool:
     return all(n.op.kind == "leaf" and n.op.name == "constant" for n in topological([node]) if not n.operands)
 
 
-def _factors(back: Node, g: Node, y: Node) -> str | None:
+def _factors(back: Node, g: Node, y: Node) -> Formula | None:
     """What a cotangent is besides g, if it is a product with g: ``⊙ y (1 − y)``, ``/ z``, ``−``."""
     over: list[Node] = []
     under: list[Node] = []
@@ -79,11 +81,11 @@ def _factors(back: Node, g: Node, y: Node) -> str | None:
             (back,) = back.operands
         else:
             return None
-    said = f"⊙ {'−' * minus}{_product(over, y)}" if over else "−" * minus
-    return f"{said} / {_product(under, y)}".strip() if under else said
+    said = [Run(f"⊙ {'−' * minus}"), *_product(over, y)] if over else [Run("−")] * minus
+    return Formula((*said, Run(" / " if said else "/ "), *_product(under, y)) if under else tuple(said))
 
 
-def _product(factors: list[Node], y: Node) -> str:
+def _product(factors: list[Node], y: Node) -> tuple[Run, ...]:
     """Factors side by side, numbers first, those that stand twice as a square."""
     flat: list[Node] = []
     pending = list(reversed(factors))
@@ -95,11 +97,12 @@ def _product(factors: list[Node], y: Node) -> str:
             flat.append(node)
     formulas = [_written(n, y) for n in flat]
     order = sorted(range(len(flat)), key=lambda i: (flat[i].op.name != "constant", formulas[i].strength < PRODUCT))
-    texts = [plain(formulas[i].held(PRODUCT)) for i in order]
-    shown = [
-        text + (str(texts.count(text)).translate(_SUPERSCRIPTS) if texts.count(text) > 1 else "") for text in texts
-    ]
-    return " ".join(dict.fromkeys(shown))
+    held = [formulas[i].held(SUM if flat[i].op.name == "constant" else PRODUCT) for i in order]
+    out: list[Run] = []
+    for runs, count in Counter(held).items():
+        power = [Run(str(count), "super")] if count > 1 else []
+        out += [*([Run(" ")] if out else []), *runs, *power]
+    return tuple(out)
 
 
 def _written(node: Node, y: Node) -> Formula:
@@ -109,14 +112,12 @@ def _written(node: Node, y: Node) -> Formula:
         if n.op.name == "input":
             formulas[n] = name(str(n.name))
         elif n.op.name == "multiply" and n is not y:
-            formulas[n] = Formula((Run(_product(list(n.operands), y)),), PRODUCT)
-        elif n is not y and (number := scalar(n)) is not None:
-            formulas[n] = Formula((Run(short(number)),))
+            formulas[n] = Formula(_product(list(n.operands), y), PRODUCT)
+        elif n is not y and (value := scalar(n)) is not None:
+            formulas[n] = short(value)
         elif n is not y:
             formulas[n] = write(n, [formulas[o] for o in n.operands])
-    said = formulas[node]
-    raised = re.sub(r"\^(\d+)", lambda m: m.group(1).translate(_SUPERSCRIPTS), said.plain)
-    return Formula((Run(raised),), said.strength)
+    return formulas[node]
 
 
 def brick_lines(last: Node, nodes: list[Node]) -> list[Line]:
@@ -124,10 +125,10 @@ def brick_lines(last: Node, nodes: list[Node]) -> list[Line]:
     core = core_of_brick(last)
     weighted = {name: node for node in nodes for name in weights_of(node)}
     matrices = [node for name, node in weighted.items() if name.startswith("W")]
-    said = ["⊙ gain"] if "gain" in weighted else []
-    said += [] if slope(core) == "copy" or core in matrices else [slope(core)]
+    said = [Formula((Run("⊙ gain"),))] if "gain" in weighted else []
+    said += [] if slope(core) == COPY or core in matrices else [slope(core)]
     if any(n.op.kind == "product" for n in matrices):
-        said.append("· Wᵀ")
+        said.append(Formula((Run("· Wᵀ"),)))
     elif any(n.op.name == "multiply" for n in matrices):
-        said.append("⊙ W")
-    return [line(text, 12) for text in said or ["copy"]]
+        said.append(Formula((Run("⊙ W"),)))
+    return [formula_line(formula, 12) for formula in said or [COPY]]

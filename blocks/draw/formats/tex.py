@@ -44,16 +44,27 @@ _MATH_ACCENTS = {
     "\u0300": "grave", "\u0301": "acute", "\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0306": "breve",
     "\u0307": "dot", "\u0308": "ddot", "\u030c": "check", "\u20d7": "vec",
 }  # fmt: skip
+_BASE = re.compile(r"(?<!\w)−?[\d.]+(·10)?$")  # a number at the end of a text
 _SCRIPTS = {"<super>": "^", "<sub>": "_"}
 
 
 def tex_line(text: Line) -> str:
-    """A line as TeX."""
+    """A line as TeX; a number is mathematics where something is raised behind it, as in ``$10^{-6}$``."""
     out = []
-    for symbols, group in itertools.groupby(text.runs, lambda r: r.italic or r.bold or r.sub or r.sup):
-        runs = list(group)
+    for symbols, group in itertools.groupby(_split(text.runs), lambda pair: pair[1]):
+        runs = [run for run, _ in group]
         out.append(f"${_tidy(''.join(_scripted(runs)))}$" if symbols else "".join(tex(run.text) for run in runs))
     return "".join(out)
+
+
+def _split(runs: Iterable[Run]) -> Iterator[tuple[Run, bool]]:
+    """Runs, and whether each is mathematics: a symbol, a script, a number that has one behind it."""
+    for run, behind in itertools.pairwise((*runs, Run(""))):
+        symbol = run.italic or run.bold or run.sub or run.sup
+        base = _BASE.search(run.text) if not symbol and (behind.sub or behind.sup) else None
+        if base and base.start():
+            yield run._replace(text=run.text[: base.start()]), False
+        yield (run._replace(text=base.group()), True) if base else (run, symbol)
 
 
 def _tidy(text: str) -> str:
@@ -112,6 +123,8 @@ def math(text: str) -> str:
             raise _lacking(base)
         for accent in accents:
             inner = f"\\{_known(_MATH_ACCENTS, accent, base + accent)}{{{inner.strip()}}}"
+        if out and inner[:2] in ("^{", "_{") and out[-1][:2] == inner[:2]:  # two of them in a row are one to TeX
+            inner = out.pop()[:-1] + inner[2:]
         out.append(inner)
     return "".join(out)
 

@@ -74,7 +74,8 @@ class _Names:
             if run.mark == "name":
                 out += self.runs[run.text]
             elif run.mark in ("sub", "super"):
-                out.append(Run(run.text, italic=len(run.text) <= 2, sub=run.mark == "sub", sup=run.mark == "super"))
+                slanted = len(run.text) <= 2 or not any(map(str.isalpha, run.text))
+                out.append(Run(run.text, italic=slanted, sub=run.mark == "sub", sup=run.mark == "super"))
             else:
                 out += [Run(word, italic=not word[0].isalpha()) for word in WORD.findall(run.text)]
         return Line(tuple(out), SIZE)

@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...notation import Formula, Run, numeral
 from ..scene import MARGIN, Scene, Shade, Shape, Wire, fit
-from ..text import extent, line
+from ..text import Line, extent, line
+from ..typeset import formula_line, unicode_line
 from .flow import flow
 from .labels import SIZE, labelled, places
 from .runs import Known
@@ -24,6 +26,7 @@ FEW, SOME = 4, 16  # numbers that are written out, or shown by a bar for each
 BAR, CELL = 9, 9.0  # cells of a bar of colours, and their size
 LINE, SPACE, NARROWEST = 18.0, 20.0, 260.0  # of what they mean: row to row, between two things, the narrowest row
 PITCH, HIGH, ROW, ROWS = 5.0, 5.0, 8, 2  # of a strip: from bar to bar, the longest bar, bars in a row, rows
+TEXT = 10.0  # the size of what they mean
 FAINTEST = 1e-6  # of the largest: the smallest that a logarithmic scale tells from zero
 
 
@@ -80,16 +83,16 @@ class Told(NamedTuple):
         return [size(self.value)] if self.how == "size" else []
 
     @property
-    def text(self) -> str:
+    def label(self) -> Line:
         """What is written."""
         if self.how == "?":
-            return "?"
-        return numbers(self.value) if self.how == "numbers" else number(size(self.value))
+            return line("?", SIZE)
+        return formula_line(numbers(self.value) if self.how == "numbers" else number(size(self.value)), SIZE)
 
     @property
     def room(self) -> tuple[float, float]:
         """The width and the height of what is drawn."""
-        return _strip_size(self.value) if self.how == "strip" else labelled(line(self.text, SIZE))
+        return _strip_size(self.value) if self.how == "strip" else labelled(self.label)
 
 
 def with_values(scene: Scene, known: Known, gradient: bool, logarithmic: bool) -> tuple[Scene, Scale, int]:
@@ -105,7 +108,7 @@ def with_values(scene: Scene, known: Known, gradient: bool, logarithmic: bool) -
         if w.key in where and told[w.key].how == "strip":
             strips += _strip(w, told[w.key].value, where[w.key], scale)
         elif w.key in where:
-            w = replace(w, label=line(told[w.key].text, SIZE), label_at=where[w.key])
+            w = replace(w, label=told[w.key].label, label_at=where[w.key])
         labels.append(w)
     return replace(scene, wires=tuple(labels), shapes=(*scene.shapes, *strips)), scale, len(missing)
 
@@ -152,7 +155,7 @@ def _strip(wire: Wire, value: np.ndarray, at: tuple[float, float], scale: Scale)
         for i, v in enumerate(map(float, numbers_of_row)):
             long = max(0.6, HIGH * abs(v) / largest if math.isfinite(v) else HIGH)
             x, y = at[0] - width / 2 + (i + 0.5) * PITCH, middle + (-long if v < 0 else long) / 2
-            key, tip = f"strip-{wire.key}-{row}-{i}", f"{wire.tooltip.split(':')[0]}, unit {i + 1}: {number(v)}"
+            key, tip = f"strip-{wire.key}-{row}-{i}", f"{wire.tooltip.split(':')[0]}, unit {i + 1}: {number(v).plain}"
             out.append(
                 Shape(key, "scale", "cell", "", x, y, PITCH - 1, long, tooltip=tip, paint=scale.at(abs(v)), sample=True)
             )
@@ -163,8 +166,9 @@ def with_scales(scene: Scene, scales: Sequence[Scale]) -> Scene:
     """The scene with what its numbers and colours mean above it: a bar of colours for each scale."""
     told = [_bar_of(scale) for scale in scales if scale.top is not None]
     if any("strip-" in s.key for s in scene.shapes):
-        told.append(_words("strips", "a bar is one unit, beside the largest of its strip, downwards if negative"))
-    told.append(_words("not-computed", "a dashed wire was not computed"))
+        text = "a bar is one unit, beside the largest of its strip, downwards if negative"
+        told.append(_words("strips", line(text, TEXT)))
+    told.append(_words("not-computed", line("a dashed wire was not computed", TEXT)))
     widths = [max(s.right for s in each) for each in told]
     places = flow(widths, max(scene.width - 2 * MARGIN, NARROWEST), SPACE)
     top = scene.height + 10.0 + LINE * places[-1][1]
@@ -176,25 +180,25 @@ def with_scales(scene: Scene, scales: Sequence[Scale]) -> Scene:
     return fit(replace(scene, shapes=(*scene.shapes, *moved)))
 
 
-def _words(key: str, words: str, left: float = 0.0) -> list[Shape]:
+def _words(key: str, text: Line, left: float = 0.0) -> list[Shape]:
     """Some words, from a place on."""
-    text = line(words, 10)
     width, _ = extent((text,))
-    return [Shape(key, "caption", "text", words, left + width / 2, 0.0, width, 14.0, (text,))]
+    return [Shape(key, "caption", "text", unicode_line(text), left + width / 2, 0.0, width, 14.0, (text,))]
 
 
 def _bar_of(scale: Scale) -> list[Shape]:
     """The colours of a scale, with its ends."""
-    shapes = _words(f"{scale.of}-from", f"{scale.of}, root mean square: {number(scale.low)}")
+    start = Formula((Run(f"{scale.of}, root mean square: "), *number(scale.low).runs))
+    shapes = _words(f"{scale.of}-from", formula_line(start, TEXT))
     x = shapes[0].right + 6
     for i in range(BAR):
         here = scale.size(i / (BAR - 1))
-        key, tip = f"{scale.of}-{i}", f"{scale.of} of root mean square {number(here)}"
+        key, tip = f"{scale.of}-{i}", f"{scale.of} of root mean square {number(here).plain}"
         middle, paint = x + CELL * (i + 0.5), scale.at(here)
         shapes.append(
             Shape(key, "scale", "cell", "", middle, 0.0, CELL, CELL * 0.8, tooltip=tip, paint=paint, sample=True)
         )
-    return shapes + _words(f"{scale.of}-to", number(scale.size(1.0)), x + CELL * BAR + 6)
+    return shapes + _words(f"{scale.of}-to", formula_line(number(scale.size(1.0)), TEXT), x + CELL * BAR + 6)
 
 
 def size(value: np.ndarray) -> float:
@@ -205,19 +209,19 @@ def size(value: np.ndarray) -> float:
     return largest * float(np.sqrt(np.mean((value / largest) ** 2)))
 
 
-def number(value: float) -> str:
-    """A number in two digits, with a proper minus."""
-    return f"{value:.2g}".replace("-", "−")
+def number(value: float) -> Formula:
+    """A number in two digits."""
+    return numeral(f"{value:.2g}")
 
 
-def numbers(value: np.ndarray) -> str:
+def numbers(value: np.ndarray) -> Formula:
     """A few numbers."""
-    return ", ".join(number(float(v)) for v in value.ravel())
+    return Formula(tuple(run for v in value.ravel() for run in (Run(", "), *number(float(v)).runs))[1:])
 
 
 def summary(value: np.ndarray) -> str:
     """A value in words: its numbers, or their range."""
     if value.size <= FEW:
-        return numbers(value)
-    ends = f"from {number(float(value.min()))} to {number(float(value.max()))}, mean {number(float(value.mean()))}"
-    return f"{ends}, root mean square {number(size(value))}"
+        return numbers(value).plain
+    least, most, mean = (number(float(v)).plain for v in (value.min(), value.max(), value.mean()))
+    return f"from {least} to {most}, mean {mean}, root mean square {number(size(value)).plain}"
