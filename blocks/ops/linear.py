@@ -84,6 +84,12 @@ def _infer_outer(a: Node, b: Node, *, each: Axes = ()) -> tuple[Shape, str]:
     return (*(rows_b[i] if rows_a[i] == 1 else rows_a[i] for i in kept), a.shape[-1], b.shape[-1]), "float"
 
 
+def adds_up(outer: Node) -> bool:
+    """Whether an outer product is a sum, of more than one row."""
+    each = outer.attrs.get("each", ())
+    return any(d != 1 for o in outer.operands for i, d in enumerate(o.shape[:-1]) if i not in each)
+
+
 def _prepare_outer(nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Prepared:
     if len(nodes) != 2:
         raise misfit(f"takes 2 wires, not {len(nodes)}")

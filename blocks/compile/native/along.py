@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .nests import axes_of
+from .axes import axes_of
 from .statement import Statement
 from .team import ALONE, OWN
 

@@ -419,8 +419,8 @@ typedef real vec __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_a
 #define DEPTH 256                             /* rows of a matrix that are packed at once */
 #define TALL 192                              /* rows and columns of a product from which its left side is packed too */
 
-/* `rows` rows of a times a packed panel of one or two vectors: at most `width` columns of c. `more`: added to c */
-INLINE void tile(int rows, int vecs, const real *a, num a_row, num a_col, const real *b, real *c, num c_row,
+/* `rows` rows of a times a panel of one or two vectors: at most `width` columns of c. `more`: added to c */
+INLINE void tile(int rows, int vecs, const real *a, num a_row, num a_col, const real *b, num b_row, real *c, num c_row,
                  num depth, num width, int more) {
     vec sum[ROWS][2];
     const int whole = width == vecs * WIDTH;
@@ -433,7 +433,7 @@ INLINE void tile(int rows, int vecs, const real *a, num a_row, num a_col, const 
     for (num k = 0; k < depth; k++) {
         UNROLLED (int i = 0; i < rows; i++)
             UNROLLED (int v = 0; v < vecs; v++)
-                sum[i][v] = FMA(a[i * a_row + k * a_col] - (vec){0}, *(const vec *)(b + (k * vecs + v) * WIDTH), sum[i][v]);
+                sum[i][v] = FMA(a[i * a_row + k * a_col] - (vec){0}, *(const vec *)(b + k * b_row + v * WIDTH), sum[i][v]);
     }
     UNROLLED (int i = 0; i < rows; i++) {
         UNROLLED (int v = 0; v < vecs; v++) *(vec *)((whole ? c + i * c_row : part) + v * WIDTH) = sum[i][v];
@@ -446,7 +446,7 @@ INLINE void tiles(int vecs, const real *a, num a_row, num a_col, const real *b, 
     num i = 0;
 #define TILES(n) \
     for (; i + (n) <= rows; i += (n)) \
-        tile(n, vecs, a + i * a_row, a_row, a_col, b, c + i * c_row, c_row, depth, width, more);
+        tile(n, vecs, a + i * a_row, a_row, a_col, b, vecs * WIDTH, c + i * c_row, c_row, depth, width, more);
     TILES(ROWS)
 #if ROWS > 8
     TILES(8)
@@ -560,6 +560,29 @@ MAYBE static void multiply(const side *left, int sides, const real *b, num b_row
         }
     }
     free(tall);
+}
+
+/* the sum of the products of two rows */
+static real dot(const real *a, const real *b, num n) {
+    vec part = {0};
+    num i = 0;
+    real total = 0;
+    for (; i + WIDTH <= n; i += WIDTH) part = FMA(*(const vec *)(a + i), *(const vec *)(b + i), part);
+    for (; i < n; i++) total += a[i] * b[i];
+    for (num half = WIDTH / 2; half; half /= 2)
+        for (num k = 0; k < half; k++) part[k] += part[k + half];
+    return total + part[0];
+}
+
+/* c = a b for one row a: of columns that stand side by side, or of columns whose numbers stand in a row */
+MAYBE static void row_times(const real *a, num a_col, const real *b, num b_row, num b_col, real *c, num depth,
+                            num columns) {
+    if (b_col == 1)
+        for (; columns >= PANEL; columns -= PANEL, b += PANEL, c += PANEL)
+            tile(1, 2, a, 0, a_col, b, b_row, c, 0, depth, PANEL, 0);
+    else if (b_row == 1 && a_col == 1 && depth >= WIDTH)
+        for (; columns; columns--, b += b_col, c++) *c = dot(a, b, depth);
+    if (columns) multiply(&(side){a, 0, a_col, 1, c, 0}, 1, b, b_row, b_col, depth, 0, columns, 0, NULL);
 }
 
 #endif

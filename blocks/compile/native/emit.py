@@ -15,21 +15,25 @@ from dataclasses import replace
 from math import prod
 
 from ...graph import Graph, Node, Op, Shape, subgraphs
+from ...ops.elementwise import broadcast_dims
+from ...ops.linear import adds_up
 from ...ops.loop import in_block
 from ..comments import Line, above
 from ..names import comment
 from ..numpy.source import title
 from ..passes.sweep import users_of
+from ..plan.geometry import Geometry
 from ..plan.places import Compute, Copy, ForEach, Instruction, Place, Plan, View, array_of
 from ..plan.plan import make_plan
-from ..plan.sizes import ONE, Size
+from ..plan.sizes import ONE, ZERO, Size
 from ..plan.stages import label_of_stage
 from .access import Access
 from .expressions import Unsupported, expression
-from .groups import Group
+from .groups import Groups, Part
 from .nests import Assign, Nest, NestWriter
 from .pointers import Pointers, Scratch, most_of
 from .products import multiplied
+from .reductions import PartSum, part_sum
 from .run import Function
 from .statement import Statement, size_of
 from .statements import STATEMENTS
@@ -91,40 +95,49 @@ class Writer:
 
     def instructions(self, todo: Iterable[Instruction]) -> None:
         """Write a list of instructions: what goes together, loops, and all else by itself."""
-        group = Group()
+        groups = Groups(self.team.own)
         for step in todo:
-            for part in self.parts(step):
-                if group.take(part):
-                    continue
-                self.close(group)
-                group = Group()
-                if isinstance(part, ForEach):
-                    self.for_each(part)
-                elif not group.take(part):
-                    assert isinstance(part, Compute)
-                    self.statement(part)
-        self.close(group)
-
-    def close(self, group: Group) -> None:
-        """Write what was found to go together."""
-        if group.nest is not None:
-            self.nest(group.nest)
-        for sums in group.sums.passes() if group.sums is not None else ():
-            if len(sums) > 1 and any(s.left for s in sums):
-                self.sums(sums)
+            if isinstance(step, ForEach):
+                self.close(groups)
+                self.for_each(step)
+                groups = Groups(self.team.own)
             else:
-                for one in sums:
-                    self.statement(one.step)
+                for part in self.parts(step):
+                    groups.add(self.part(part))
+        self.close(groups)
 
-    def parts(self, step: Instruction) -> list[Assign | RowSum | Compute | ForEach]:
-        """An instruction as assignments, or as a sum over all rows, where that is what it is."""
-        if isinstance(step, ForEach):
-            return [step]
+    def close(self, groups: Groups) -> None:
+        """Write what was found to go together."""
+        for group in groups.groups:
+            if isinstance(group.what, Nest):
+                self.nest(group.what)
+            elif isinstance(group.what, Compute):
+                self.statement(group.what)
+            else:
+                for sums in group.what.passes():
+                    if len(sums) > 1 and any(s.left for s in sums):
+                        self.sums(sums)
+                    else:
+                        for one in sums:
+                            self.statement(one.step)
+
+    def part(self, step: Assign | RowSum | PartSum | Compute) -> Part:
+        """What is done, with what it reads and writes."""
+        if not isinstance(step, Compute):
+            return Part(step, step.operands, step.out)
+        node = step.node
+        reads = [self.places.access(p, o.dtype) for p, o in zip(step.operands, node.operands, strict=True)]
+        return Part(step, reads, self.places.access(step.out, node.dtype))
+
+    def parts(self, step: Compute | Copy) -> list[Assign | RowSum | PartSum | Compute]:
+        """An instruction as assignments, or as a sum, where that is what it is."""
         if isinstance(step, Copy):
             return [self.copy(step)]
         node = step.node
+        if node.op.name == "outer" and not adds_up(node):
+            return [self.outer(step)]
         if node.op.name in STATEMENTS:
-            return [row_sum(self, step) or step]
+            return [row_sum(self, step) or part_sum(self, step) or step]
         out = self.places.access(step.out, node.dtype)
         a = [self.places.access(p, o.dtype) for p, o in zip(step.operands, node.operands, strict=True)]
         stage = label_of_stage(step)
@@ -164,6 +177,21 @@ class Writer:
             raise Unsupported(f"a reshape from {x.shape} to {out.shape} whose result does not stand in a row")
         return Assign(node, out.seen(geometry), [x], lambda texts: texts[0], stage)
 
+    def outer(self, step: Compute) -> Assign:
+        """The products of all numbers of one vector with all of another, which are nowhere added up."""
+        node = step.node
+        x, g = (self.places.access(p, o.dtype) for p, o in zip(step.operands, node.operands, strict=True))
+        lead, each = broadcast_dims([x.shape[:-1], g.shape[:-1]]), node.attrs.get("each", ())
+        left, right = (v.repeated((*lead, v.shape[-1])).geometry for v in (x, g))
+        (*a, down), (*b, along) = ([v.strides[i] for i in (*each, -1)] for v in (left, right))
+        *rows, n, m = node.shape
+        operands = [
+            x.seen(Geometry((*rows, n, 1), (*a, down, ZERO), left.offset)),
+            g.seen(Geometry((*rows, 1, m), (*b, ZERO, along), right.offset)),
+        ]
+        out = self.places.access(step.out, node.dtype)
+        return Assign(node, out, operands, lambda texts: " * ".join(texts), label_of_stage(step))
+
     def fill(self, out: Access, value: str) -> None:
         """Write one number everywhere."""
         self.nest(Nest(out.shape, [Assign(None, out, [], lambda texts: value)]))
@@ -171,9 +199,9 @@ class Writer:
     def nest(self, nest: Nest) -> None:
         """Write a nest, with a comment over the operations of each stage."""
         places, team = self.places, self.team
-        split = team.dim if not nest.adds and all(team.own(step.out) for step in nest.steps) else None
-        shared = not (nest.adds or split) and len(places.bodies) == 1 and self.is_shared(nest.shape, len(nest.steps))
-        how = ANY if nest.adds or shared else OWN if split else ALONE
+        split = team.dim if not nest.across and all(team.own(step.out) for step in nest.steps) else None
+        shared = not (nest.across or split) and len(places.bodies) == 1 and self.is_shared(nest.shape, len(nest.steps))
+        how = ANY if nest.across or shared else OWN if split else ALONE
         reads, writes = [a for step in nest.steps for a in step.operands], [step.out for step in nest.steps]
         places.body.say(team.note(how, reads, writes, size_of(nest.shape) * len(nest.steps)))
         writer = NestWriter(nest, places.names.fresh, places.write, self.is_stored, split, shared)

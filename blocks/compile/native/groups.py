@@ -1,46 +1,105 @@
-"""What is written together: operations number by number as one nest, and after it sums over all rows, of which those of
-the same rows are made in one pass.
+"""What is written together: operations number by number as one nest, with sums of these in it, and sums over all rows,
+of which those of the same rows are made in one pass.
 
-An operation that could still go with the nest does not end it where sums stand in between, if it has nothing to do with
-them: these wait.
+An operation goes with others of its kind that came before, where it may be done as early as these, or these as late as
+it: all that stands in between has nothing to do with one of the two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..plan.places import Compute
+from .access import Access
 from .nests import Assign, Nest
+from .reductions import PartSum
 from .sums import RowSum, RowSums
 
+BACK = 8  # so many groups are looked back at
 
-@dataclass
+
+@dataclass(frozen=True)
+class Part:
+    """An operation, and what it reads and writes."""
+
+    step: Assign | RowSum | PartSum | Compute
+    reads: Sequence[Access]
+    out: Access
+
+
 class Group:
-    """A nest, and sums that are made after it; each may be missing."""
+    """Operations that are written together: `what`, and all that they read and write."""
 
-    nest: Nest | None = None
-    sums: RowSums | None = None
+    def __init__(self, part: Part):
+        step = part.step
+        self.what: Nest | RowSums | Compute
+        if isinstance(step, Assign):
+            self.what = Nest(step.shape, [step])
+        elif isinstance(step, RowSum):
+            self.what = RowSums([step])
+        else:
+            self.what = step.step if isinstance(step, PartSum) else step
+        self.reads, self.writes = list(part.reads), [part.out]
 
-    def take(self, part: object) -> bool:
+    def take(self, part: Part) -> bool:
         """Do an operation too, if that can be; whether it can."""
-        if isinstance(part, Assign):
-            return self.take_assign(part)
-        return isinstance(part, RowSum) and self.take_sum(part)
+        step, what = part.step, self.what
+        if isinstance(what, RowSums):
+            taken = isinstance(step, RowSum) and what.take(step)
+        elif isinstance(what, Nest) and not isinstance(step, Compute):
+            add = step if isinstance(step, Assign) else step.added
+            taken = add is not None and what.take(add)
+        else:
+            taken = False
+        if taken:
+            self.reads += part.reads
+            self.writes.append(part.out)
+        return taken
 
-    def take_assign(self, part: Assign) -> bool:
-        """One in the nest, before all sums."""
-        if self.nest is not None:
-            return not (self.sums and self.sums.stand_against(part)) and self.nest.take(part)
-        if self.sums is None:
-            self.nest = Nest(part.shape, [part])
-        return self.sums is None
+    def apart(self, reads: Sequence[Access], writes: Sequence[Access]) -> bool:
+        """Whether it has nothing to do with what reads and writes some numbers: either may be done first."""
+        pairs = ((self.writes, [*reads, *writes]), (self.reads, writes))
+        return all(
+            a.array is not b.array or a.meets(b) == "apart" for mine, others in pairs for a in mine for b in others
+        )
 
-    def take_sum(self, part: RowSum) -> bool:
-        """A sum with those of the same rows, or else, of what the nest makes, in the nest."""
-        if not (self.sums and self.sums.has_rows_of(part)) and self.nest is not None:
-            added = part.added()
-            if added is not None and self.take_assign(added):
+
+class Groups:
+    """Operations one after the other, in groups. `own`: whether threads have each their rows of a result, which is the
+    same for all of a nest."""
+
+    def __init__(self, own: Callable[[Access], bool]):
+        self.own = own
+        self.groups: list[Group] = []
+
+    def add(self, part: Part) -> None:
+        """One more: with others, if that can be; a sum over all rows first with those of the same rows."""
+        step = part.step
+        wishes: list[Callable[[Group], bool]] = [lambda group: self.fits(group, part)]
+        if isinstance(step, RowSum):
+            wishes = [
+                lambda group: isinstance(group.what, RowSums) and group.what.has_rows_of(step),
+                lambda group: isinstance(group.what, Nest),
+                lambda group: isinstance(group.what, RowSums),
+            ]
+        if not any(self.join(part, wish) for wish in wishes):
+            self.groups.append(Group(part))
+
+    def fits(self, group: Group, part: Part) -> bool:
+        """Whether an operation is done by the threads that do those of a group."""
+        return isinstance(group.what, Nest) and self.own(group.writes[0]) == self.own(part.out)
+
+    def join(self, part: Part, wish: Callable[[Group], bool]) -> bool:
+        """Do an operation with the last group that one wishes for, if that can be; whether it can."""
+        for i in range(len(self.groups) - 1, max(-1, len(self.groups) - 1 - BACK), -1):
+            group, between = self.groups[i], self.groups[i + 1 :]
+            if not wish(group):
+                continue
+            earlier = all(g.apart(part.reads, [part.out]) for g in between)
+            later = earlier or all(g.apart(group.reads, group.writes) for g in between)
+            if later and group.take(part):
+                if not earlier:
+                    self.groups.append(self.groups.pop(i))
                 return True
-        if self.sums is None:
-            self.sums = RowSums([part])
-            return True
-        return self.sums.take(part)
+        return False

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..plan.sizes import Size
 from .access import Access
-from .nests import axes_of
+from .axes import axes_of
 from .pointers import Scratch
 from .statement import Statement
 from .team import ALONE

@@ -24,7 +24,7 @@ KEYWORDS = (
     "true false bool nullptr constexpr alignas alignof thread_local static_assert linux unix i386 errno main"
 )
 OWN = (  # what functions have variables of their own for
-    "at failed first lane lanes all total top weight weights any id known row from to class some stays admitted"
+    "at failed first after lane lanes all total top weight weights any id known row from to class some stays admitted"
 )
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ...ops.elementwise import broadcast_dims
 from ..plan.sizes import ONE, ZERO, Size
 from .access import Access
+from .axes import Axis, axes_of
 from .expressions import Unsupported
-from .nests import Axis, axes_of
 from .statement import Statement, size_of
 from .sums import RowSum
 from .team import ALONE, ANY, OWN
@@ -65,9 +65,12 @@ def stacks(s: Statement, x: Access, w: Access) -> None:
     with s.by_one(), s.over(axes) as i:
         a, b, c = (s.at(v, i, [axis.strides[j] for axis in axes]) for j, v in enumerate((x, w, s.out)))
         strides = [", ".join(s.size(z) for z in v.geometry.strides[-2:]) for v in (x, w)]
-        row = s.size(_row(s.out))
-        left = f"{{{a}, {strides[0]}, {s.size(n)}, {c}, {row}}}"
-        s.say(multiply([left], f"{b}, {strides[1]}, {s.size(k)}", "0", s.size(m)))
+        if n == 1:
+            step = s.size(x.geometry.strides[-1])
+            s.say(f"row_times({a}, {step}, {b}, {strides[1]}, {c}, {s.size(k)}, {s.size(m)});")
+        else:
+            left = f"{{{a}, {strides[0]}, {s.size(n)}, {c}, {s.size(_row(s.out))}}}"
+            s.say(multiply([left], f"{b}, {strides[1]}, {s.size(k)}", "0", s.size(m)))
 
 
 def outer(s: Statement) -> None:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ...graph import Node
+from ..plan.places import Compute
 from ..plan.sizes import ONE, ZERO, Size
+from ..plan.stages import label_of_stage
 from .access import Access
+from .axes import Axis, axes_of
 from .expressions import number
-from .nests import LANES, Axis, axes_of
-from .statement import Statement
+from .nests import Assign
+from .statement import Statement, size_of
 from .team import ALONE, ANY, OWN
 from .text import factor, of_part
+from .totals import LANES, Total
+
+if TYPE_CHECKING:
+    from .emit import Writer
+
+MOST = 1024  # sums that are made at the same time, on the stack
 
 
 @dataclass(frozen=True)
@@ -39,14 +49,49 @@ class Reduced:
         return cls("double", "0", "{0} + (double){1}", "{0} + sum_of({1})", result)
 
 
+@dataclass(frozen=True)
+class PartSum:
+    """A sum or mean along some axes, where each thread has rows of its own: as it is, and as a part of a nest."""
+
+    step: Compute
+    added: Assign
+
+    @property
+    def operands(self) -> list[Access]:
+        return self.added.operands
+
+    @property
+    def out(self) -> Access:
+        return self.added.out
+
+
+def part_sum(writer: Writer, step: Compute) -> PartSum | None:
+    """An instruction as such a sum, where that is what it is."""
+    node = step.node
+    if node.op.name not in ("sum", "mean") or node.dtype != "float":
+        return None
+    x, out = writer.places.access(step.operands[0], node.operands[0].dtype), writer.places.access(step.out, node.dtype)
+    axes = tuple(sorted(axis for axis in node.attrs["axis"] if x.shape[axis] != 1))
+    if not axes or not writer.team.own(out):
+        return None
+    count = size_of(x.shape[axis] for axis in axes) if node.op.name == "mean" else ONE
+    total = Total(axes, tuple(_results_along(node, x, out)), count)
+    if (total.at_once(x.shape) or MOST + 1) > MOST:
+        return None
+    return PartSum(step, Assign(node, out, [x], lambda texts: texts[0], label_of_stage(step), total))
+
+
+def _results_along(node: Node, x: Access, out: Access) -> list[Size]:
+    """How far apart the results of a reduction are along each axis of what is reduced."""
+    strides, axes, keep = iter(out.geometry.strides), node.attrs["axis"], node.attrs["keepdims"]
+    to = [next(strides) if keep or axis not in axes else ZERO for axis in range(len(x.shape))]
+    return [ZERO if axis in axes else stride for axis, stride in enumerate(to)]
+
+
 def reduction(s: Statement) -> None:
     """Sum, mean or largest along some axes: of a row at once, or of several columns."""
     (x,) = s.a
-    axes, keep = s.node.attrs["axis"], s.node.attrs["keepdims"]
-    strides = iter(s.out.geometry.strides)
-    to: list[Size] = []  # how far apart results are along each axis of x
-    for axis in range(len(x.shape)):
-        to.append(next(strides) if keep or axis not in axes else ZERO)
+    axes, to = s.node.attrs["axis"], _results_along(s.node, x, s.out)
     kept = [i for i in range(len(x.shape)) if i not in axes]
     reduced = axes_of(tuple(x.shape[i] for i in axes), [[x.geometry.strides[i] for i in axes]])
     last = outside_of(s, x, kept, to)[-1:]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .access import Access
-from .nests import Axis, axes_of
+from .axes import Axis, axes_of
 from .statement import Statement
 from .team import ALONE, OWN
 from .text import factor

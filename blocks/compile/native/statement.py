@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...graph import Dim, Node
 from ..plan.sizes import ONE, Size
 from .access import Access
-from .nests import Axis
+from .axes import Axis
 from .team import ALONE, OWN
 from .text import index_text
 

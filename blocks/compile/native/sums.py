@@ -18,7 +18,9 @@ from ..plan.places import Compute, Place
 from ..plan.sizes import ONE, ZERO
 from ..plan.stages import label_of_stage
 from .access import Access
-from .nests import Assign, Axis, axes_of
+from .axes import Axis, axes_of
+from .nests import Assign
+from .totals import Total
 
 if TYPE_CHECKING:
     from .emit import Writer
@@ -47,13 +49,14 @@ class RowSum:
         """Whether the result stands in one of some arrays."""
         return any(array is self.out.array for array in arrays)
 
+    @property
     def added(self) -> Assign | None:
         """As a part of a nest, where it is a sum of rows."""
         if self.left is not None:
             return None
-        return Assign(
-            self.step.node, self.out, [self.right], lambda texts: texts[0], label_of_stage(self.step), adds=True
-        )
+        lead = len(self.right.shape) - 1
+        total = Total(tuple(range(lead)), (ZERO,) * lead + (ONE,), across=True)
+        return Assign(self.step.node, self.out, [self.right], lambda texts: texts[0], label_of_stage(self.step), total)
 
     @property
     def same(self) -> object:
@@ -68,10 +71,8 @@ class RowSums:
 
     steps: list[RowSum] = field(default_factory=list)
 
-    def take(self, step: object) -> bool:
+    def take(self, step: RowSum) -> bool:
         """Make one more at the same time, if that can be; whether it can."""
-        if not isinstance(step, RowSum):
-            return False
         for before in self.steps:
             if step.left is before.left is None and step.same == before.same:
                 return False
@@ -83,11 +84,6 @@ class RowSums:
     def has_rows_of(self, step: RowSum) -> bool:
         """Whether one of them is made of the same rows."""
         return any(step.same == before.same for before in self.steps)
-
-    def stand_against(self, step: Assign) -> bool:
-        """Whether an operation that comes after them may not be done before them."""
-        reads, out = [x.array for x in step.operands], step.out.array
-        return any(one.wrote([*reads, out]) or any(array is out for array in one.reads) for one in self.steps)
 
     def passes(self) -> list[list[RowSum]]:
         """Those of the same rows together, in their order."""

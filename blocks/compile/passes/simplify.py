@@ -22,6 +22,7 @@ import numpy as np
 from ...graph import FED, Graph, Node, apply
 from ...interpret import Run, evaluate
 from ...ops.elementwise import already_aligned
+from ...ops.linear import adds_up
 from ...ops.loop import FINAL, NEXT
 from ...ops.shape import ZERO
 from ..passes.sweep import Loop, same, sweep
@@ -100,6 +101,8 @@ def _better(node: Node, operands: tuple[Node, ...]) -> Node | None:
         return x.operands[0]
     if name == "transpose" and x.op.name == "transpose":
         return x.operands[0]
+    if name == "transpose" and x.op.name == "outer" and not adds_up(x):
+        return apply("outer", *x.operands[::-1], **x.attrs)
     if name == "negative" and x.op.name == "negative":
         return x.operands[0]
     if name in ("cast", "stop_gradient") and x.dtype == node.dtype:

@@ -166,7 +166,8 @@ class Scope:
     # -- buffers
 
     def scratch(self, node: Node) -> Buffer:
-        """A buffer for a node: that of a dying operand, a free one, or a new one."""
+        """A buffer for a node: that of a dying operand, a free one, or a new one. What a reduction makes is small,
+        and has a new one: else the next would have to wait until this one was read."""
         if node in self.held:
             return buffer_for(node, True)
         key = (node.shape, node.dtype)
@@ -178,7 +179,7 @@ class Scope:
                     del self.owner[o]
                     self.owner[node] = mine
                     return mine
-        spare = self.free.get(key)
+        spare = self.free.get(key) if node.op.kind != "reduction" else None
         self.owner[node] = spare.pop() if spare else buffer_for(node)
         return self.owner[node]
 
