@@ -1,7 +1,7 @@
 """Programs in C for tests: many in one call of the compiler, against the interpreter.
 
 ``python -m tests.native 1000`` does so with that many random networks, their gradients and gradients in blocks of steps,
-in builds for several processors in turn.
+in builds for several processors in turn; ``python -m tests.native 500 500`` with as many from number 500 on.
 """
 
 import contextlib
@@ -99,12 +99,12 @@ def networks(numbers):
             yield graph, network.feeds, function(graph, f"network_{number}_{'fgb'[k]}", every, number % 3 == 1)
 
 
-def main(count):
+def main(count=1000, begin=0):
     """Judge so many networks; returns how many differ."""
     build.SECONDS = 3600.0
     failed = 0
-    for first in range(0, count, BATCH):
-        made = list(networks(range(first, min(first + BATCH, count))))
+    for first in range(begin, begin + count, BATCH):
+        made = list(networks(range(first, min(first + BATCH, begin + count))))
         flags = BUILDS[first // BATCH % len(BUILDS)]
         together([f for _, _, f in made], *flags.split())
         for graph, feeds, f in made:
@@ -114,9 +114,9 @@ def main(count):
                 except AssertionError as error:
                     failed += 1
                     print(f"{flags}: {error}")
-        print(f"{first + len(made) // 3} networks, {failed} wrong", flush=True)
+        print(f"{first - begin + len(made) // 3} networks, {failed} wrong", flush=True)
     return failed
 
 
 if __name__ == "__main__":
-    sys.exit(bool(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)))
+    sys.exit(bool(main(*map(int, sys.argv[1:]))))
