@@ -29,7 +29,7 @@ from ..plan.sizes import ONE, ZERO, Size
 from ..plan.stages import label_of_stage
 from .access import Access
 from .expressions import Unsupported, expression
-from .groups import Groups, Part
+from .groups import Group, Groups, Part
 from .nests import Assign, Nest, NestWriter
 from .pointers import Pointers, Scratch, most_of
 from .products import multiplied
@@ -98,17 +98,16 @@ class Writer:
         groups = Groups(self.team.own)
         for step in todo:
             if isinstance(step, ForEach):
-                self.close(groups)
+                self.close(groups.before(set(_touched([step]))))
                 self.for_each(step)
-                groups = Groups(self.team.own)
             else:
                 for part in self.parts(step):
                     groups.add(self.part(part))
-        self.close(groups)
+        self.close(groups.groups)
 
-    def close(self, groups: Groups) -> None:
+    def close(self, groups: Iterable[Group]) -> None:
         """Write what was found to go together."""
-        for group in groups.groups:
+        for group in groups:
             if isinstance(group.what, Nest):
                 self.nest(group.what)
             elif isinstance(group.what, Compute):
@@ -354,4 +353,15 @@ def _written(instructions: Iterable[Instruction]) -> list[Place]:
             found += _written(step.body)
         else:
             found.append(array_of(step.target if isinstance(step, Copy) else step.out))
+    return found
+
+
+def _touched(instructions: Iterable[Instruction]) -> list[Place]:
+    """The arrays that they write into or read."""
+    found = _written(instructions)
+    for step in instructions:
+        if isinstance(step, ForEach):
+            found += _touched(step.body)
+        else:
+            found += map(array_of, [step.source] if isinstance(step, Copy) else step.operands)
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..plan.places import Compute
+from ..plan.places import Compute, Place
 from .access import Access
 from .nests import Assign, Nest
 from .reductions import PartSum
@@ -103,3 +103,17 @@ class Groups:
                     self.groups.append(self.groups.pop(i))
                 return True
         return False
+
+    def before(self, loop: set[Place]) -> list[Group]:
+        """Those that must be written before a loop over some arrays. Nests that have nothing to do with it wait: their
+        results are then near where they are needed."""
+        waiting, now = list[Group](), list[Group]()
+        for group in reversed(self.groups):
+            accesses = [*group.reads, *group.writes]
+            free = isinstance(group.what, Nest) and not any(a.array in loop for a in accesses if not a.literal)
+            if free and all(group.apart(other.reads, other.writes) for other in now):
+                waiting.append(group)
+            else:
+                now.append(group)
+        self.groups = waiting[::-1]
+        return now[::-1]

@@ -16,8 +16,10 @@ axis in front ("sequence"), or inside. Forward loops and backward loops are trea
 
 from __future__ import annotations
 
+from math import prod
+
 from ...errors import fresh_name
-from ...graph import Graph, Node, apply, rebuild, stamped
+from ...graph import Graph, Node, Shape, apply, rebuild, stamped
 from ...ops.elementwise import already_aligned
 from ...ops.loop import FINAL, NEXT, pick
 from ..passes.lift import lift, liftable
@@ -137,10 +139,11 @@ class _Hoisting:
             return lift(source, operands, constant, self.loop.time)
 
     def comes_from_loop(self, node: Node) -> bool:
-        """Whether the loop must hand a value out; a part of one is cut from the whole outside."""
+        """Whether the loop must hand a value out; a part of one is cut from the whole outside, and what is larger than
+        what it is made of is made again."""
         if node.op.name == "input":
             return node.name in self.states
-        return node in self.inside and not (node.op.kind == "view" and self.can_leave(node))
+        return node in self.inside and not ((node.op.kind == "view" or _grows(node)) and self.can_leave(node))
 
     def asked_of_loop(self, nodes: list[Node]) -> list[Node]:
         """Which nodes inside, or states, some values outside are made from."""
@@ -227,3 +230,19 @@ class _Hoisting:
     def fresh(self, node: Node, ports: dict[str, Node]) -> str:
         name = self.body.name_of(node) + ("" if self.is_constant(node) else STEPS)
         return fresh_name(name, ports, self.inputs)
+
+
+def _grows(node: Node) -> bool:
+    """Whether a value of all steps takes more memory than what it is made of, by one operation on each number."""
+    if node.op.name not in ("add", "subtract", "multiply"):
+        return False
+    names = {d for d in node.shape if isinstance(d, str)}
+    parts = [o.shape for o in node.operands]
+    return all(names >= {d for d in s if isinstance(d, str)} for s in parts) and sum(map(_size, parts)) < _size(
+        node.shape
+    )
+
+
+def _size(shape: Shape) -> int:
+    """How many numbers a shape has, of those that differ in named dimensions alone."""
+    return prod(d for d in shape if isinstance(d, int))
