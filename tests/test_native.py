@@ -200,6 +200,80 @@ def test_threads_meet_before_they_sum_columns_of_rows_that_others_made() -> None
     judged(f, graph, feeds_of(graph, time=4, batch=5), count=3)
 
 
+def written(function, shape):
+    """The arrays of a shape that a function has in memory."""
+    text = re.sub(r"/\*.*?\*/", "", function.source.split("int failed")[1])
+    names = {name: function.roots[int(i)] for name, i in re.findall(r"(\w+) = at\[(\d+)\];", function.source)}
+    found = [name for name, root in names.items() if isinstance(root, Buffer) and root.shape == shape]
+    return [name for name in found if re.search(rf"\b{name}\b", text)]
+
+
+@needs_compiler
+@pytest.mark.parametrize("columns", [18, 70])
+def test_sums_along_axes_are_made_in_the_nest(columns) -> None:
+    """Several at once, of rows, of columns, of both, and means; what is summed has no memory of its own."""
+    a, b = bk.sequence("a", 5, columns), bk.sequence("b", 5, columns)
+    c, e = bk.sequence("c", 5, 1), bk.sequence("e", 1, columns)
+    product = bk.tanh(a * b)
+    graphs = {
+        "rows": ({"y": bk.sum(product, axis=-1)}, 0),
+        "columns": ({"y": bk.sum(product, axis=-2), "z": bk.mean(product * e, axis=2)}, 0),
+        "both": ({"y": bk.sum(product, axis=(-2, -1)), "z": bk.mean(product * c, axis=(2, 3), keepdims=True)}, 0),
+        "mixed": (
+            {"y": bk.sum(product, axis=-1, keepdims=True), "z": bk.sum(product * e, axis=(2, 3)), "v": product},
+            1,
+        ),
+        "used": ({"y": product * bk.sum(product, axis=-1, keepdims=True)}, 2),
+        "outer": ({"y": bk.sum(c * e * a, axis=-1), "z": bk.sum(c * e * b, axis=-2)}, 0),
+        "of all steps": ({"y": bk.sum(product, axis=(0, 3))}, 1),
+    }
+    for name, (outputs, stored) in graphs.items():
+        graph = bk.Graph(outputs)
+        f = function(graph, name.replace(" ", "_"))
+        assert len(written(f, ("time", "batch", 5, columns))) == stored, f.source
+        for dtype in TYPES:
+            for sizes in ({"time": 4, "batch": 3}, {"time": 1, "batch": 1}):
+                judged(f, graph, feeds_of(graph, **sizes), dtype, count=3)
+
+
+def matrix_memory(inputs, units, keys, share="value"):
+    """A memory of vᵀk at each step; `share`: what is made of the same net."""
+    x, memory = bk.input("x", inputs), bk.state("C", units, keys)
+    k, v, q = (bk.ADD(n, name=name)(x) for name, n in (("key", keys), ("value", units), ("query", keys)))
+    k = v if share == "key" else k
+    forget, take = (bk.reshape(bk.SIGM(1, name=name)(x), shape=("batch", 1, 1)) for name in ("forget", "take"))
+    written = bk.reshape(v, shape=("batch", units, 1)) * bk.reshape(k, shape=("batch", 1, keys))
+    after = forget * memory + take * written
+    return bk.Cell(states={memory: after}, outputs=bk.tanh(bk.matvec(after, q)) + bk.mean(after, axis=-1))
+
+
+@needs_compiler
+@pytest.mark.parametrize("share", ["value", "key"])
+def test_of_a_matrix_memory_all_steps_are_kept_once(share) -> None:
+    """Forwards not at all: what is read from it, and what is summed in its gradient, is made while it is at hand; what
+    is written into it is made again."""
+    hs = bk.scan(matrix_memory(3, 18, 18, share), bk.sequence("x", 3))
+    forward = bk.Graph({"h": hs})
+    for graph, kept in ((forward, 0), (bk.grad(bk.Graph({"loss": bk.mean(hs * hs), "h": hs})), 1)):
+        f = function(graph, f"memory_{kept}")
+        assert len(written(f, ("time", "batch", 18, 18))) == kept, f.source
+        assert len(written(f, ("batch", 18, 18))) == 2, f.source  # states in turn
+        for dtype in TYPES:
+            judged(f, graph, feeds_of(graph, time=5, batch=4), dtype, count=3)
+
+
+@needs_compiler
+def test_names_that_functions_have_for_their_own() -> None:
+    """Bricks named after variables of what is written."""
+    names = "after", "first", "total", "terms", "lanes", "sums_total", "sums_terms", "sum_of_lanes", "row_times", "dot"
+    x, z, loss = bk.input("x", 20), bk.input("z", 20), 0.0
+    for name in names:
+        y = bk.TANH(20, name=name)(x)
+        loss = loss + bk.mean(bk.sum(y * y * z, axis=-1) * bk.sum(bk.reshape(y, shape=("batch", 4, 5)), axis=(1, 2)))
+    graph = bk.grad(bk.Graph({"loss": loss}))
+    judged(function(graph, "hostile"), graph, feeds_of(graph, batch=3), count=2)
+
+
 @needs_compiler
 def test_what_is_made_of_weights_is_made_by_all_threads() -> None:
     """Where it is much: the gates' weights side by side, and packed for products."""

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 import blocks as bk
 from benchmarks import compile as benchmark
-from blocks.compile import PASSES
+from blocks.compile import PASSES, TARGETS
 from blocks.compile.passes import fuse as fusing
 from blocks.compile.passes.checkpoint import checkpointing
 from blocks.compile.passes.expand import expand
 from blocks.compile.passes.fuse import fuse
 from blocks.compile.passes.groups import Groups
-from blocks.compile.passes.hoist import hoist
+from blocks.compile.passes.hoist import hoist, hoist_what_pays
 from blocks.compile.passes.lift import REFUSALS, RULES
 from blocks.compile.passes.logistic import logistic
 from blocks.compile.passes.simplify import simplify
@@ -38,11 +38,13 @@ def close(expected, got, label, tolerance=1e-9):
 def check_passes(graph, feeds):
     """Each pass leaves a graph that verifies and gives the same numbers; so does the program."""
     expected = bk.run(graph, feeds)
-    lowered = graph
     arrays, context = bind(graph, feeds)
-    for name, change in PASSES:
-        lowered = change(lowered).verify()
-        close(expected, execute(lowered, arrays, context), name)
+    for target in TARGETS.values():
+        lowered = graph
+        for name, change in target.passes:
+            before, lowered = lowered, change(lowered).verify()
+            if lowered is not before:
+                close(expected, execute(lowered, arrays, context), f"{target.name}: {name}")
     close(expected, bk.compile(graph)(feeds), "program")
 
 
@@ -421,3 +423,52 @@ def test_rows_on_both_sides_of_a_stack_meet_each_matrix_in_one_product() -> None
     shapes = [n.shape for n in passes["stacks"].order() if n.op.name == "matmul"]
     assert shapes == [("batch", "time", 1, 2), ("batch", "time", 1, 3)]
     assert [n.shape[:2] for n in passes["hoist"].order() if n.op.name == "matmul"] == [("time", "batch")] * 2
+
+
+# --- where a loop costs nothing --------------------------------------------------------------------------
+
+
+def kept_of(graph):
+    """The shapes of all that loops hand out of all steps, and of the sequences that they are given."""
+    loops = [n for n in hoist_what_pays(graph).order() if n.op.name == "loop"]
+    out = [n.attrs["body"].outputs[name].shape for n in loops for name in n.attrs["stacked"]]
+    given = [
+        o.shape[1:]
+        for n in loops
+        for port, o in zip(n.attrs["ports"], n.operands, strict=True)
+        if port in n.attrs["sequences"]
+    ]
+    return out, given
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("kind", ["outside", "inside", "same", "constant", "masked"])
+def test_what_is_larger_than_what_it_is_made_of_is_made_twice(kind, reverse) -> None:
+    """A matrix that a step adds to a state is handed out by no loop, and given to none."""
+    memory, wanted = bk.state("M", 4, 5), (bk.input("a", 4), bk.input("b", 5))
+    a, b = (bk.reshape(w, shape=("batch", *shape)) for w, shape in zip(wanted, ((4, 1), (1, 5)), strict=True))
+    w = bk.parameter("w", 4, 5)
+    made = {"same": lambda: a * bk.reshape(wanted[0], shape=("batch", 1, 4)), "constant": lambda: a * w}
+    product = made.get(kind, lambda: a * b)()
+    memory = bk.state("M", *product.shape[1:])
+    after = bk.tanh(memory * 0.5 + product)
+    xs = {"a": bk.sequence("a", 4), "b": bk.sequence("b", 5)}
+    if kind == "outside":
+        given = bk.input("p", 4, 5)
+        after = bk.tanh(memory * 0.5 + given)
+        whole = bk.reshape(xs["a"], shape=("time", "batch", 4, 1)) * bk.reshape(xs["b"], shape=("time", "batch", 1, 5))
+        xs = {"p": whole}
+    elif kind in ("same", "constant"):
+        del xs["b"]
+    cell = bk.Cell(states={memory: after}, outputs=bk.sum(after * product if kind != "outside" else after, axis=-1))
+    mask = bk.sequence("mask") if kind == "masked" else None
+    hs = bk.scan(cell, xs, reverse=reverse, mask=mask)
+    graph = bk.grad(bk.Graph({"loss": bk.mean(hs * hs), "h": hs}), wrt=["a", *(["b"] if "b" in xs else [])])
+    rng = np.random.default_rng(3)
+    feeds = {n: rng.standard_normal([{"time": 4, "batch": 3}.get(d, d) for d in s]) for n, s in graph.inputs.items()}
+    feeds |= {n: rng.standard_normal(s) for n, s in graph.params.items()}
+    if mask is not None:
+        feeds["mask"] = np.array([[1, 1, 0], [1, 1, 1], [1, 0, 1], [0, 1, 1]], float)
+    check_passes(graph, feeds)
+    matrices = [sum(len(shape) == 3 and 1 not in shape for shape in shapes) for shapes in kept_of(graph)]
+    assert matrices == {"outside": [2, 1], "constant": [2, 2]}.get(kind, [1, 1])  # the states; with w nothing is saved

@@ -23,8 +23,8 @@ Meeting = Word["same", "apart", "unknown"]
 class Access:
     """Some numbers: those of a geometry behind a pointer, or one number that is written out.
 
-    `array` is what they are in, `row` which of its rows, if it is known, and `level` how many loops are around the
-    pointer.
+    `array` is what they are in, `row` which of its rows, if it is known, `rows` all of these rows, and `level` how many
+    loops are around the pointer.
     """
 
     pointer: str
@@ -32,6 +32,7 @@ class Access:
     dtype: str
     array: Place
     row: object = None
+    rows: Geometry | None = None
     level: int = 0
     literal: bool = False
 
@@ -61,7 +62,10 @@ class Access:
         if self.pointer != other.pointer:
             rows = self.row, other.row
             known = self.row is not None and other.row is not None
-            return "apart" if known and rows[0] != rows[1] else "unknown"
+            if known and rows[0] != rows[1]:
+                return "apart"
+            beside = self.rows is not None and other.rows is not None and _parts(self.rows, other.rows)
+            return "apart" if beside else "unknown"
         if self.shape == other.shape and self.key == other.key:
             return "same"
         return "apart" if _parts(self.geometry, other.geometry) else "unknown"

@@ -248,6 +248,15 @@ INLINE double sum_of(const real *x, num step, num n) {
     return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
 }
 
+/* the sum of parts of a sum, which are used up */
+INLINE double sum_of_lanes(double *part, num n) {
+    for (num half; n > 1; n = half) {
+        half = (n + 1) / 2;
+        EACH (num k = 0; k < n - half; k++) part[k] += part[k + half];
+    }
+    return part[0];
+}
+
 INLINE real max_of(const real *x, num step, num n) {
     real part[16];
     num i = 1;

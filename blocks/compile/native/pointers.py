@@ -107,8 +107,10 @@ class Pointers:
         if isinstance(array, Constant) and array.node.attrs["value"].ndim == 0:
             value = array.node.attrs["value"].item()
             return Access(number(value), place.geometry, dtype, array, literal=True)
-        pointer, row, level = self.pointer(_base(place))
-        return Access(pointer, place.geometry, dtype, array, row, level)
+        base = _base(place)
+        pointer, row, level = self.pointer(base)
+        rows = base.rows.geometry if isinstance(base, Row) and isinstance(base.rows.source, Place) else None
+        return Access(pointer, place.geometry, dtype, array, row, rows, level)
 
     def pointer(self, base: Place, inside: int | None = None) -> tuple[str, object, int]:
         """The pointer behind which a place is, known `inside` of so many loops, or else at hand; which of the rows of

@@ -1,18 +1,22 @@
 """The loops of a nest, and the sums that are made in them, of what the nest computes number by number.
 
-A sum along some axes is added up in double precision while its numbers are at hand; those that follow on each other in
-a row by `sum_of`, from a few that stand beside each other:
+A sum along some axes is added up in double precision while its numbers are at hand: those of a row by `sum_of`, from a
+few that stand beside each other; those of several rows in lanes.
 
     for (num i = low; i < high; i++) {
-        double sums_total = 0;
+        double sums_total[16] = {0};
         for (num j = 0; j < 32; j++) {
-            real sums_terms[16];
+            double sums_2_total = 0;
+            real sums_2_terms[16];
             EACH (num k = 0; k < 16; k++) {
-                sums_terms[k] = c[i * 512 + j * 16 + k] * dc[i * 512 + j * 16 + k];
+                const real product = c[i * 512 + j * 16 + k] * dc[i * 512 + j * 16 + k];
+                sums_total[k] += (double)product;
+                sums_2_terms[k] = product;
             }
-            sums_total += sum_of(sums_terms, 1, 16);
+            sums_2_total += sum_of(sums_2_terms, 1, 16);
+            sums_2[i * 32 + j] = R(sums_2_total);
         }
-        sums[i] = R(sums_total);
+        sums[i] = R(sum_of_lanes(sums_total, 16));
     }
 
 Sums over all rows are made some columns at a time, of which each thread has its own:
@@ -107,6 +111,7 @@ class Loops:
         self.first = len(strides)  # of the strides of sums
         self.strides = [*strides, *(s for one in sums for s in (one.total.to, one.total.beside(shape)))]
         self.axes: list[Axis] = []
+        self.axes_from: dict[int, list[Axis]] = {}  # those from where a sum begins
         self.indices: list[str] = []
         self.adding: list[str] = []
 
@@ -122,18 +127,29 @@ class Loops:
         starts = sorted({0, *(one.total.axes[0] for one in self.sums)})
         pieces = [self.along(a, b) for a, b in itertools.pairwise([*starts, len(self.shape)])]
         self.axes = [axis for piece in pieces for axis in piece]
+        self.axes_from = {start: [a for piece in pieces[i:] for a in piece] for i, start in enumerate(starts)}
         with ExitStack() as around:
             if not self.axes:
                 around.enter_context(self.body.braces(""))
             for start, piece in zip(starts, pieces, strict=True):
                 for k, one in enumerate(self.sums):
                     if one.total.axes[0] == start:
-                        count = one.total.at_once(self.shape)
-                        self.body.say(f"double {one.name}{' = 0' if count == 1 else f'[{count}] = {{0}}'};")
+                        self.body.say(f"double {one.name}{self.zeros(k)};")
                         around.callback(self.finish, k, len(self.indices))
                 for axis in piece:
                     around.enter_context(self.innermost(axis) if axis is self.axes[-1] else self.over(axis))
             yield
+
+    def zeros(self, k: int) -> str:
+        """What a sum begins with."""
+        count = self.lanes(k) or self.sums[k].total.at_once(self.shape)
+        return " = 0" if count == 1 else f"[{count}] = {{0}}"
+
+    def lanes(self, k: int) -> int:
+        """How many parts a sum over several rows has, each of one number of a row, or of more; 0 for all others."""
+        total, row = self.sums[k].total, self.size(self.axes[-1].extent)
+        several = len(self.axes_from[total.axes[0]]) > 1
+        return min(int(row), LANES) if several and total.at_once(self.shape) == 1 and row.isdigit() else 0
 
     def along(self, start: int, end: int) -> list[Axis]:
         """The axes of some dimensions."""
@@ -153,9 +169,10 @@ class Loops:
     @contextmanager
     def innermost(self, axis: Axis) -> Iterator[None]:
         """Over the last axis. What is added up along it is put down first, some numbers at a time."""
-        terms = {k: one.terms for k, one in enumerate(self.sums) if self.beside(k, axis) == ZERO}
+        along = [k for k in range(len(self.sums)) if self.beside(k, axis) == ZERO]
+        terms = {k: self.sums[k].terms for k in along if not self.lanes(k)}
         count = self.size(axis.extent)
-        whole = not terms or (count.isdigit() and int(count) <= LANES)
+        whole = not along or (count.isdigit() and int(count) <= LANES)
         at = INDICES[len(self.indices)] + ("" if whole else " - first")
         some = nullcontext() if whole else self.body.braces(f"for (num first = 0; first < {count}; first += {LANES})")
         with some:
@@ -164,10 +181,9 @@ class Loops:
             for name in terms.values():
                 self.body.say(f"real {name}[{count if whole else LANES}];")
             with self.over(axis, True, None if whole else ("first", "after")):
-                self.adding = [
-                    f"{terms[k]}[{at}] = {{}};" if k in terms else f"{self.sum(k)} += (double){{}};"
-                    for k in range(len(self.sums))
-                ]
+                for k, one in enumerate(self.sums):
+                    name = f"{one.name}[{at}]" if k in along else self.sum(k)
+                    self.adding.append(f"{terms[k]}[{at}] = {{}};" if k in terms else f"{name} += (double){{}};")
                 yield
             for k, name in terms.items():
                 self.body.say(f"{self.sum(k)} += sum_of({name}, 1, {count if whole else 'after - first'});")
@@ -180,7 +196,8 @@ class Loops:
         with self.body.loops([axis.bounds(self.size) for axis in beside], around=around) as inner:
             strides = [self.to(k, axis) for axis in (*self.axes[:around], *beside)]
             at = index_text(self.size(one.out.geometry.offset), [*outer, *inner], strides, self.size)
-            value = self.sum(k, beside, inner)
+            lanes = self.lanes(k)
+            value = f"sum_of_lanes({one.name}, {lanes})" if lanes else self.sum(k, beside, inner)
             if one.total.count != ONE:
                 value = f"{value} / (double)({self.size(one.total.count)})"
             self.body.say(f"{one.out.pointer}[{at}] = R({value});")

@@ -85,6 +85,15 @@ class _Hoisting:
             return False
         return liftable(node, [self.is_constant(o) for o in node.operands])
 
+    def may_leave(self, node: Node) -> bool:
+        """Whether a value that the loop does not need had better be made outside. Not where a loop costs nothing and it
+        is smaller than what it is made of, of which all steps would have to be kept."""
+        if not (self.cheap and self.states and (node.op.kind == "reduction" or node.op.name == "matmul")):
+            return True
+        parts = [o.shape for o in node.operands if not self.is_constant(o)]
+        smaller = any(_names(s) == _names(node.shape) and _size(s) > _size(node.shape) for s in parts)
+        return len(parts) < len(node.operands) or not smaller
+
     def leaves_before(self) -> dict[Node, bool]:
         """For each node, whether it and all that it needs can be computed before the loop."""
         before: dict[Node, bool] = {}
@@ -103,7 +112,7 @@ class _Hoisting:
         for node in reversed(self.body.order()):
             if node.op.name == "input" or before[node]:
                 continue
-            if node in inside or (node in outside and not self.can_leave(node)):
+            if node in inside or (node in outside and not (self.can_leave(node) and self.may_leave(node))):
                 stay.add(node)
                 inside.update(node.operands)
             elif node in outside:
@@ -210,6 +219,12 @@ class _Hoisting:
             if node.op.name == "constant":
                 border[node] = node
                 continue
+            if (made := self.made_inside(node)) is not None:
+                inner, wires = made
+                border[node] = inner
+                ports |= wires
+                sequences += wires
+                continue
             name = str(node.name) if node.op.name == "input" else self.fresh(node, ports)
             border[node] = node if node.op.name == "input" else port(name, node.shape, node.dtype)
             ports[name] = self.value(node)
@@ -223,9 +238,29 @@ class _Hoisting:
         self.kept = {n: names.get(n, f"all/{self.body.name_of(n)}") for n in kept}
         outputs = {NEXT + s: new[self.body.outputs[NEXT + s]] for s in self.states}
         outputs |= {name: new[n] for n, name in self.kept.items()}
-        loop.states, loop.sequences, loop.stacked = tuple(self.states), tuple(sequences), tuple(self.kept.values())
+        loop.states, loop.stacked = tuple(self.states), tuple(self.kept.values())
+        loop.sequences = tuple(dict.fromkeys(sequences))
         loop.wires = {**ports, **{s: self.wires[s] for s in self.states}}
         self.new_loop = loop.node(Graph(outputs))
+
+    def made_inside(self, node: Node) -> tuple[Node, dict[str, Node]] | None:
+        """A sequence that is larger than what it is made of, as made of these in the loop: the value there, and wires
+        for ports."""
+        if not self.cheap or node.op.name != "input" or self.is_constant(node):
+            return None
+        whole = self.wires[str(node.name)]
+        steps = all(o.shape[:1] == whole.shape[:1] and len(o.shape) == len(whole.shape) for o in whole.operands)
+        if not _grows(whole) or not steps or node.shape != whole.shape[1:]:
+            return None
+        known = {self.wires[name]: name for name in self.loop.sequences}
+        inside, wires = dict[Node, Node](), dict[str, Node]()
+        for o in whole.operands:
+            name = known.setdefault(o, fresh_name(f"{node.name}/of", wires, self.inputs))
+            wires[name] = o
+            if o not in inside:
+                inside[o] = self.inputs[name] if name in self.inputs else port(name, o.shape[1:], o.dtype)
+        with already_aligned():
+            return apply(whole.op, *[inside[o] for o in whole.operands], **whole.attrs), wires
 
     def fresh(self, node: Node, ports: dict[str, Node]) -> str:
         name = self.body.name_of(node) + ("" if self.is_constant(node) else STEPS)
@@ -236,11 +271,13 @@ def _grows(node: Node) -> bool:
     """Whether a value of all steps takes more memory than what it is made of, by one operation on each number."""
     if node.op.name not in ("add", "subtract", "multiply"):
         return False
-    names = {d for d in node.shape if isinstance(d, str)}
     parts = [o.shape for o in node.operands]
-    return all(names >= {d for d in s if isinstance(d, str)} for s in parts) and sum(map(_size, parts)) < _size(
-        node.shape
-    )
+    return all(_names(s) <= _names(node.shape) for s in parts) and sum(map(_size, parts)) < _size(node.shape)
+
+
+def _names(shape: Shape) -> set[str]:
+    """The named dimensions of a shape."""
+    return {d for d in shape if isinstance(d, str)}
 
 
 def _size(shape: Shape) -> int:
