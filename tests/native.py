@@ -1,7 +1,8 @@
 """Programs in C for tests: many in one call of the compiler, against the interpreter.
 
 ``python -m tests.native 1000`` does so with that many random networks, their gradients and gradients in blocks of steps,
-in builds for several processors in turn; ``python -m tests.native 500 500`` with as many from number 500 on.
+in builds for several processors in turn; every fourth is a matrix memory. ``python -m tests.native 500 500`` does it with as
+many from number 500 on.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from blocks.compile.passes.checkpoint import checkpointing
 from blocks.interpret import bind
 
 from .helpers import poisoned, single
-from .wide import case
+from .wide import case, memory
 
 HERE = any(map(shutil.which, build.NAMES))
 
@@ -93,7 +94,7 @@ BATCH = 10  # networks in one call of the compiler
 def networks(numbers):
     """Random networks as (graph, feeds, function): each forwards, its gradient, and that in blocks of steps."""
     for number in numbers:
-        network = case(number)
+        network = memory(number) if number % 4 == 2 else case(number)
         kinds = [network.graph, None], [network.gradient(), None], [network.gradient(), (1, 2, 3, "sqrt")[number % 4]]
         for k, (graph, every) in enumerate(kinds):
             yield graph, network.feeds, function(graph, f"network_{number}_{'fgb'[k]}", every, number % 3 == 1)

@@ -26,7 +26,7 @@ from blocks.graph import OPS
 
 from .native import HERE, function, judged, threads, together
 from .strategies import examples
-from .wide import case
+from .wide import case, memory
 
 needs_compiler = pytest.mark.skipif(not HERE, reason="no C compiler on the PATH")
 TYPES = ["float64", "float32"]
@@ -91,14 +91,14 @@ def test_every_cell_of_the_gallery() -> None:
 
 @needs_compiler
 def test_random_networks() -> None:
-    """Networks as wide as the language, their gradients, and gradients in blocks of steps."""
+    """Networks as wide as the language, matrix memories, their gradients, and gradients in blocks of steps."""
     made = []
-    for number in range(30):
-        network = case(number)
+    for number in range(40):
+        network = memory(number) if number >= 30 else case(number)
         every = (None, 1, 2, "sqrt")[number % 4]
         graph = network.gradient() if number % 5 else network.graph
         made.append((graph, network.feeds, function(graph, f"network_{number}", every, number % 3 != 0)))
-    for dtype, count in (("float64", 30), ("float32", 8)):
+    for dtype, count in (("float64", 40), ("float32", 8)):
         together([f for _, _, f in made[:count]], "-O0")
         for number, (graph, feeds, f) in enumerate(made[:count]):
             judged(f, graph, feeds, dtype, count=3 if number % 4 == 3 else 1)

@@ -26,9 +26,10 @@ class Case:
     feeds: dict[str, np.ndarray]
     wrt: list[str]
     choices: list[int]
+    maker: str = "network"
 
     def __repr__(self) -> str:
-        return f"network(Replayed({self.choices}))"
+        return f"{self.maker}(Replayed({self.choices}))"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(repr(self))  # for Hypothesis: on one line, to be copied
