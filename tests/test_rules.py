@@ -8,7 +8,8 @@ import pytest
 import blocks as bk
 from blocks.compile.passes.lift import REFUSALS, RULES
 from blocks.draw.diagram.signs import symbol
-from blocks.draw.formats.tex import tex
+from blocks.draw.formats.tex import tex_line
+from blocks.draw.typeset import formula_line
 from blocks.graph import KINDS, OPS, Op
 from blocks.notation import is_silent, write_text
 
@@ -66,7 +67,7 @@ def test_every_operation_is_written_and_emitted(name) -> None:
         assert not says_too_little(node, values), node
         text, strength = write_text(node, [(f"a{i}", 9) for i in range(len(node.operands))])
         assert text and strength >= 0
-        assert tex(symbol(node))  # raises for a sign that TeX does not have
+        assert tex_line(formula_line(symbol(node), 10))  # raises for a sign that TeX does not have
         for key, value in node.attrs.items():  # what an option says is written
             if node.op.kind == "reduction" and key == "axis" and len(value) < len(node.operands[0].shape):
                 assert any(str(node.operands[0].shape[a]) in text or "_" in text for a in value), text

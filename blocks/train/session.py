@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..compile import INTERPRETER, NUMPY
+from ..compile.choice import choose
 from ..errors import warn
 from ..files import ModelFileError
 from ..graph import Shape
@@ -153,7 +155,8 @@ class Session:
         model, settings, purpose = self.model, self.settings, self.purpose
         gradient = None if self.shares else model.gradient_for(purpose)
         slots, frozen = self.training.slots, purpose.frozen
-        rule = Update(self.optimizer, model.weights, settings.clip, slots, frozen, gradient)
+        target = NUMPY if model.target == INTERPRETER else choose(self.graph, model.target)[0]
+        rule = Update(self.optimizer, model.weights, settings.clip, slots, frozen, gradient, target.name)
         kind = Moves if model.trials is None else TrialMoves
         self.moves = kind(model, purpose, self.training, rule, settings.average, self.tallies, self.ranks)
 
@@ -184,6 +187,7 @@ class Session:
 
     def prepare(self) -> None:
         """Have compiled what will run."""
+        self.moves.rule.program.prepare(self.model.dtype)
         if self.shares:
             self.shares.prepare()
         else:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..compile import compile
+from ..compile import NUMPY, compile
 from ..errors import BlocksError
 from ..graph import Graph, Node
 from ..ops.elementwise import TRIALS, abs_, maximum, sqrt, stop_gradient
@@ -97,8 +97,8 @@ class Update:
     `source` is what runs. Of several trials each has a norm, and may have a rate and a number of the update of its own.
 
     `slots` that are given are gone on with; weights that are `frozen` stay as they are; what is in `gradient`, if it is
-    given, is that of the next update. Raises BlocksError for an optimizer that has a wire for a setting, which a
-    learner takes.
+    given, is that of the next update. `target`: what computes it. Raises BlocksError for an optimizer that has a wire
+    for a setting, which a learner takes.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class Update:
         slots: Mapping[str, Vector] | None = None,
         frozen: Collection[str] = (),
         gradient: Vector | None = None,
+        target: str = NUMPY.name,
     ):
         check_plain(optimizer)
         self.weights, self.gradient = weights, weights.like() if gradient is None else gradient
@@ -119,7 +120,7 @@ class Update:
             move[name][...] = name not in frozen
         self.move = move.all != 0 if frozen else None
         lead, dtype = weights.all.shape[:-1], weights.all.dtype
-        self.program = compile(update_graph(optimizer, clip, (TRIALS,) if lead else ()))
+        self.program = compile(update_graph(optimizer, clip, (TRIALS,) if lead else ()), target=target)
         feeds = {
             "weights": weights.all,
             "gradient": self.gradient.all,
