@@ -227,11 +227,13 @@ def test_sums_along_axes_are_made_in_the_nest(columns) -> None:
         "outer": ({"y": bk.sum(c * e * a, axis=-1), "z": bk.sum(c * e * b, axis=-2)}, 0),
         "of all steps": ({"y": bk.sum(product, axis=(0, 3))}, 1),
     }
-    for name, (outputs, stored) in graphs.items():
-        graph = bk.Graph(outputs)
-        f = function(graph, name.replace(" ", "_"))
+    made = [(bk.Graph(outputs), stored, name.replace(" ", "_")) for name, (outputs, stored) in graphs.items()]
+    functions = [function(graph, name) for graph, _, name in made]
+    for f, (_, stored, _) in zip(functions, made, strict=True):
         assert len(written(f, ("time", "batch", 5, columns))) == stored, f.source
-        for dtype in TYPES:
+    together(functions, "-O1")
+    for dtype in TYPES:
+        for f, (graph, *_) in zip(functions, made, strict=True):
             for sizes in ({"time": 4, "batch": 3}, {"time": 1, "batch": 1}):
                 judged(f, graph, feeds_of(graph, **sizes), dtype, count=3)
 
@@ -253,12 +255,14 @@ def test_of_a_matrix_memory_all_steps_are_kept_once(share) -> None:
     """Forwards not at all: what is read from it, and what is summed in its gradient, is made while it is at hand; what
     is written into it is made again."""
     hs = bk.scan(matrix_memory(3, 18, 18, share), bk.sequence("x", 3))
-    forward = bk.Graph({"h": hs})
-    for graph, kept in ((forward, 0), (bk.grad(bk.Graph({"loss": bk.mean(hs * hs), "h": hs})), 1)):
-        f = function(graph, f"memory_{kept}")
+    graphs = [bk.Graph({"h": hs}), bk.grad(bk.Graph({"loss": bk.mean(hs * hs), "h": hs}))]
+    functions = [function(graph, f"memory_{k}") for k, graph in enumerate(graphs)]
+    for kept, f in enumerate(functions):
         assert len(written(f, ("time", "batch", 18, 18))) == kept, f.source
         assert len(written(f, ("batch", 18, 18))) == 2, f.source  # states in turn
-        for dtype in TYPES:
+    together(functions, "-O1")
+    for dtype in TYPES:
+        for f, graph in zip(functions, graphs, strict=True):
             judged(f, graph, feeds_of(graph, time=5, batch=4), dtype, count=3)
 
 
