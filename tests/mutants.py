@@ -147,7 +147,6 @@ MUTANTS = (
     Mutant("what another thread wrote is not waited for", "blocks/compile/native/team.py", "or seen.stands_against(step)", "", (NATIVE,)),
     Mutant("e^x a little off", "blocks/compile/native/blocks.h", "R(1.0 / 24)", "R(1.0 / 25)", (NATIVE,)),
     Mutant("the rest of a row is written whole", "blocks/compile/native/blocks.h", "const int whole = width == vecs * WIDTH;", "const int whole = 1;", (NATIVE,)),
-    Mutant("a sum in a nest is read too early", "blocks/compile/native/nests.py", "late = before.total is not None, step.total is not None", "late = False, False", (NATIVE,)),
     Mutant("an operation passes what it needs", "blocks/compile/native/groups.py", "earlier = all(g.apart(part.reads, [part.out]) for g in between)", "earlier = True", (NATIVE,)),
     Mutant("operations pass what needs them", "blocks/compile/native/groups.py", "later = earlier or all(g.apart(group.reads, group.writes) for g in between)", "later = True", (NATIVE,)),
     Mutant("what a loop needs is made after it", "blocks/compile/native/groups.py", "free = isinstance(group.what, Nest) and not any(a.array in loop for a in accesses if not a.literal)", "free = isinstance(group.what, Nest)", (NATIVE,)),

@@ -727,6 +727,12 @@ def test_parts_of_a_matrix_are_known_to_be_apart() -> None:
     first, last = (Access("b", whole(stacked.shape).part(0, k, k + 1), "float", stacked) for k in (0, 2))
     assert first.meets(last) == "apart"
     assert Access("a", Geometry(("batch", 4), whole(array.shape).strides), "float", array).meets(left) == "same"
+    steps = Buffer("c", ("time", "batch", 9), "float")
+    rows = {k: whole(steps.shape).part(2, *k) for k in ((0, 4), (4, 9), (3, 5))}
+    low, high, across = (Access(f"c{k}", g.row(), "float", steps, (1, 0), g, 1) for k, g in rows.items())
+    assert low.meets(high) == "apart" and low.meets(across) == across.meets(high) == "unknown"  # of one step
+    later = Access("c", rows[3, 5].row(), "float", steps, (1, 1), rows[3, 5], 1)
+    assert low.meets(later) == "apart"
 
 
 def test_sizes_that_are_never_negative() -> None:

@@ -68,14 +68,11 @@ class Nest:
         if step.shape != self.shape or not self.can_add(step):
             return False
         for before in self.steps:
-            late = before.total is not None, step.total is not None  # a sum is there when its numbers are through
             reads = (o.repeated(self.shape) for o in step.operands)
             read = (o.repeated(self.shape) for o in before.operands)
-            if (
-                any(_clash(before.out, o, late[0]) for o in reads)
-                or any(_clash(step.out, o, late[1]) for o in read)
-                or _clash(before.out, step.out, any(late))
-            ):
+            if any(_clash(before.out, o) for o in (*reads, step.out)) or any(_clash(step.out, o) for o in read):
+                return False
+            if before.total is not None and step.total is not None and before.out.meets(step.out) != "apart":
                 return False
         self.steps.append(step)
         return True
@@ -97,13 +94,9 @@ class Nest:
         return any(a.repeated(self.shape).key == key for a in found)
 
 
-def _clash(written: Access, other: Access, late: bool) -> bool:
-    """Whether two operations cannot have some numbers in turn at each index, of which one writes them, or `late`, after
-    others."""
-    if written.array is not other.array:
-        return False
-    meeting = written.meets(other)
-    return meeting == "unknown" or (late and meeting == "same")
+def _clash(written: Access, other: Access) -> bool:
+    """Whether what is written at some indices may be what another operation has at others."""
+    return written.array is other.array and written.meets(other) == "unknown"
 
 
 class NestWriter:
