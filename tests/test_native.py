@@ -535,6 +535,10 @@ void products(const real *a, const real *turned, const real *b, real *packed, re
     multiply((side[]){{a, k, 1, m, d, n}}, 1, b, n, 1, k, 0, n, 0, NULL);
     multiply((side[]){{turned, 1, m, m, d, n}, {a, k, 1, m, e, n}}, 2, b, n, 1, k, 0, n, 1, sums);
 }
+void product_in_two_parts(const real *a, num a_row, num a_col, const real *b, real *c, num m, num k, num n, num part, num more) {
+    multiply((side[]){{a, a_row, a_col, m, c, n}}, 1, b, n, 1, k, part, n, more, NULL);
+    multiply((side[]){{a, a_row, a_col, m, c, n}}, 1, b, n, 1, k, 0, part, more, NULL);
+}
 """
 
 
@@ -660,7 +664,7 @@ def test_products(dtype, flags) -> None:
     """Of matrices of any size, packed or not, into part of a larger one, which stays as it is beside them."""
     rng, library = np.random.default_rng(0), header(dtype, (*FLAGS, *flags.split()))
     tolerance = 1e-5 if dtype == "float32" else 1e-13
-    for m, k, n in [(1, 1, 1), (13, 7, 33), (12, 300, 64), (5, 16, 31), (25, 513, 17), (3, 2, 70), (201, 530, 200)]:
+    for m, k, n in [(1, 1, 1), (13, 7, 33), (12, 300, 64), (5, 16, 31), (25, 513, 17), (3, 2, 70), (201, 530, 401)]:
         a, b = (rng.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n)))
         turned, e, sums = np.ascontiguousarray(a.T), np.ones((m, n), dtype), np.ones(n, dtype)
         packed, c, d = np.full(k * (n + 64), np.nan, dtype), np.full((m, n + 3), 7, dtype), np.empty((m, n), dtype)
@@ -672,6 +676,18 @@ def test_products(dtype, flags) -> None:
         np.testing.assert_allclose(e, 1 + want, atol=tolerance * k**0.5 * 8)
         np.testing.assert_allclose(sums, 1 + b.astype(np.float64).sum(0), atol=tolerance * k**0.5)
         assert (c[:, n:] == 7).all()
+        apart = np.full((k, 2 * m), np.nan, dtype)
+        apart[:, ::2] = a.T
+        ways = (a, (k, 1), n), (turned, (1, m), n), (apart, (2, 2 * m), n), (apart, (2, 2 * m), n - n // 2)
+        for more in (0, 1):
+            d[:], got = (3 if more else np.nan), []
+            for matrix, strides, part in ways:
+                c = d.copy()
+                numbers = [ctypes.c_ssize_t(v) for v in (*strides, m, k, n, part, more)]
+                library.product_in_two_parts(pointer(matrix), *numbers[:2], pointer(b), pointer(c), *numbers[2:])
+                np.testing.assert_allclose(c, want + 3 * more, atol=tolerance * k**0.5 * 8)
+                got.append(c.tobytes())
+            assert len(set(got)) == 1  # however it stands, and whoever makes which columns
 
 
 # --- what accesses have in common ----------------------------------------------------------------

@@ -445,7 +445,7 @@ def kept_of(graph):
 @pytest.mark.parametrize("kind", ["outside", "inside", "same", "constant", "masked"])
 def test_what_is_larger_than_what_it_is_made_of_is_made_twice(kind, reverse) -> None:
     """A matrix that a step adds to a state is handed out by no loop, and given to none."""
-    memory, wanted = bk.state("M", 4, 5), (bk.input("a", 4), bk.input("b", 5))
+    wanted = bk.input("a", 4), bk.input("b", 5)
     a, b = (bk.reshape(w, shape=("batch", *shape)) for w, shape in zip(wanted, ((4, 1), (1, 5)), strict=True))
     w = bk.parameter("w", 4, 5)
     made = {"same": lambda: a * bk.reshape(wanted[0], shape=("batch", 1, 4)), "constant": lambda: a * w}

@@ -426,6 +426,8 @@ typedef real vec __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_a
 #define WIDTH ((num)(BYTES / sizeof(real))) /* numbers in a vector */
 #define PANEL (2 * WIDTH)                     /* columns of a packed matrix that stand together */
 #define DEPTH 256                             /* rows of a matrix that are packed at once */
+#define LINE 64                              /* bytes that a processor fetches at once */
+#define AHEAD 24                              /* rows of a matrix that are fetched before they are packed */
 #define TALL 192                              /* rows and columns of a product from which its left side is packed too */
 
 /* `rows` rows of a times a panel of one or two vectors: at most `width` columns of c. `more`: added to c */
@@ -480,6 +482,7 @@ static void pack_panel(const real *b, num b_row, num b_col, num depth, num width
     const num wide = width > WIDTH ? PANEL : WIDTH;
     for (num k = 0; k < depth; k++) {
         const real *row = b + k * b_row;
+        for (num j = 0; j < wide; j += LINE / (num)sizeof(real)) __builtin_prefetch(row + AHEAD * b_row + j);
         if (b_col == 1 && width == wide)
             for (num j = 0; j < wide; j += WIDTH) *(vec *)(packed + k * wide + j) = *(const vec *)(row + j);
         else
@@ -507,26 +510,55 @@ MAYBE static void product(const real *a, num a_row, num a_col, const real *packe
         panel(a, a_row, a_col, packed + j * depth, c + j, c_row, rows, depth, least(columns - j, PANEL), 0);
 }
 
-/* rows of a by tiles, each read in a row: the columns of a tall matrix stand so far apart that they crowd each other out */
-static void pack_rows(const real *a, num a_row, num a_col, num rows, num depth, real *packed) {
-    for (num k = 0; k < depth; k++)
-        for (num i = 0; i < rows; i += ROWS) {
-            real *to = packed + i * depth + k * ROWS;
-            for (num r = 0; r < ROWS; r++) to[r] = i + r < rows ? a[(i + r) * a_row + k * a_col] : R(0);
-        }
-}
-
-/* the left side of a product, and where the result is */
+/* The left side of a product, and where the result is. A tall one has memory of its own for both, by tiles of ROWS rows:
+   columns of a tall matrix, and rows of a wide result, stand so far apart that they crowd each other out. */
 typedef struct {
     const real *a;
     num row, col, rows;
     real *c;
     num c_row;
+    void *memory;
+    real *own; /* in it: DEPTH columns of its rows, then panel by panel of the result */
 } side;
 
-/* whether a left side is packed too */
-INLINE int is_tall(const side *s, num depth, num columns) {
-    return s->rows >= TALL && depth >= DEPTH && columns >= TALL && s->col != 1;
+INLINE num whole(num n, num of) { return (n + of - 1) / of * of; }
+
+/* give memory to a side that is tall and has so many columns to make, if there is any */
+static void own(side *s, num depth, num columns) {
+    const num count = whole(s->rows, ROWS) * (DEPTH + whole(columns, PANEL));
+    const int is_tall = s->rows >= TALL && depth >= DEPTH && columns >= TALL && s->col != 1;
+    s->memory = is_tall ? malloc((size_t)count * sizeof(real) + LINE) : NULL;
+    s->own = s->memory ? (real *)whole((num)s->memory, LINE) : NULL;
+}
+
+/* rows of a tall side by tiles, each read in a row, of so many columns from the k-th on */
+static void pack_rows(const side *s, num k, num deep) {
+    for (num d = 0; d < deep; d++)
+        for (num i = 0; i < s->rows; i += ROWS) {
+            const real *from = s->a + i * s->row + (k + d) * s->col;
+            real *to = s->own + i * deep + d * ROWS;
+            if (s->row == 1 && i + ROWS <= s->rows) memcpy(to, from, ROWS * sizeof(real));
+            else
+                for (num r = 0; r < ROWS; r++) to[r] = i + r < s->rows ? from[r * s->row] : R(0);
+        }
+}
+
+/* all rows of a tall side times one packed panel, the one from a column on */
+static void tall_panel(const side *s, const real *packed, num column, num deep, num width, int more) {
+    const num rows = whole(s->rows, ROWS);
+    real *c = s->own + rows * (DEPTH + column);
+    for (num i = 0; i < rows; i += ROWS)
+        panel(s->own + i * deep, 1, ROWS, packed, c + i * PANEL, PANEL, ROWS, deep, width > WIDTH ? PANEL : WIDTH, more);
+}
+
+/* some columns of the result of a tall side from where it goes into its own memory, or back */
+static void move_tall(const side *s, num first, num last, int back) {
+    const num rows = whole(s->rows, ROWS);
+    for (num i = 0; i < s->rows; i++)
+        for (num j = first; j < last; j += PANEL) {
+            real *mine = s->own + rows * (DEPTH + j - first) + i * PANEL, *there = s->c + i * s->c_row + j;
+            memcpy(back ? there : mine, back ? mine : there, (size_t)least(last - j, PANEL) * sizeof(real));
+        }
 }
 
 /* the sums of the columns of a panel */
@@ -540,35 +572,29 @@ static void add_columns(const real *packed, num depth, num width, real *sums, in
 
 /* c = a b, or with `more` c += a b, of which the columns from `first` to `last`; for each of several a. The sums of
    these columns of b go to `sums`, if that is somewhere. */
-MAYBE static void multiply(const side *left, int sides, const real *b, num b_row, num b_col, num depth, num first,
-                           num last, int more, real *sums) {
-    real packed[DEPTH * PANEL];
-    num room = 0;
-    for (const side *s = left; s < left + sides; s++) room += is_tall(s, depth, last - first) ? s->rows + ROWS : 0;
-    real *tall = room ? malloc((size_t)(room * DEPTH) * sizeof(real)) : NULL; /* or as they stand */
+MAYBE static void multiply(side *left, int sides, const real *b, num b_row, num b_col, num depth, num first, num last,
+                           int more, real *sums) {
+    real packed[DEPTH * PANEL] __attribute__((aligned(LINE)));
+    const side *end = left + sides;
+    for (side *s = left; s < end; s++) {
+        own(s, depth, last - first);
+        if (s->own && more) move_tall(s, first, last, 0);
+    }
     for (num k = 0; k < depth; k += DEPTH, more = 1) {
         const num deep = least(depth - k, DEPTH);
-        real *at = tall;
-        for (const side *s = left; tall && s < left + sides; s++)
-            if (is_tall(s, depth, last - first)) {
-                pack_rows(s->a + k * s->col, s->row, s->col, s->rows, deep, at);
-                at += (s->rows + ROWS) * DEPTH;
-            }
+        for (side *s = left; s < end; s++)
+            if (s->own) pack_rows(s, k, deep);
         for (num j = first; j < last; j += PANEL) {
             const num width = least(last - j, PANEL);
             pack_panel(b + k * b_row + j * b_col, b_row, b_col, deep, width, packed);
-            at = tall;
-            for (const side *s = left; s < left + sides; s++)
-                if (tall && is_tall(s, depth, last - first)) {
-                    for (num i = 0; i < s->rows; i += ROWS)
-                        panel(at + i * deep, 1, ROWS, packed, s->c + i * s->c_row + j, s->c_row,
-                              least(s->rows - i, ROWS), deep, width, more);
-                    at += (s->rows + ROWS) * DEPTH;
-                } else panel(s->a + k * s->col, s->row, s->col, packed, s->c + j, s->c_row, s->rows, deep, width, more);
+            for (side *s = left; s < end; s++)
+                if (s->own) tall_panel(s, packed, j - first, deep, width, more);
+                else panel(s->a + k * s->col, s->row, s->col, packed, s->c + j, s->c_row, s->rows, deep, width, more);
             if (sums) add_columns(packed, deep, width, sums + j, more);
         }
     }
-    free(tall);
+    for (side *s = left; s < end; s++)
+        if (s->own) move_tall(s, first, last, 1), free(s->memory);
 }
 
 /* the sum of the products of two rows */

@@ -21,12 +21,12 @@ few that stand beside each other; those of several rows in lanes.
 
 Sums over all rows are made some columns at a time, of which each thread has its own:
 
-    for (num first = 0; first < 256; first += 64) {
-        const num after = least(256, first + 64);
-        double sums_total[64] = {0};
+    for (num first = 0; first < 512; first += 256) {
+        const num after = least(512, first + 256);
+        double sums_total[256] = {0};
         for (num i = 0; i < time * batch; i++)
             EACH (num j = first; j < after; j++) {
-                const real product = c[i * 256 + j] * dz[i * 256 + j];
+                const real product = c[i * 512 + j] * dz[i * 512 + j];
                 sums_total[j - first] += (double)product;
             }
         for (num j = first; j < after; j++) sums[j] = R(sums_total[j - first]);
@@ -46,7 +46,9 @@ from .access import Access
 from .axes import Axis, axes_of
 from .text import INDICES, Body, index_text, of_part
 
-LANES = 64  # numbers of a row, or columns, at a time
+LANES = 64  # numbers of a row at a time
+COLUMNS = 256  # columns at a time, or fewer: sums of theirs in a fast cache
+SUMS = 4096  # so many at most
 
 
 @dataclass(frozen=True)
@@ -224,10 +226,11 @@ class Loops:
         columns = Axis(Size.of(self.shape[-1]), tuple(s[-1] for s in self.strides))
         self.axes = [*rows, columns]
         begin, end = of_part("panels", self.size(columns.extent))
-        with self.body.braces(f"for (num first = {begin}; first < {end}; first += {LANES})"):
-            self.body.say(f"const num after = least({end}, first + {LANES});")
+        count = max(LANES, min(COLUMNS, SUMS // len(self.sums) // LANES * LANES))
+        with self.body.braces(f"for (num first = {begin}; first < {end}; first += {count})"):
+            self.body.say(f"const num after = least({end}, first + {count});")
             for one in self.sums:
-                self.body.say(f"double {one.name}[{LANES}] = {{0}};")
+                self.body.say(f"double {one.name}[{count}] = {{0}};")
             bounds = [*(axis.bounds(self.size) for axis in rows), ("first", "after")]
             with self.body.loops(bounds, each=True) as self.indices:
                 j = self.indices[-1]
