@@ -425,7 +425,7 @@ MAYBE static void meet(crew *all) {
 typedef real vec __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));
 #define WIDTH ((num)(BYTES / sizeof(real))) /* numbers in a vector */
 #define PANEL (2 * WIDTH)                     /* columns of a packed matrix that stand together */
-#define DEPTH 256                             /* rows of a matrix that are packed at once */
+#define DEPTH 192                             /* rows of a matrix that are packed at once */
 #define LINE 64                              /* bytes that a processor fetches at once */
 #define AHEAD 24                              /* rows of a matrix that are fetched before they are packed */
 #define TALL 192                              /* rows and columns of a product from which its left side is packed too */
