@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import blocks as bk
 from blocks.compile.native import build, copies, run
-from blocks.compile.native.access import Access, never_negative
+from blocks.compile.native.access import Access, Accesses, never_negative
 from blocks.compile.native.run import FLAGS, evaluate
 from blocks.compile.native.text import folded
 from blocks.compile.plan.geometry import Geometry, whole
@@ -723,9 +723,10 @@ def test_what_is_said_of_two_accesses_is_true_for_all_sizes(data) -> None:
                 g = cut if cut is not None else g
         return Access("a", g, "float", array)
 
-    a, b = part(), part()
+    a, b, c = part(), part(), part()
     said = a.meets(b)
     assert said == b.meets(a)
+    assert Accesses([a, c]).meetings(b) == {said, c.meets(b)}
     for time, batch in ((1, 1), (2, 3), (3, 1)):
         sizes = {"time": time, "batch": batch}
         first, second = (numbers_of(x.geometry, sizes) for x in (a, b))
@@ -733,6 +734,23 @@ def test_what_is_said_of_two_accesses_is_true_for_all_sizes(data) -> None:
             assert not first & second
         if said == "same":
             assert first == second
+
+
+def test_of_many_accesses_few_are_compared(monkeypatch) -> None:
+    """Those of one kind that are as far apart as others: twice as many bricks are not four times as many comparisons."""
+    asked, found = Access.meets, []
+    monkeypatch.setattr(Access, "meets", lambda a, b: found.append(1) or asked(a, b))
+    counts = []
+    for count in (20, 40):
+        x, h = bk.input("x", 4), bk.state("h", 4)
+        y = x
+        for k in range(count):
+            y = y + bk.TANH(4, name=f"b{k}")(x, h)
+        hs = bk.scan(bk.Cell({h: y}, outputs=y), bk.sequence("x", 4))
+        found.clear()
+        function(bk.grad(bk.Graph({"loss": bk.mean(hs * hs)})), "bricks")
+        counts.append(len(found))
+    assert 0 < counts[1] < 2.5 * counts[0], counts
 
 
 def test_parts_of_a_matrix_are_known_to_be_apart() -> None:

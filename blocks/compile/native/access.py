@@ -7,6 +7,7 @@ body. Two accesses are compared by their geometry: they are the same numbers, sh
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal as Word
@@ -17,6 +18,7 @@ from ..plan.places import Place
 from ..plan.sizes import ONE, ZERO, Size
 
 Meeting = Word["same", "apart", "unknown"]
+Kind = tuple[str, Shape, tuple[Size, ...], Size]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ class Access:
         strides = tuple(ZERO if d == 1 else s for d, s in axes)
         return self.pointer, self.geometry.offset, strides
 
+    @functools.cached_property
+    def kind(self) -> tuple[Kind, int]:
+        """What two accesses have in common that stand so many numbers apart, and where it stands."""
+        at = dict(self.geometry.offset.terms).get((), 0)
+        return (self.pointer, self.geometry.shape, self.geometry.strides, self.geometry.offset + -at), at
+
     def repeated(self, shape: Shape) -> Access:
         """The same numbers, repeated to a larger shape."""
         return replace(self, geometry=self.geometry.repeated(shape))
@@ -69,6 +77,42 @@ class Access:
         if self.shape == other.shape and self.key == other.key:
             return "same"
         return "apart" if _parts(self.geometry, other.geometry) else "unknown"
+
+
+class Accesses:
+    """Some of them, each once, found by what they are in; numbers that are written out are in nothing."""
+
+    def __init__(self, accesses: Iterable[Access] = ()):
+        self.all: dict[int, dict[Kind, dict[int, Access]]] = {}  # the id of the array → kind → where it stands
+        self.known: dict[tuple[Kind, Kind], dict[int, Meeting]] = {}
+        self.add(accesses)
+
+    def add(self, accesses: Iterable[Access]) -> None:
+        """Some more."""
+        for a in accesses:
+            if not a.literal:
+                kind, at = a.kind
+                self.all.setdefault(id(a.array), {}).setdefault(kind, {})[at] = a
+
+    def __iter__(self) -> Iterator[Access]:
+        return (a for kinds in self.all.values() for found in kinds.values() for a in found.values())
+
+    def meetings(self, other: Access) -> set[Meeting]:
+        """What another one has in common with those in the same array; of one kind only the distance matters."""
+        if other.literal or id(other.array) not in self.all:
+            return set()
+        found, (other_kind, other_at) = set[Meeting](), other.kind
+        for kind, some in self.all[id(other.array)].items():
+            known = self.known.setdefault((kind, other_kind), {})
+            for at, a in some.items():
+                if other_at - at not in known:
+                    known[other_at - at] = a.meets(other)
+                found.add(known[other_at - at])
+        return found
+
+    def apart(self, others: Iterable[Access]) -> bool:
+        """Whether they share no number with some others."""
+        return all(self.meetings(o) <= {"apart"} for o in others)
 
 
 def _parts(a: Geometry, b: Geometry) -> bool:

@@ -193,7 +193,7 @@ class Writer:
 
     def fill(self, out: Access, value: str) -> None:
         """Write one number everywhere."""
-        self.nest(Nest(out.shape, [Assign(None, out, [], lambda texts: value)]))
+        self.nest(Nest(Assign(None, out, [], lambda texts: value)))
 
     def nest(self, nest: Nest) -> None:
         """Write a nest, with a comment over the operations of each stage."""

@@ -7,11 +7,12 @@ it: all that stands in between has nothing to do with one of the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..plan.places import Compute, Place
-from .access import Access
+from .access import Access, Accesses
 from .nests import Assign, Nest
 from .reductions import PartSum
 from .sums import RowSum, RowSums
@@ -35,12 +36,13 @@ class Group:
         step = part.step
         self.what: Nest | RowSums | Compute
         if isinstance(step, Assign):
-            self.what = Nest(step.shape, [step])
+            self.what = Nest(step)
         elif isinstance(step, RowSum):
             self.what = RowSums([step])
         else:
             self.what = step.step if isinstance(step, PartSum) else step
-        self.reads, self.writes = list(part.reads), [part.out]
+        self.first = part.out
+        self.reads, self.writes = Accesses(part.reads), Accesses([part.out])
 
     def take(self, part: Part) -> bool:
         """Do an operation too, if that can be; whether it can."""
@@ -53,16 +55,13 @@ class Group:
         else:
             taken = False
         if taken:
-            self.reads += part.reads
-            self.writes.append(part.out)
+            self.reads.add(part.reads)
+            self.writes.add([part.out])
         return taken
 
-    def apart(self, reads: Sequence[Access], writes: Sequence[Access]) -> bool:
+    def apart(self, reads: Iterable[Access], writes: Iterable[Access]) -> bool:
         """Whether it has nothing to do with what reads and writes some numbers: either may be done first."""
-        pairs = ((self.writes, [*reads, *writes]), (self.reads, writes))
-        return all(
-            a.array is not b.array or a.meets(b) == "apart" for mine, others in pairs for a in mine for b in others
-        )
+        return self.writes.apart(itertools.chain(reads, writes)) and self.reads.apart(writes)
 
 
 class Groups:
@@ -88,7 +87,7 @@ class Groups:
 
     def fits(self, group: Group, part: Part) -> bool:
         """Whether an operation is done by the threads that do those of a group."""
-        return isinstance(group.what, Nest) and self.own(group.writes[0]) == self.own(part.out)
+        return isinstance(group.what, Nest) and self.own(group.first) == self.own(part.out)
 
     def join(self, part: Part, wish: Callable[[Group], bool]) -> bool:
         """Do an operation with the last group that one wishes for, if that can be; whether it can."""
@@ -109,8 +108,8 @@ class Groups:
         results are then near where they are needed."""
         waiting, now = list[Group](), list[Group]()
         for group in reversed(self.groups):
-            accesses = [*group.reads, *group.writes]
-            free = isinstance(group.what, Nest) and not any(a.array in loop for a in accesses if not a.literal)
+            accesses = itertools.chain(group.reads, group.writes)
+            free = isinstance(group.what, Nest) and not any(a.array in loop for a in accesses)
             if free and all(group.apart(other.reads, other.writes) for other in now):
                 waiting.append(group)
             else:

@@ -14,14 +14,15 @@ Sums of such values are made in the same pass, see `totals`.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ...graph import Node, Shape
 from ..plan.labels import label_of
 from ..plan.sizes import Size
-from .access import Access
+from .access import Access, Accesses
 from .text import TYPES, Body, factor, index_text
 from .totals import Loops, Sum, Total
 
@@ -46,12 +47,20 @@ class Assign:
         return self.out.shape if self.total is None else self.operands[0].shape
 
 
-@dataclass
 class Nest:
     """Operations over one shape."""
 
-    shape: Shape
-    steps: list[Assign] = field(default_factory=list)
+    def __init__(self, first: Assign):
+        self.shape = first.shape
+        self.steps: list[Assign] = []
+        self.reads, self.writes, self.sums = Accesses(), Accesses(), Accesses()
+        self.add(first)
+
+    def add(self, step: Assign) -> None:
+        """Do an operation too, after those that it has."""
+        self.steps.append(step)
+        self.reads.add(o.repeated(self.shape) for o in step.operands)
+        (self.writes if step.total is None else self.sums).add([step.out])
 
     @property
     def totals(self) -> list[Total]:
@@ -67,14 +76,14 @@ class Nest:
         """Do an operation too, after those that it has, if that can be; whether it can."""
         if step.shape != self.shape or not self.can_add(step):
             return False
-        for before in self.steps:
-            reads = (o.repeated(self.shape) for o in step.operands)
-            read = (o.repeated(self.shape) for o in before.operands)
-            if any(_clash(before.out, o) for o in (*reads, step.out)) or any(_clash(step.out, o) for o in read):
+        for o in (*(o.repeated(self.shape) for o in step.operands), step.out):
+            if "unknown" in self.writes.meetings(o) | self.sums.meetings(o):
                 return False
-            if before.total is not None and step.total is not None and before.out.meets(step.out) != "apart":
-                return False
-        self.steps.append(step)
+        if "unknown" in self.reads.meetings(step.out):
+            return False
+        if step.total is not None and not self.sums.apart([step.out]):
+            return False
+        self.add(step)
         return True
 
     def can_add(self, step: Assign) -> bool:
@@ -90,13 +99,7 @@ class Nest:
     def has(self, x: Access) -> bool:
         """Whether it makes or reads some numbers."""
         key = x.repeated(self.shape).key
-        found = (a for s in self.steps if s.total is None for a in (s.out, *s.operands) if a.array is x.array)
-        return any(a.repeated(self.shape).key == key for a in found)
-
-
-def _clash(written: Access, other: Access) -> bool:
-    """Whether what is written at some indices may be what another operation has at others."""
-    return written.array is other.array and written.meets(other) == "unknown"
+        return any(a.array is x.array and a.key == key for a in itertools.chain(self.writes, self.reads))
 
 
 class NestWriter:
@@ -163,8 +166,7 @@ class NestWriter:
                     name = self.fresh(label_of(step.node) if step.node is not None else step.out.pointer)
                     said.append(f"const {TYPES[step.out.dtype]} {name} = {text};")
                     text = name
-                for key in [key for key, held in values.items() if key == step.out.key]:
-                    del values[key]
+                values.pop(step.out.key, None)
                 if again:
                     values[step.out.key] = text
                 if kept:
