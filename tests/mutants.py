@@ -149,8 +149,15 @@ MUTANTS = (
     Mutant("the rest of a row is written whole", "blocks/compile/native/blocks.h", "const int whole = width == vecs * WIDTH;", "const int whole = 1;", (NATIVE,)),
     Mutant("an operation passes what it needs", "blocks/compile/native/groups.py", "earlier = all(g.apart(part.reads, [part.out]) for g in between)", "earlier = True", (NATIVE,)),
     Mutant("operations pass what needs them", "blocks/compile/native/groups.py", "later = earlier or all(g.apart(group.reads, group.writes) for g in between)", "later = True", (NATIVE,)),
-    Mutant("what a loop needs is made after it", "blocks/compile/native/groups.py", "free = isinstance(group.what, Nest) and not any(a.array in loop for a in accesses if not a.literal)", "free = isinstance(group.what, Nest)", (NATIVE,)),
+    Mutant("what a loop needs is made after it", "blocks/compile/native/groups.py", "free = isinstance(group.what, Nest) and not any(a.array in loop for a in accesses)", "free = isinstance(group.what, Nest)", (NATIVE,)),
     Mutant("a lane is lost", "blocks/compile/native/blocks.h", "EACH (num k = 0; k < n - half; k++) part[k]", "EACH (num k = 0; k < n - half - 1; k++) part[k]", (NATIVE,)),
+    Mutant("a product that is added to a tall result is not", "blocks/compile/native/blocks.h", "if (s->own && more) move_tall(s, first, last, 0);", "", (NATIVE,)),
+    Mutant("columns of a tall result are put elsewhere", "blocks/compile/native/blocks.h", "s->own + rows * (DEPTH + j - first) + i * PANEL", "s->own + rows * (DEPTH + j) + i * PANEL", (NATIVE,)),
+    Mutant("sums of more columns than there is room for", "blocks/compile/native/totals.py", "double {one.name}[{count}] = {{0}};", "double {one.name}[{LANES}] = {{0}};", (NATIVE,)),
+    Mutant("accesses of one kind are alike", "blocks/compile/native/access.py", "found.add(known[other_at - at])", "found.add(next(iter(known.values())))", (NATIVE,)),
+    Mutant("a nest writes what it read at other indices", "blocks/compile/native/nests.py", 'if "unknown" in self.reads.meetings(step.out):', "if False:", (NATIVE,)),
+    Mutant("a nest reads what it wrote at other indices", "blocks/compile/native/nests.py", "self.writes.meetings(o) | self.sums.meetings(o)", "self.sums.meetings(o)", (NATIVE,)),
+    Mutant("a nest reads its sums", "blocks/compile/native/nests.py", "self.writes.meetings(o) | self.sums.meetings(o)", "self.writes.meetings(o)", (NATIVE,)),
     Mutant("parts of an array are always apart", "blocks/compile/native/access.py", "and _parts(self.rows, other.rows)", "", (NATIVE,)),
 )  # fmt: skip
 
