@@ -267,6 +267,23 @@ def test_of_a_matrix_memory_all_steps_are_kept_once(share) -> None:
 
 
 @needs_compiler
+def test_a_nest_reads_nothing_at_other_indices_than_it_wrote_it() -> None:
+    """A square matrix beside its transpose, of the same shape: alone, as a state, and in the gradients."""
+    x, M = bk.input("x", 5, 5), bk.state("M", 5, 5)
+    y = bk.tanh(x)
+    turned = bk.Graph({"y": y * bk.transpose(y) + y})
+    after = bk.tanh(bk.transpose(M) * 0.5 + x)
+    states = bk.scan(bk.Cell({M: after}, outputs=after * bk.transpose(after)), bk.sequence("x", 5, 5))
+    graphs = [turned, bk.grad(bk.Graph({"loss": bk.mean(turned.outputs["y"] ** 2.0)}), wrt=["x"])]
+    graphs += [bk.grad(bk.Graph({"loss": bk.mean(states**2.0)}), wrt=["x"])]
+    functions = [function(graph, f"turned_{k}") for k, graph in enumerate(graphs)]
+    together(functions, "-O1")
+    for dtype in TYPES:
+        for f, graph in zip(functions, graphs, strict=True):
+            judged(f, graph, feeds_of(graph, time=4, batch=3), dtype, count=3)
+
+
+@needs_compiler
 def test_names_that_functions_have_for_their_own() -> None:
     """Bricks named after variables of what is written."""
     names = "after", "first", "total", "terms", "lanes", "sums_total", "sums_terms", "sum_of_lanes", "row_times", "dot"
