@@ -162,14 +162,18 @@ def train(
             raise BlocksError(f"{output}: this is another model ({saved}); its text, cell and units must be the same")
         model, finish = saved, saved.training is not None and saved.training.interrupted
     say(f"{len(whole):,} characters, {len(letters)} different ones; {model}")
-    say(model.computed_by() + (f", by {team.count} processes" if team.count > 1 else ""))
+    before = output.stat().st_mtime_ns if output.exists() else None
     try:
+        say(model.computed_by() + (f", by {team.count} processes" if team.count > 1 else ""))
         model.fit(
             data, epochs=epochs if finish else epochs or 5, batch_size=batch, tbptt=steps, optimizer=Adam(lr),
             clip=clip, validation=task.streams(test, min(8, batch)), autosave=output, resume=finish,
         )  # fmt: skip
     except KeyboardInterrupt:
-        say(f"\nstopped; {output} holds the model so far: go on with --resume", err=True)
+        if output.exists() and output.stat().st_mtime_ns != before:
+            say(f"\nstopped; {output} holds the model so far: go on with --resume", err=True)
+        else:
+            say("\nstopped before the first update: nothing is written", err=True)
         raise typer.Exit(130) from None
     for record in model.history.epochs:
         bits = record["validation"] / math.log(2)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import blocks as bk
 from blocks.compile.native import build, copies, run
 from blocks.compile.native.access import Access, Accesses, never_negative
+from blocks.compile.native.expressions import Unsupported
 from blocks.compile.native.run import FLAGS, evaluate
 from blocks.compile.native.text import folded
 from blocks.compile.plan.geometry import Geometry, whole
@@ -26,6 +27,7 @@ from blocks.graph import OPS
 
 from .native import HERE, function, judged, threads, together
 from .strategies import examples
+from .test_ops import TABLE
 from .wide import case, memory
 
 needs_compiler = pytest.mark.skipif(not HERE, reason="no C compiler on the PATH")
@@ -87,6 +89,36 @@ def test_every_cell_of_the_gallery() -> None:
                 feeds["mask"] = (feeds["mask"] > -0.5).astype(float)
                 feeds["mask"][0] = 1.0
             judged(f, graph, feeds, dtype)
+
+
+WITHOUT_C = {"hold", "last", "release"}  # of a mask that has not been made numbers
+
+
+@needs_compiler
+def test_every_operation() -> None:
+    """And its gradient, as it is and among trials that differ in all that is fed, or in one thing."""
+    made, refused = [], set()
+    for name, (wire, feeds, _) in TABLE.items():
+        graph = bk.Graph({"y": wire})
+        inputs = graph.fed("input")
+        wrt = [n for n, leaf in {**inputs, **graph.fed("parameter")}.items() if leaf.dtype == "float"]
+        if wire.dtype == "float" and wrt:
+            graph = bk.grad(bk.Graph({"loss": bk.sum(wire * wire), "y": wire}), wrt=wrt)
+        for k, vary in enumerate((None, list(inputs), list(inputs)[-1:])):
+            several = graph if vary is None else bk.trials(graph, vary)
+            given = dict(feeds)
+            for n, shape in {**several.inputs, **several.params}.items():
+                if "trials" in shape:
+                    given[n] = np.stack([feeds[n], np.flip(feeds[n])], shape.index("trials"))
+            try:
+                made.append((several, given, function(several, f"{name}_{k}")))
+            except Unsupported:
+                refused.add(name)
+    assert refused == WITHOUT_C
+    together([f for _, _, f in made], "-O1")
+    for dtype in TYPES:
+        for graph, feeds, f in made:
+            judged(f, graph, feeds, dtype, count=3)
 
 
 @needs_compiler

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..plan.sizes import Size
 from .access import Access
 from .axes import axes_of
+from .expressions import Unsupported
 from .pointers import Scratch
 from .statement import Statement
 from .team import ALONE
@@ -17,6 +18,8 @@ def hold(s: Statement) -> None:
     """Each masked step with an admitted one's value; or, backwards, masked steps added to those that they hold. Trials
     stand between steps and batch, each by itself."""
     x, mask = s.a
+    if mask.dtype != "float":
+        raise Unsupported("a mask that has not been made numbers")
     last = len(mask.shape) - 1
     steps, batch, trials = (
         s.size(mask.shape[0]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..plan.sizes import ZERO, Size
 from .access import Access
 from .axes import Axis, axes_of
 from .statement import Statement
@@ -24,30 +25,39 @@ def _rows(s: Statement, ids: Access, axes: list[Axis], count: str) -> Iterator[l
 
 
 def gather(s: Statement) -> None:
-    """Rows of a table, by number; a row may have any shape."""
+    """Rows of a table, by number; a row may have any shape. Of a table for each, if the operation says so."""
     table, ids = s.a
-    front = len(ids.shape)
+    front, each = len(ids.shape), s.node.attrs.get("each", 0)
     s.shared_out(OWN if s.writer.team.dim in ids.shape else ALONE)
-    axes = axes_of(ids.shape, [ids.geometry.strides, s.out.geometry.strides[:front]], s.split)
-    rest = axes_of(table.shape[1:], [table.geometry.strides[1:], s.out.geometry.strides[front:]])
-    down = factor(s.size(table.geometry.strides[0]))
-    with _rows(s, ids, axes, s.size(table.shape[0])) as i, s.over(rest, each=True, around=len(i)) as j:
+    axes = axes_of(
+        ids.shape, [ids.geometry.strides, s.out.geometry.strides[:front], _tables(table, each, front)], s.split
+    )
+    rest = axes_of(table.shape[1 + each :], [table.geometry.strides[1 + each :], s.out.geometry.strides[front:]])
+    down = factor(s.size(table.geometry.strides[each]))
+    with _rows(s, ids, axes, s.size(table.shape[each])) as i, s.over(rest, each=True, around=len(i)) as j:
         to = s.one(s.out, [*i, *j], [axis.strides[1] for axis in (*axes, *rest)])
-        s.say(f"{to} = {s.one(table, j, [axis.strides[0] for axis in rest], f'row * {down}')};")
+        strides = [*(axis.strides[2] for axis in axes), *(axis.strides[0] for axis in rest)]
+        s.say(f"{to} = {s.one(table, [*i, *j], strides, f'row * {down}')};")
 
 
 def scatter(s: Statement) -> None:
-    """The sum of the rows that have one number."""
+    """The sum of the rows that have one number; in a table for each, if the operation says so."""
     g, ids = s.a
-    front = len(ids.shape)
+    front, each = len(ids.shape), s.node.attrs.get("each", 0)
     s.writer.fill(s.out, "R(0)")
     s.shared_out(ALONE)
-    axes = axes_of(ids.shape, [ids.geometry.strides, g.geometry.strides[:front]])
-    rest = axes_of(s.node.shape[1:], [s.out.geometry.strides[1:], g.geometry.strides[front:]])
-    down = factor(s.size(s.out.geometry.strides[0]))
-    with _rows(s, ids, axes, s.size(s.node.shape[0])) as i, s.over(rest, each=True, around=len(i)) as j:
+    axes = axes_of(ids.shape, [ids.geometry.strides, g.geometry.strides[:front], _tables(s.out, each, front)])
+    rest = axes_of(s.node.shape[1 + each :], [s.out.geometry.strides[1 + each :], g.geometry.strides[front:]])
+    down = factor(s.size(s.out.geometry.strides[each]))
+    with _rows(s, ids, axes, s.size(s.node.shape[each])) as i, s.over(rest, each=True, around=len(i)) as j:
         added = s.one(g, [*i, *j], [axis.strides[1] for axis in (*axes, *rest)])
-        s.say(f"{s.one(s.out, j, [axis.strides[0] for axis in rest], f'row * {down}')} += {added};")
+        strides = [*(axis.strides[2] for axis in axes), *(axis.strides[0] for axis in rest)]
+        s.say(f"{s.one(s.out, [*i, *j], strides, f'row * {down}')} += {added};")
+
+
+def _tables(table: Access, each: int, front: int) -> list[Size]:
+    """How far apart the tables of neighbours along each axis of the numbers are: of the first axes, if each has one."""
+    return [*table.geometry.strides[:each], *[ZERO] * (front - each)]
 
 
 def one_hot(s: Statement) -> None:
