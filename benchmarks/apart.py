@@ -10,14 +10,14 @@ VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _HERE = "BLOCKS_BENCHMARK_ROWS"
 
 
-def rows(module, threads, measure):
-    """What `measure(threads)`, a list of JSON values, returns in processes with so many processors and threads each:
-    the program starts again, and comes here again."""
+def rows(module, threads, measure, processes=1):
+    """What `measure(threads)`, a list of JSON values, returns in processes with so many processors and threads each, in
+    so many one after another: the program starts again, and comes here again."""
     if _HERE in os.environ:
         with open(os.environ[_HERE], "w") as file:
             json.dump(measure(int(os.environ[VARIABLES[0]])), file)
         sys.exit()
-    return [row for number in threads for row in _measured(module, number)]
+    return [row for number in threads for _ in range(processes) for row in _measured(module, number)]
 
 
 def _measured(module, threads):

@@ -3,7 +3,7 @@
     python -m benchmarks.speed -o benchmarks/results/speed_gradients.json
     python -m benchmarks.results                                       # write the tables anew
 
-A table has the median over rounds of blocks' time over another's, and below it the geometric mean over all sizes.
+A table has the median over all rounds of blocks' time over another's, and below it the geometric mean over all sizes.
 """
 
 import json

@@ -1,13 +1,14 @@
 """Side by side: blocks against PyTorch, JAX and NumPy by hand.
 
-    python -m benchmarks.speed                                  # all cells: half an hour
+    python -m benchmarks.speed                                  # all cells: a quarter of an hour
     python -m benchmarks.speed --cell lstm --rounds 9 -o speed.json
     python -m benchmarks.speed --what forward --dtype float64 --threads 1 2
 
-Forward plus all gradients of the weights, or forward alone; each number of threads in a process of its own, on so many
-processors. All contestants take turns within each round, each after a pause (`benchmarks.turns`), and the median over
-rounds of the ratios counts. nn.LSTM stands beside every cell, as a yardstick. The machine may be shared: what others
-used of it is printed; compare columns of one run, never two runs. Peers that are not installed are named.
+Forward plus all gradients of the weights, or forward alone; each number of threads in processes of its own, on so many
+processors. All contestants take turns within each round, each after a pause (`benchmarks.turns`), and the median of the
+ratios counts, over the rounds of all processes: where a process happens to have its memory, nn.LSTM takes 1.5 times what
+it takes in another. nn.LSTM stands beside every cell, as a yardstick. The machine may be shared: what others used of it
+is printed; compare columns of one run, never two runs. Peers that are not installed are named.
 """
 
 import argparse
@@ -111,41 +112,78 @@ def measure(task, count, interpreted, target):
     return {"seconds": times, "compile_s": seconds, "peak_mib": peak_memory(task, target), "others": busy}
 
 
-def table(cell, what, dtype, threads, options):
-    """Measure and print the points of one cell; the rows."""
-    print(
-        f"\n{cell}, {what}, {dtype}, {threads} threads: blocks ({options.target}) in milliseconds; its time over theirs"
-    )
-    rows, columns = [], None
+def about(row):
+    """What all rows of a table have in common."""
+    return row["cell"], row["what"], row["dtype"], row["threads"]
+
+
+def measured(cell, what, dtype, threads, options):
+    """The rows of the points of one cell, one by one."""
     for point in POINTS[: options.points]:
         interpreted = options.interpreted and point[3] <= 256
         row = measure(tasks(cell, point, dtype)[what], options.rounds, interpreted, options.target)
-        times = row["seconds"]
-        ratios = {name: ratio(times["blocks"], theirs) for name, theirs in times.items() if name != "blocks"}
-        if columns is None:
+        yield with_ratios({"cell": cell, "what": what, "dtype": dtype, "threads": threads, "point": point, **row})
+
+
+def with_ratios(row):
+    """A row with its medians: of blocks' time over that of each other contestant in the same round."""
+    times = row["seconds"]
+    return {**row, "ratios": {name: ratio(times["blocks"], times[name]) for name in times if name != "blocks"}}
+
+
+def merged(rows):
+    """One row for the same point of several processes, with all their rounds."""
+    found = {}
+    for row in rows:
+        found.setdefault((*about(row), tuple(row["point"])), []).append(row)
+    for same in found.values():
+        busy = [row["others"] for row in same if row["others"] is not None]
+        seconds = {name: [s for row in same for s in row["seconds"][name]] for name in same[0]["seconds"]}
+        rest = {
+            "compile_s": statistics.median(row["compile_s"] for row in same),
+            "peak_mib": max(row["peak_mib"] for row in same),
+            "others": statistics.mean(busy) if busy else None,
+        }
+        yield with_ratios({**same[0], "seconds": seconds, **rest})
+
+
+def show(rows, target):
+    """Print the table of some rows as they come; the rows."""
+    shown, columns = [], []
+    for row in rows:
+        ratios = row["ratios"]
+        if not shown:
             columns = list(ratios)
+            cell, what, dtype, threads = about(row)
+            print(
+                f"\n{cell}, {what}, {dtype}, {threads} threads: blocks ({target}) in milliseconds; its time over theirs"
+            )
             heads = "".join(f"{name:>13}" for name in columns)
             print(f"{'(time, batch, in, units)':<24}{'ms':>9}{heads}{'compile s':>11}{'MiB':>6}{'others':>8}")
-        shown = "".join(f"{ratios[name]:>13.2f}" if name in ratios else f"{'-':>13}" for name in columns)
+        cells = "".join(f"{ratios[name]:>13.2f}" if name in ratios else f"{'-':>13}" for name in columns)
         busy = "-" if row["others"] is None else f"{row['others']:.2f}"
-        ms = 1000 * statistics.median(times["blocks"])
-        print(f"{point!s:<24}{ms:>9.2f}{shown}{row['compile_s']:>11.3f}{row['peak_mib']:>6.0f}{busy:>8}", flush=True)
-        about = {"cell": cell, "what": what, "dtype": dtype, "threads": threads, "point": point}
-        rows.append({**about, "ratios": ratios, **row})
-    means = {name: [row["ratios"][name] for row in rows if name in row["ratios"]] for name in columns or ()}
+        ms = 1000 * statistics.median(row["seconds"]["blocks"])
+        point = str(tuple(row["point"]))
+        print(f"{point:<24}{ms:>9.2f}{cells}{row['compile_s']:>11.3f}{row['peak_mib']:>6.0f}{busy:>8}", flush=True)
+        shown.append(row)
+    means = {name: [row["ratios"][name] for row in shown if name in row["ratios"]] for name in columns}
     print(f"{'geometric mean':<33}" + "".join(f"{statistics.geometric_mean(means[name]):>13.2f}" for name in means))
-    return rows
+    return shown
 
 
 def tables(options, threads):
-    """All tables of one number of threads."""
-    print(f"{platform.machine()}, {threads} of {os.cpu_count()} processors, NumPy {np.__version__}")
+    """All tables of one number of threads, in one process."""
+    print(f"\n{platform.machine()}, {threads} of {os.cpu_count()} processors, NumPy {np.__version__}")
     for module, command in INSTALL.items():
         if importlib.util.find_spec(module) is None:
             print(f"{module} is not installed: its columns are left out ({command})")
     cells = list(CELLS) if "all" in options.cell else options.cell
     kinds = itertools.product(options.what, options.dtype, cells)
-    return [row for what, dtype, cell in kinds for row in table(cell, what, dtype, threads, options)]
+    return [
+        row
+        for what, dtype, cell in kinds
+        for row in show(measured(cell, what, dtype, threads, options), options.target)
+    ]
 
 
 def processor():
@@ -170,14 +208,20 @@ def main():
     parser.add_argument("--target", choices=["auto", "native", "numpy"], default="auto", help="of blocks")
     parser.add_argument("--threads", nargs="+", type=int, default=[2])
     parser.add_argument("--points", type=int, default=len(POINTS), help="only the first so many points")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=3, help="in each process")
+    parser.add_argument("--processes", type=int, default=3, help="for each number of threads")
     parser.add_argument("--interpreted", action="store_true", help="the interpreter too: it is slow")
     parser.add_argument("-o", "--output", default="speed.json", help="JSON file; the plot stands beside it as .png")
     options = parser.parse_args()
-    rows = apart.rows("benchmarks.speed", options.threads, lambda threads: tables(options, threads))
+    rows = apart.rows("benchmarks.speed", options.threads, lambda threads: tables(options, threads), options.processes)
+    rows = list(merged(rows))
+    if options.processes > 1:
+        print(f"\nall {options.processes} processes:")
+        for _, same in itertools.groupby(rows, about):
+            show(same, options.target)
     with open(options.output, "w") as file:
-        about = {"date": datetime.date.today().isoformat(), "processor": processor()}
-        json.dump({**about, "results": rows}, file, indent=1)
+        when = {"date": datetime.date.today().isoformat(), "processor": processor()}
+        json.dump({**when, "results": rows}, file, indent=1)
     plot(rows, os.path.splitext(options.output)[0] + ".png")
 
 
@@ -185,12 +229,12 @@ def plot(rows, path):
     """A panel for each table: milliseconds of all contestants at all points."""
     from matplotlib.figure import Figure
 
-    tables = list(dict.fromkeys((r["cell"], r["what"], r["dtype"], r["threads"]) for r in rows))
+    tables = list(dict.fromkeys(map(about, rows)))
     across = min(4, len(tables))
     down = -(-len(tables) // across)
     figure = Figure(figsize=(4.2 * across, 4 * down), layout="constrained")
     for axis, key in zip(figure.subplots(down, across, squeeze=False).ravel(), tables, strict=False):
-        points = [r for r in rows if (r["cell"], r["what"], r["dtype"], r["threads"]) == key]
+        points = [r for r in rows if about(r) == key]
         for name in dict.fromkeys(n for r in points for n in r["seconds"]):
             values = [1000 * statistics.median(r["seconds"].get(name, [np.nan])) for r in points]
             axis.plot(range(len(points)), values, "o-", label=name, linewidth=2.5 if name == "blocks" else 1)

@@ -48,6 +48,17 @@ def test_a_ratio_is_of_the_same_round() -> None:
     assert turns.ratio([1.0, 20.0, 3.0], [2.0, 40.0, 1.0]) == 0.5
 
 
+def test_rounds_of_all_processes_count_alike() -> None:
+    about = {"cell": "gru", "what": "forward", "dtype": "float32", "threads": 2, "point": [5, 1, 8, 8]}
+    one = {"seconds": {"blocks": [2.0, 3.0], "numpy": [1.0, 4.0]}, "compile_s": 1.0, "peak_mib": 7.0, "others": None}
+    two = {"seconds": {"blocks": [9.0], "numpy": [3.0]}, "compile_s": 4.0, "peak_mib": 5.0, "others": 0.5}
+    other = {**about, "point": [5, 1, 8, 9], **two}
+    row, alone = speed.merged([{**about, **one}, other, {**about, **two}])
+    assert row["seconds"] == {"blocks": [2.0, 3.0, 9.0], "numpy": [1.0, 4.0, 3.0]}
+    assert row["ratios"] == {"numpy": 2.0} and alone == {**other, "ratios": {"numpy": 3.0}}
+    assert (row["compile_s"], row["peak_mib"], row["others"]) == (2.5, 7.0, 0.5)
+
+
 def test_memory_is_that_of_the_arrays() -> None:
     small, large = (speed.peak_memory(speed.tasks("lstm", (100, batch, 16, 32))["gradients"]) for batch in (8, 32))
     assert np.isclose(large / small, 4.0, rtol=0.3)
