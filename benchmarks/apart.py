@@ -20,6 +20,11 @@ def rows(module, threads, measure, processes=1):
     return [row for number in threads for _ in range(processes) for row in _measured(module, number)]
 
 
+def threads_of(number):
+    """A number of threads, in words."""
+    return f"{number} {'thread' if number == 1 else 'threads'}"
+
+
 def _measured(module, threads):
     before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     if before is not None:

@@ -11,6 +11,8 @@ import re
 import statistics
 from pathlib import Path
 
+from benchmarks.apart import threads_of
+
 KEPT = Path(__file__).with_name("results")
 PAGE = Path(__file__).parents[1] / "docs" / "pages" / "speed.md"
 BEGIN, END = "<!-- python -m benchmarks.results writes from here -->\n", "<!-- to here -->\n"
@@ -61,7 +63,7 @@ def text(rows):
         what, dtype, threads = key
         mine = [r for r in rows if (r["what"], r["dtype"], r["threads"]) == key]
         cells, others = (list(dict.fromkeys(n for r in mine for n in names(r))) for names in (cell_of, ratios_of))
-        title = f"{WHAT[what]}, {dtype}, {threads} {'thread' if threads == 1 else 'threads'}"
+        title = f"{WHAT[what]}, {dtype}, {threads_of(threads)}"
         parts.append(f"**{title[0].upper()}{title[1:]}** ({mine[0]['processor']}, {mine[0]['date']})")
         if "lstm" in cells:
             lstm = [r for r in mine if r["cell"] == "lstm"]

@@ -5,7 +5,7 @@
 
 Forward and all gradients of the weights, float32. Each series changes one number; a row is ten times the one before or
 so. `power` is the p of time ~ sizeᵖ between a row and the one before it: 1 is linear. The plot stands beside the JSON.
-A series ends where a call would take long.
+A series ends where a call would take long. A program that was compiled for one size comes from the cache for another.
 """
 
 import argparse
@@ -76,7 +76,8 @@ def measure_series(name, target, threads, options):
     """The rows of one series, printed."""
     sizes, make = SERIES[name]
     print(
-        f"\n{name}, {target}, {threads} threads\n{name:>8}{'ms':>12}{'power':>7}{'compile s':>11}{'MiB':>8}{'others':>8}"
+        f"\n{name}, {target}, {apart.threads_of(threads)}\n"
+        f"{name:>8}{'ms':>12}{'power':>7}{'compile s':>11}{'MiB':>8}{'others':>8}"
     )
     rows, before = [], None
     for size in sizes:
@@ -134,7 +135,7 @@ def plot(rows, path):
             line = [row for row in rows if (row["series"], row["target"], row["threads"]) == (name, target, threads)]
             style = {"linestyle": "-" if threads == 1 else "--", "color": f"C{TARGETS.index(target)}"}
             points = [row["size"] for row in line], [row[key] for row in line]
-            axis.plot(*points, "o", label=f"{target}, {threads} threads", markersize=3, **style)
+            axis.plot(*points, "o", label=f"{target}, {apart.threads_of(threads)}", markersize=3, **style)
         axis.set_xscale("log")
         axis.set_yscale("log")
         if i == len(PANELS) - 1:

@@ -156,7 +156,8 @@ def show(rows, target):
             columns = list(ratios)
             cell, what, dtype, threads = about(row)
             print(
-                f"\n{cell}, {what}, {dtype}, {threads} threads: blocks ({target}) in milliseconds; its time over theirs"
+                f"\n{cell}, {what}, {dtype}, {apart.threads_of(threads)}: "
+                f"blocks ({target}) in milliseconds; its time over theirs"
             )
             heads = "".join(f"{name:>13}" for name in columns)
             print(f"{'(time, batch, in, units)':<24}{'ms':>9}{heads}{'compile s':>11}{'MiB':>6}{'others':>8}")
@@ -239,7 +240,7 @@ def plot(rows, path):
             values = [1000 * statistics.median(r["seconds"].get(name, [np.nan])) for r in points]
             axis.plot(range(len(points)), values, "o-", label=name, linewidth=2.5 if name == "blocks" else 1)
         axis.set_yscale("log")
-        axis.set_title(f"{key[0]}, {key[1]}, {key[2]}, {key[3]} threads", fontsize=9)
+        axis.set_title(f"{key[0]}, {key[1]}, {key[2]}, {apart.threads_of(key[3])}", fontsize=9)
         axis.set_xticks(
             range(len(points)), [str(tuple(r["point"])) for r in points], rotation=30, ha="right", fontsize=7
         )
