@@ -3,7 +3,8 @@
 Each row of the table is one fault: a file, some text of it, what stands there instead, and the tests that must
 notice. It is put into a copy of the repository, never into the files themselves. A fault that no test notices has
 *survived*: either a test is missing, or what was changed is superfluous and can go. A row whose text is no longer
-in its file is *stale* and must be rewritten. WORD picks the rows that have it in their file or name.
+in its file is *stale* and must be rewritten; one whose tests fail without any fault is *untried*. WORD picks the rows
+that have it in their file or name.
 """
 
 from __future__ import annotations
@@ -176,48 +177,52 @@ def repository() -> Iterator[Path]:
 
 
 def attempt(mutant: Mutant, tests: list[str]) -> str:
-    """killed, survived or stale; survived too, where no test is sound."""
+    """killed, survived or stale; untried, where no test is sound."""
+    if not tests:
+        return "untried"
     with repository() as copy:
         path = copy / mutant.file
         text = path.read_text() if path.exists() else ""
         if mutant.old not in text:
             return "stale"
         path.write_text(text.replace(mutant.old, mutant.new, 1))
-        return "survived" if all(passes(copy, test) for test in tests) else "killed"
+        return "killed" if any(failure(copy, test) for test in tests) else "survived"
 
 
-def passes(copy: Path, test: str) -> bool:
-    """Whether a test file passes there; one that does not end fails, and one that crashes."""
+def failure(copy: Path, test: str) -> str:
+    """What a test file says that fails there, or crashes, or does not end; nothing where it passes."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--hypothesis-profile=some", test]
     try:
         done = subprocess.run(
             command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, timeout=SECONDS
         )
     except subprocess.TimeoutExpired:
-        return False
+        return f"no end in {SECONDS} s"
+    said = (done.stdout + done.stderr).decode()
     if done.returncode > 2:
-        raise SystemExit(f"pytest itself failed on {test} ({done.returncode}):\n{done.stdout.decode()[-2000:]}")
-    return done.returncode == 0
+        raise SystemExit(f"pytest itself failed on {test} ({done.returncode}):\n{said[-2000:]}")
+    told = [line for line in said.splitlines() if line.startswith(("E  ", "Fatal"))]
+    return [said[-200:], *told][-1] if done.returncode else ""
 
 
 def main(words: list[str]) -> int:
-    counts = {"killed": 0, "survived": 0, "stale": 0}
+    counts = {"killed": 0, "survived": 0, "stale": 0, "untried": 0}
     start = time.time()
     chosen = [m for m in MUTANTS if all(word in f"{m.file} {m.name}" for word in words)]
     with repository() as copy:
         tests = sorted({test for mutant in chosen for test in mutant.tests})
-        sound = {test for test in tests if passes(copy, test)}
-    for test in tests:
-        if test not in sound:  # what it says of faults says nothing
-            print(f"set aside {test}: it fails without any fault", flush=True)
+        failures = {test: failure(copy, test) for test in tests}
+    for test, said in failures.items():
+        if said:  # what it says of faults says nothing
+            print(f"set aside {test}: it fails without any fault ({said})", flush=True)
     for mutant in chosen:
         began = time.time()
-        result = attempt(mutant, [test for test in mutant.tests if test in sound])
+        result = attempt(mutant, [test for test in mutant.tests if not failures[test]])
         counts[result] += 1
         print(f"{result:9} {mutant.file}: {mutant.name} ({time.time() - began:.0f} s)", flush=True)
     told = ", ".join(f"{count} {result}" for result, count in counts.items())
     print(f"mutants: {sum(counts.values())}, {told} ({time.time() - start:.0f} s)")
-    return counts["survived"] + counts["stale"]
+    return sum(counts.values()) - counts["killed"]
 
 
 if __name__ == "__main__":
