@@ -1,6 +1,6 @@
 """Side by side: blocks against PyTorch, JAX and NumPy by hand.
 
-    python -m benchmarks.speed                                  # all cells: a quarter of an hour
+    python -m benchmarks.speed                                  # all cells: twenty minutes
     python -m benchmarks.speed --cell lstm --rounds 9 -o speed.json
     python -m benchmarks.speed --what forward --dtype float64 --threads 1 2
 

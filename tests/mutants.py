@@ -202,7 +202,7 @@ def failure(copy: Path, test: str) -> str:
     if done.returncode > 2:
         raise SystemExit(f"pytest itself failed on {test} ({done.returncode}):\n{said[-2000:]}")
     told = [line for line in said.splitlines() if line.startswith(("E  ", "Fatal"))]
-    return [said[-200:], *told][-1] if done.returncode else ""
+    return [f"{said[-200:]} ({done.returncode})", *told][-1] if done.returncode else ""
 
 
 def main(words: list[str]) -> int:
