@@ -14,17 +14,17 @@ from functools import partial
 import blocks as bk
 from benchmarks.cells import CELLS
 from benchmarks.speed import graph_of, tasks
-from benchmarks.turns import ratio, rounds
+from benchmarks.turns import positive, ratio, rounds
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cell", choices=CELLS, default="lstm")
     parser.add_argument(
-        "--point", type=int, nargs=4, default=[1000, 32, 64, 128], metavar=("T", "BATCH", "IN", "UNITS")
+        "--point", type=positive, nargs=4, default=[1000, 32, 64, 128], metavar=("T", "BATCH", "IN", "UNITS")
     )
     parser.add_argument("--every", nargs="+", default=["10", "sqrt", "100"], help="numbers of steps, or sqrt")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=positive, default=5)
     options = parser.parse_args()
     graph, feeds = graph_of(tasks(options.cell, tuple(options.point))["gradients"])
     kinds = [None, *(k if k == "sqrt" else int(k) for k in options.every)]

@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 import blocks as bk
-from benchmarks.turns import Others, ratio, rounds
+from benchmarks.turns import Others, positive, ratio, rounds
 
 SIZES = ((100, 1, 16, 16), (100, 32, 64, 128))  # steps, batch, inputs, units
 LAYER = "nn.LSTM"
@@ -60,9 +60,11 @@ def contestants(steps, batch, inputs, units, threads):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, nargs=4, action="append", metavar=("STEPS", "BATCH", "INPUTS", "UNITS"))
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--size", type=positive, nargs=4, action="append", metavar=("STEPS", "BATCH", "INPUTS", "UNITS")
+    )
+    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--rounds", type=positive, default=5)
     options = parser.parse_args()
     print("| steps, batch, inputs, units | nn.LSTM, ms | blocks | to_torch | fused | onnxruntime, Scan | LSTM |")
     print("|---|---|---|---|---|---|---|")

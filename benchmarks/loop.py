@@ -143,7 +143,7 @@ def rows(optimizer: str, rounds: int) -> Iterator[tuple[tuple[int, int, int], bo
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=turns.positive, default=5)
     parser.add_argument("--optimizer", choices=OPTIMIZERS, default="adam")
     options = parser.parse_args()
     print(f"{options.optimizer}: microseconds of an update\n")

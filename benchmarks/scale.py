@@ -23,7 +23,7 @@ import numpy as np
 import blocks as bk
 from benchmarks import apart
 from benchmarks.compile import bricks_side_by_side
-from benchmarks.turns import Others, turn
+from benchmarks.turns import Others, positive, turn
 
 TARGETS = ("native", "numpy")
 LONGEST = 20.0  # seconds of a call, or of a compilation: beyond, a series ends
@@ -104,8 +104,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", nargs="+", choices=list(SERIES), default=list(SERIES))
     parser.add_argument("--target", nargs="+", choices=TARGETS, default=list(TARGETS))
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", nargs="+", type=positive, default=[1, 2])
+    parser.add_argument("--rounds", type=positive, default=3)
     parser.add_argument("-o", "--output", default="scale.json", help="JSON file; the plot stands beside it as .png")
     options = parser.parse_args()
 

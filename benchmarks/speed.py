@@ -6,9 +6,9 @@
 
 Forward plus all gradients of the weights, or forward alone; each number of threads in processes of its own, on so many
 processors. All contestants take turns within each round, each after a pause (`benchmarks.turns`), and the median of the
-ratios counts, over the rounds of all processes: where a process happens to have its memory, nn.LSTM takes 1.5 times what
-it takes in another. nn.LSTM stands beside every cell, as a yardstick. The machine may be shared: what others used of it
-is printed; compare columns of one run, never two runs. Peers that are not installed are named.
+ratios counts, over the rounds of all processes: in some, nn.LSTM takes up to 1.5 times what it takes in others. It stands
+beside every cell, as a yardstick. The machine may be shared: what others used of it is printed; compare columns of one
+run, never two runs. Peers that are not installed are named.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import blocks as bk
 from benchmarks import apart
 from benchmarks.cells import CELLS
 from benchmarks.peers import PEERS, Task
-from benchmarks.turns import Others, ratio, rounds
+from benchmarks.turns import Others, positive, ratio, rounds
 
 POINTS = [(100, 1, 16, 16), (100, 32, 16, 32), (100, 32, 64, 128), (100, 32, 128, 256), (50, 128, 256, 512)]
 INSTALL = {"torch": "pip install torch", "jax": "pip install jax"}
@@ -207,10 +207,10 @@ def main():
     parser.add_argument("--what", nargs="+", choices=["gradients", "forward"], default=["gradients"])
     parser.add_argument("--dtype", nargs="+", choices=list(TOLERANCE), default=["float32"])
     parser.add_argument("--target", choices=["auto", "native", "numpy"], default="auto", help="of blocks")
-    parser.add_argument("--threads", nargs="+", type=int, default=[2])
-    parser.add_argument("--points", type=int, default=len(POINTS), help="only the first so many points")
-    parser.add_argument("--rounds", type=int, default=3, help="in each process")
-    parser.add_argument("--processes", type=int, default=3, help="for each number of threads")
+    parser.add_argument("--threads", nargs="+", type=positive, default=[2])
+    parser.add_argument("--points", type=positive, default=len(POINTS), help="only the first so many points")
+    parser.add_argument("--rounds", type=positive, default=3, help="in each process")
+    parser.add_argument("--processes", type=positive, default=3, help="for each number of threads")
     parser.add_argument("--interpreted", action="store_true", help="the interpreter too: it is slow")
     parser.add_argument("-o", "--output", default="speed.json", help="JSON file; the plot stands beside it as .png")
     options = parser.parse_args()

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 import blocks as bk
-from benchmarks.turns import ratio, rounds
+from benchmarks.turns import positive, ratio, rounds
 
 INPUTS, CLASSES, UPDATES = 5, 5, 40
 
@@ -36,12 +36,12 @@ def data(steps, batch):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cell", nargs="+", default=["srn", "lstm"])
-    parser.add_argument("--steps", type=int, nargs="+", default=[17, 105])
-    parser.add_argument("--trials", type=int, nargs="+", default=[10, 30])
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--units", type=int, default=8)
+    parser.add_argument("--steps", type=positive, nargs="+", default=[17, 105])
+    parser.add_argument("--trials", type=positive, nargs="+", default=[10, 30])
+    parser.add_argument("--batch", type=positive, default=1)
+    parser.add_argument("--units", type=positive, default=8)
     parser.add_argument("--shuffle", action="store_true")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=positive, default=5)
     options = parser.parse_args()
     print(f"batch {options.batch}, {options.units} units{', shuffled' if options.shuffle else ''}")
     print(f"{'cell':>6}{'steps':>7}{'trials':>8}{'ms for one':>12}{'ms for all':>12}{'saved':>8}")

@@ -4,6 +4,7 @@ The workers of OpenBLAS and OpenMP spin for 26 to 130 ms after a call before the
 processor less. So each turn begins with a pause, until no thread of this process is at work, and calls that do not count.
 """
 
+import argparse
 import os
 import statistics
 import time
@@ -13,6 +14,13 @@ PAUSES = 20  # at most
 WARM = 2  # calls
 TURN = 0.1  # seconds of counted calls in a turn
 LEAST, MOST = 3, 50  # calls in a turn
+
+
+def positive(text):
+    """A number of rounds, threads, steps and the like, as an argument of a command."""
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
 
 
 def rest():

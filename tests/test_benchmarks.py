@@ -44,6 +44,14 @@ def test_a_turn_waits_for_threads_that_still_spin(monkeypatch) -> None:
     assert log == [turns.PAUSE] * 3 and not spinning
 
 
+@pytest.mark.parametrize("option, given", [("--rounds", "0"), ("--processes", "-1"), ("--threads", "two")])
+def test_what_is_no_number_of_something_is_refused(option, given, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", ["speed", f"{option}={given}"])
+    with pytest.raises(SystemExit):
+        speed.main()
+    assert f"argument {option}: '{given}' is not a whole number from 1 on" in capsys.readouterr().err
+
+
 def test_a_ratio_is_of_the_same_round() -> None:
     assert turns.ratio([1.0, 20.0, 3.0], [2.0, 40.0, 1.0]) == 0.5
 
